@@ -1,0 +1,11 @@
+//! Floor 0: what every other room speaks of: issues, failures, identities, the clock and the source of ids.
+
+mod clock;
+mod failure;
+mod identity;
+mod issue;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use failure::{Failure, FailureKind};
+pub use identity::{IdSource, RandomIds, ResourceId, TenantId};
+pub use issue::{Issue, IssueCode, Outcome, Severity, TextPosition};

@@ -1,0 +1,130 @@
+//! Conditions: what a search asks of a resource's terms, and their plain meaning.
+
+use super::{Term, Terms};
+use crate::definitions::TypeId;
+
+/// What a search asks of one resource.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Condition {
+    /// Every resource.
+    Everything,
+    /// No resource.
+    Nothing,
+    /// The opposite.
+    Not(Box<Condition>),
+    /// All of them.
+    And(Vec<Condition>),
+    /// At least one of them.
+    Or(Vec<Condition>),
+    /// The resource has this term.
+    Term(Term),
+    /// The resource has a term in this range.
+    Range(Range),
+    /// The resource refers, under a reference parameter, to a current resource of one of the types that fulfils a
+    /// condition (chained parameters).
+    Chain {
+        /// Number of the reference parameter.
+        parameter: u16,
+        /// Types of the resource referred to.
+        targets: Vec<TypeId>,
+        /// What is asked of it.
+        condition: Box<Condition>,
+    },
+    /// A current resource of a type fulfils a condition and refers to this one under a reference parameter (`_has`).
+    Reverse {
+        /// The type that refers.
+        source: TypeId,
+        /// Number of its reference parameter.
+        parameter: u16,
+        /// What is asked of it.
+        condition: Box<Condition>,
+    },
+}
+
+/// A range of terms, with a test on each where order alone does not decide.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Range {
+    /// First term that is in.
+    pub from: Box<[u8]>,
+    /// First term that is out.
+    pub to: Box<[u8]>,
+    /// A further test on the term.
+    pub test: Option<Test>,
+}
+
+/// A test on the bytes of one term. (Forms are added here as encodings need them.)
+#[derive(Clone, Debug, PartialEq)]
+pub enum Test {
+    /// From byte `skip` on, the term contains these bytes (before the first NUL, if `until_nul`).
+    Contains {
+        /// Bytes to skip.
+        skip: usize,
+        /// Look only before the first NUL after them.
+        until_nul: bool,
+        /// What to look for.
+        needle: Box<[u8]>,
+    },
+}
+
+impl Test {
+    /// Whether a term passes.
+    pub fn accepts(&self, term: &[u8]) -> bool {
+        match self {
+            Test::Contains { skip, until_nul, needle } => {
+                let rest = term.get(*skip..).unwrap_or_default();
+                let end = if *until_nul { memchr::memchr(0, rest).unwrap_or(rest.len()) } else { rest.len() };
+                memchr::memmem::find(&rest[..end], needle).is_some()
+            }
+        }
+    }
+}
+
+/// What chains need to know of other resources, as of the same moment.
+pub trait Related {
+    /// Terms of the current resources that `terms` refers to under the parameter, of the given types.
+    fn referred(&self, terms: &Terms, parameter: u16, targets: &[TypeId]) -> Vec<Terms>;
+    /// Terms of the current resources of a type that refer, under their parameter, to the resource with these terms.
+    fn referring(&self, kind: TypeId, terms: &Terms, source: TypeId, parameter: u16) -> Vec<Terms>;
+}
+
+impl Condition {
+    /// Whether a resource of type `kind` with these terms fulfils the condition: the meaning that every store keeps.
+    pub fn matches(&self, kind: TypeId, terms: &Terms, related: &dyn Related) -> bool {
+        match self {
+            Condition::Everything => true,
+            Condition::Nothing => false,
+            Condition::Not(inner) => !inner.matches(kind, terms, related),
+            Condition::And(all) => all.iter().all(|c| c.matches(kind, terms, related)),
+            Condition::Or(any) => any.iter().any(|c| c.matches(kind, terms, related)),
+            Condition::Term(term) => terms.as_slice().binary_search(term).is_ok(),
+            Condition::Range(range) => range.any(terms),
+            Condition::Chain { parameter, targets, condition } => targets.iter().any(|target| {
+                related
+                    .referred(terms, *parameter, std::slice::from_ref(target))
+                    .iter()
+                    .any(|t| condition.matches(*target, t, related))
+            }),
+            Condition::Reverse { source, parameter, condition } => related
+                .referring(kind, terms, *source, *parameter)
+                .iter()
+                .any(|t| condition.matches(*source, t, related)),
+        }
+    }
+
+    /// Whether it asks anything of other resources.
+    pub fn joins(&self) -> bool {
+        match self {
+            Condition::Not(inner) => inner.joins(),
+            Condition::And(all) | Condition::Or(all) => all.iter().any(Condition::joins),
+            Condition::Chain { .. } | Condition::Reverse { .. } => true,
+            _ => false,
+        }
+    }
+}
+
+impl Range {
+    /// Whether one of the terms is in the range and passes the test.
+    pub fn any(&self, terms: &Terms) -> bool {
+        terms.range(&self.from, &self.to).iter().any(|t| self.test.as_ref().is_none_or(|test| test.accepts(&t.0)))
+    }
+}

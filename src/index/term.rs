@@ -1,0 +1,45 @@
+//! Terms: the searchable values of a resource as byte strings whose order is the order of the values.
+
+/// A term: number of the search parameter (two bytes, big-endian), a byte for the form, then the value. Terms
+/// compare as bytes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Term(pub Box<[u8]>);
+
+impl Term {
+    /// The number of its search parameter.
+    pub fn parameter(&self) -> u16 {
+        u16::from_be_bytes([self.0[0], self.0[1]])
+    }
+}
+
+/// The terms of one resource: sorted, each once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms(Vec<Term>);
+
+impl Terms {
+    /// Sorts and removes repetitions.
+    pub fn new(mut terms: Vec<Term>) -> Self {
+        terms.sort_unstable();
+        terms.dedup();
+        Terms(terms)
+    }
+
+    /// The terms, sorted.
+    pub fn as_slice(&self) -> &[Term] {
+        &self.0
+    }
+
+    /// Adds a term in its place.
+    pub fn insert(&mut self, term: Term) {
+        if let Err(i) = self.0.binary_search(&term) {
+            self.0.insert(i, term);
+        }
+    }
+
+    /// Those at or after `from` and before `to`.
+    pub fn range(&self, from: &[u8], to: &[u8]) -> &[Term] {
+        let start = self.0.partition_point(|t| &*t.0 < from);
+        let end = self.0.partition_point(|t| &*t.0 < to);
+        &self.0[start..end.max(start)]
+    }
+}

@@ -1,0 +1,216 @@
+//! What an interaction is asked and what it answers, in terms of FHIR and free of HTTP types: the same shapes serve
+//! an HTTP request and an entry of a batch or transaction.
+
+use crate::base::{Issue, ResourceId, TenantId, Timestamp};
+use crate::definitions::TypeId;
+
+/// The method of a request.
+#[allow(missing_docs)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verb {
+    Get,
+    Head,
+    Post,
+    Put,
+    Patch,
+    Delete,
+}
+
+/// The interactions (R4 http.html, in its names).
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Interaction {
+    Capabilities,
+    Read {
+        kind: TypeId,
+        id: ResourceId,
+    },
+    VersionRead {
+        kind: TypeId,
+        id: ResourceId,
+        version: String,
+    },
+    Create {
+        kind: TypeId,
+    },
+    Update {
+        kind: TypeId,
+        id: ResourceId,
+    },
+    ConditionalUpdate {
+        kind: TypeId,
+    },
+    Patch {
+        kind: TypeId,
+        id: ResourceId,
+    },
+    ConditionalPatch {
+        kind: TypeId,
+    },
+    Delete {
+        kind: TypeId,
+        id: ResourceId,
+    },
+    ConditionalDelete {
+        kind: TypeId,
+    },
+    HistoryInstance {
+        kind: TypeId,
+        id: ResourceId,
+    },
+    HistoryType {
+        kind: TypeId,
+    },
+    HistorySystem,
+    SearchType {
+        kind: TypeId,
+    },
+    SearchSystem,
+    /// `kind` is `None` for `*`.
+    SearchCompartment {
+        compartment: TypeId,
+        id: ResourceId,
+        kind: Option<TypeId>,
+    },
+    /// batch or transaction
+    Bundle,
+    /// `name` is without `$`.
+    Operation {
+        name: String,
+        kind: Option<TypeId>,
+        id: Option<ResourceId>,
+    },
+}
+
+/// `Prefer: return=…`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub enum Return {
+    Minimal,
+    #[default]
+    Representation,
+    OperationOutcome,
+}
+
+/// `Prefer: handling=…`: what to do with search parameters that are not known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[allow(missing_docs)]
+pub enum Handling {
+    Strict,
+    #[default]
+    Lenient,
+}
+
+/// The preferences of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Prefer {
+    /// What the answer to a write holds.
+    pub returns: Return,
+    /// What is done with unknown parameters.
+    pub handling: Handling,
+}
+
+/// Preconditions of a request, as they were sent.
+#[derive(Clone, Debug, Default)]
+pub struct Preconditions {
+    /// `If-Match`: version ids without `W/` and quotes; `*` as it is.
+    pub if_match: Option<Vec<String>>,
+    /// `If-None-Match`: likewise.
+    pub if_none_match: Option<Vec<String>>,
+    /// `If-Modified-Since`, in seconds since the epoch.
+    pub if_modified_since: Option<i64>,
+    /// `If-None-Exist`: search criteria.
+    pub if_none_exist: Option<String>,
+}
+
+/// What the bytes of a body are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Media {
+    /// A resource as JSON (XML is turned into JSON before). Also plain `application/json` on PATCH: a merge patch if
+    /// it is an object without a resourceType, a JSON Patch if it is an array.
+    Json,
+    /// `application/json-patch+json`
+    JsonPatch,
+    /// `application/merge-patch+json`
+    MergePatch,
+    /// `application/x-www-form-urlencoded`
+    Form,
+    /// Any other type; only for Binary. Its name as sent.
+    Raw(String),
+}
+
+/// A body.
+#[derive(Clone, Debug)]
+pub struct Payload {
+    /// What it is.
+    pub media: Media,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// A request.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// Its method.
+    pub verb: Verb,
+    /// Path under the base, percent-decoded, without leading slash: `Patient/1/_history`; empty for the base.
+    pub path: String,
+    /// Query string, still percent-encoded, without `?`.
+    pub query: String,
+    /// Preconditions.
+    pub preconditions: Preconditions,
+    /// Preferences.
+    pub prefer: Prefer,
+    /// The body, if there is one.
+    pub body: Option<Payload>,
+    /// `X-Provenance`: a Provenance resource as JSON.
+    pub provenance: Option<String>,
+}
+
+/// Who asks, and where from.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// The base as the client sees it, absolute, without a slash at the end.
+    pub base: String,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Done; here is the answer.
+    Ok,
+    /// A resource was created.
+    Created,
+    /// Done; nothing to say.
+    NoContent,
+    /// What the client has is current.
+    NotModified,
+}
+
+/// What an answer holds.
+#[derive(Clone, Debug)]
+pub enum ReplyContent {
+    /// Nothing.
+    Nothing,
+    /// A resource as JSON text.
+    Json(Vec<u8>),
+    /// An OperationOutcome.
+    Outcome(Vec<Issue>),
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// What happened.
+    pub effect: Effect,
+    /// The answer's content.
+    pub content: ReplyContent,
+    /// Version id of the resource (ETag).
+    pub version: Option<u64>,
+    /// When that version was made (Last-Modified).
+    pub last_updated: Option<Timestamp>,
+    /// `Patient/1/_history/1`, relative to the base, for the Location header.
+    pub location: Option<String>,
+}

@@ -1,0 +1,296 @@
+//! The contract that every engine keeps.
+
+use super::Body;
+use crate::base::{ResourceId, TenantId, Timestamp};
+use crate::definitions::TypeId;
+use crate::index::{Condition, Terms};
+use async_trait::async_trait;
+
+/// What a version came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// create (POST)
+    Create,
+    /// update (PUT)
+    Update,
+    /// patch (PATCH)
+    Patch,
+    /// delete (DELETE)
+    Delete,
+}
+
+/// What must be true of a resource for a write on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// Anything.
+    Any,
+    /// There is no version of it, not even a deleted one.
+    Absent,
+    /// Its newest version is this one and it is not deleted.
+    Version(u64),
+    /// Its newest version is this one, deleted or not.
+    Newest(u64),
+}
+
+/// The content of a new version.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// The body.
+    pub body: Body,
+    /// What it is found by, without `_id` and `_lastUpdated`, which the store adds.
+    pub terms: Terms,
+}
+
+/// One create, update, patch or delete.
+#[derive(Clone, Debug)]
+pub struct Write {
+    /// Resource type.
+    pub kind: TypeId,
+    /// Logical id.
+    pub id: ResourceId,
+    /// What it is.
+    pub method: Method,
+    /// What must be true before.
+    pub expect: Expect,
+    /// The new content; none for a delete.
+    pub content: Option<Content>,
+}
+
+/// A promise that a search made at `as_of` still tells the truth: no version of the type that was committed since
+/// (by others) fulfils the condition. Makes conditional forms safe under parallel writers.
+#[derive(Clone, Debug)]
+pub struct Guard {
+    /// The type that was searched.
+    pub kind: TypeId,
+    /// The criteria.
+    pub condition: Condition,
+    /// Position of the snapshot in which they were tried.
+    pub as_of: u64,
+}
+
+/// A commit: all or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Transaction {
+    /// Writes; each resource at most once.
+    pub writes: Vec<Write>,
+    /// Guards, checked against what was there before the writes.
+    pub guards: Vec<Guard>,
+}
+
+/// What a write did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A new resource, or one brought back after a delete.
+    Created,
+    /// A new version of an existing resource.
+    Updated,
+    /// It is deleted now.
+    Deleted,
+    /// A delete of something that is not there: nothing was written.
+    Nothing,
+}
+
+/// What became of one write.
+#[derive(Clone, Copy, Debug)]
+pub struct Committed {
+    /// What it did.
+    pub effect: Effect,
+    /// Version id of the newest version now (0 if there is none).
+    pub version: u64,
+    /// When it was committed.
+    pub last_updated: Timestamp,
+    /// Its place in the change log.
+    pub number: u64,
+}
+
+/// One version of a resource.
+#[derive(Clone, Debug)]
+pub struct Version {
+    /// Place in the change log; dense, in commit order, from 1, per tenant.
+    pub number: u64,
+    /// Resource type.
+    pub kind: TypeId,
+    /// Logical id.
+    pub id: ResourceId,
+    /// Version id.
+    pub version: u64,
+    /// When it was committed; never before that of an earlier number.
+    pub last_updated: Timestamp,
+    /// What it came from.
+    pub method: Method,
+    /// Whether it is the newest of its resource at the snapshot's position.
+    pub newest: bool,
+    /// The body; none if it is a delete.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Version {
+    /// The whole resource as JSON; `None` for a delete.
+    pub fn to_json(&self, kind: &str) -> Option<Vec<u8>> {
+        let body = self.body.as_ref()?;
+        let mut out = Vec::new();
+        Body::write_resource(body, kind, self.id.as_str(), self.version, self.last_updated, &mut out);
+        Some(out)
+    }
+
+    /// Whether it is a delete.
+    pub fn is_deleted(&self) -> bool {
+        self.body.is_none()
+    }
+}
+
+/// A sort key: of the terms in a range, the smallest (ascending) or the largest (descending), compared from byte
+/// `skip` on. Resources without such a term come last in both directions.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sort {
+    /// First term that counts.
+    pub from: Box<[u8]>,
+    /// First term that does not count any more.
+    pub to: Box<[u8]>,
+    /// Bytes of the term that do not take part in the comparison.
+    pub skip: usize,
+    /// Largest first.
+    pub descending: bool,
+}
+
+/// A search over the current resources of a snapshot.
+#[derive(Clone, Debug)]
+pub struct Query {
+    /// Resource types to look in; at least one.
+    pub kinds: Vec<TypeId>,
+    /// What is asked.
+    pub condition: Condition,
+    /// Order; ties, and all if empty, in order of `number`.
+    pub sort: Vec<Sort>,
+    /// Only rows with a greater number; meant for an empty `sort`: goes on after the last row of a page.
+    pub after: Option<u64>,
+    /// Rows to leave out at the beginning (after `after`).
+    pub skip: u64,
+    /// Rows to give at most.
+    pub limit: usize,
+    /// Whether to count all matches (not regarding `after`, `skip` and `limit`).
+    pub total: bool,
+}
+
+/// What a search or a history gives.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// The rows, in order.
+    pub rows: Vec<Version>,
+    /// Number of all matches, if asked for.
+    pub total: Option<u64>,
+    /// Whether there are rows after these.
+    pub more: bool,
+}
+
+/// What a history is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HistoryScope {
+    /// One resource.
+    Instance(TypeId, ResourceId),
+    /// All resources of a type.
+    Type(TypeId),
+    /// All resources.
+    System,
+}
+
+/// A page of history, newest first.
+#[derive(Clone, Debug)]
+pub struct HistoryQuery {
+    /// What it is of.
+    pub scope: HistoryScope,
+    /// Only versions made at this moment or later (`_since`).
+    pub since: Option<Timestamp>,
+    /// Only versions that were current at some moment from the first up to, not including, the second (`_at`).
+    pub current_during: Option<(Timestamp, Timestamp)>,
+    /// Only numbers below this: goes on after the last row of a page.
+    pub before: Option<u64>,
+    /// Rows at most.
+    pub limit: usize,
+    /// Whether to count all.
+    pub total: bool,
+}
+
+/// Why the store could not do it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreError {
+    /// An [`Expect`] does not hold: the index of the write, and the newest version there is (`None`: none).
+    VersionConflict {
+        /// Index into [`Transaction::writes`].
+        write: usize,
+        /// Newest version id.
+        current: Option<u64>,
+    },
+    /// A [`Guard`] does not hold any more: search again. Its index.
+    GuardFailed(usize),
+    /// No room left.
+    Full,
+    /// Not now (closing, overloaded, database away); nothing was written.
+    Unavailable(String),
+    /// Larger than the engine can commit at once; says the bound.
+    TooLarge(String),
+    /// A position that is not readable (any more, or not yet).
+    UnknownPosition,
+    /// Stored data are damaged or the engine failed. For the log, not for the client.
+    Broken(String),
+}
+
+impl std::fmt::Display for StoreError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StoreError::VersionConflict { write, current } => {
+                write!(f, "write {write} expected another version; the newest is {current:?}")
+            }
+            StoreError::GuardFailed(guard) => write!(f, "guard {guard} does not hold any more"),
+            StoreError::Full => f.write_str("no room left in the store"),
+            StoreError::Unavailable(why) | StoreError::TooLarge(why) | StoreError::Broken(why) => f.write_str(why),
+            StoreError::UnknownPosition => f.write_str("this position is not readable"),
+        }
+    }
+}
+
+impl std::error::Error for StoreError {}
+
+/// One consistent state of one tenant.
+#[async_trait]
+pub trait Snapshot: Send + Sync {
+    /// The number of the last version that it shows.
+    fn position(&self) -> u64;
+
+    /// The newest version of a resource, which may be a delete.
+    async fn read(&self, kind: TypeId, id: &ResourceId) -> Result<Option<Version>, StoreError>;
+
+    /// One version of a resource.
+    async fn version(&self, kind: TypeId, id: &ResourceId, version: u64) -> Result<Option<Version>, StoreError>;
+
+    /// Current resources that fulfil a condition.
+    async fn search(&self, query: &Query) -> Result<Page, StoreError>;
+
+    /// Versions, newest first. An instance that never was gives no rows.
+    async fn history(&self, query: &HistoryQuery) -> Result<Page, StoreError>;
+}
+
+/// A piece of the change log.
+#[derive(Clone, Debug, Default)]
+pub struct ChangeLog {
+    /// Versions in order of their number.
+    pub versions: Vec<Version>,
+    /// The position reached: where to go on.
+    pub position: u64,
+}
+
+/// A store: what an engine has to do.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// The present state of a tenant.
+    async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError>;
+
+    /// The state of a tenant at an earlier position (of a page link).
+    async fn snapshot_at(&self, tenant: TenantId, position: u64) -> Result<Box<dyn Snapshot>, StoreError>;
+
+    /// Commits; returns when it is durable. One result for each write, in order.
+    async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError>;
+
+    /// Versions after a position, in commit order; whole commits only.
+    async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError>;
+}

@@ -1,0 +1,15 @@
+//! Floor 5: the storage contract and its engines. One meaning, proven by `tests/store_contract`.
+//!
+//! A commit is atomic and durable when it returns; a search that starts afterwards sees it; a snapshot shows one
+//! moment; every version stays readable; version ids count 1, 2, 3 …; conditional forms are safe under parallel
+//! writers (guards); every commit has a place in one order per tenant (the change log).
+//! Knows nothing of HTTP, access rules or query strings.
+
+mod body;
+mod contract;
+
+pub use body::Body;
+pub use contract::{
+    ChangeLog, Committed, Content, Effect, Expect, Guard, HistoryQuery, HistoryScope, Method, Page, Query, Snapshot,
+    Sort, Store, StoreError, Transaction, Version, Write,
+};
