@@ -10,6 +10,8 @@ pub enum Condition {
     Everything,
     /// No resource.
     Nothing,
+    /// The resource is of this type. (Where several types are searched at once: compartments, access.)
+    Kind(TypeId),
     /// The opposite.
     Not(Box<Condition>),
     /// All of them.
@@ -93,6 +95,7 @@ impl Condition {
         match self {
             Condition::Everything => true,
             Condition::Nothing => false,
+            Condition::Kind(only) => kind == *only,
             Condition::Not(inner) => !inner.matches(kind, terms, related),
             Condition::And(all) => all.iter().all(|c| c.matches(kind, terms, related)),
             Condition::Or(any) => any.iter().any(|c| c.matches(kind, terms, related)),
@@ -111,6 +114,51 @@ impl Condition {
         }
     }
 
+    /// The same question to resources of one type: [`Condition::Kind`] decided, what follows from it simplified.
+    /// Conditions inside chains are left as they are.
+    pub fn for_kind(&self, kind: TypeId) -> Condition {
+        match self {
+            Condition::Kind(only) if kind == *only => Condition::Everything,
+            Condition::Kind(_) => Condition::Nothing,
+            Condition::Not(inner) => match inner.for_kind(kind) {
+                Condition::Everything => Condition::Nothing,
+                Condition::Nothing => Condition::Everything,
+                other => Condition::Not(Box::new(other)),
+            },
+            Condition::And(all) => Condition::all(all.iter().map(|c| c.for_kind(kind))),
+            Condition::Or(any) => Condition::any(any.iter().map(|c| c.for_kind(kind))),
+            other => other.clone(),
+        }
+    }
+
+    /// All of them, without needless nesting.
+    pub fn all(conditions: impl IntoIterator<Item = Condition>) -> Condition {
+        let mut all = Vec::new();
+        for condition in conditions {
+            match condition {
+                Condition::Everything => {}
+                Condition::Nothing => return Condition::Nothing,
+                Condition::And(inner) => all.extend(inner),
+                other => all.push(other),
+            }
+        }
+        if all.len() > 1 { Condition::And(all) } else { all.pop().unwrap_or(Condition::Everything) }
+    }
+
+    /// At least one of them, without needless nesting.
+    pub fn any(conditions: impl IntoIterator<Item = Condition>) -> Condition {
+        let mut any = Vec::new();
+        for condition in conditions {
+            match condition {
+                Condition::Nothing => {}
+                Condition::Everything => return Condition::Everything,
+                Condition::Or(inner) => any.extend(inner),
+                other => any.push(other),
+            }
+        }
+        if any.len() > 1 { Condition::Or(any) } else { any.pop().unwrap_or(Condition::Nothing) }
+    }
+
     /// Whether it asks anything of other resources.
     pub fn joins(&self) -> bool {
         match self {
@@ -126,5 +174,21 @@ impl Range {
     /// Whether one of the terms is in the range and passes the test.
     pub fn any(&self, terms: &Terms) -> bool {
         terms.range(&self.from, &self.to).iter().any(|t| self.test.as_ref().is_none_or(|test| test.accepts(&t.0)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_on_the_type_are_decided_for_a_type() {
+        let term = Condition::Term(Term(Box::from([0, 1, 2])));
+        let only = |kind, c: &Condition| Condition::all([Condition::Kind(TypeId(kind)), c.clone()]);
+        let either = Condition::any([only(1, &term), only(2, &Condition::Everything)]);
+        assert_eq!(either.for_kind(TypeId(1)), term);
+        assert_eq!(either.for_kind(TypeId(2)), Condition::Everything);
+        assert_eq!(either.for_kind(TypeId(3)), Condition::Nothing);
+        assert_eq!(Condition::Not(Box::new(either)).for_kind(TypeId(3)), Condition::Everything);
     }
 }
