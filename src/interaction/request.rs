@@ -104,8 +104,9 @@ pub enum Handling {
 /// The preferences of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Prefer {
-    /// What the answer to a write holds.
-    pub returns: Return,
+    /// What the answer to a write holds; `None` where the client did not say: then the resource for a single
+    /// interaction, nothing for the entries of a batch or transaction.
+    pub returns: Option<Return>,
     /// What is done with unknown parameters.
     pub handling: Handling,
 }
@@ -165,6 +166,25 @@ pub struct Request {
     pub body: Option<Payload>,
     /// `X-Provenance`: a Provenance resource as JSON.
     pub provenance: Option<String>,
+    /// The client wants the content of a Binary as it is (its `Accept` names no format of FHIR): a read of a Binary
+    /// then answers with [`ReplyContent::Raw`].
+    pub raw: bool,
+}
+
+impl Request {
+    /// A request without query, preconditions, preferences and body.
+    pub fn new(verb: Verb, path: impl Into<String>) -> Self {
+        Request {
+            verb,
+            path: path.into(),
+            query: String::new(),
+            preconditions: Preconditions::default(),
+            prefer: Prefer::default(),
+            body: None,
+            provenance: None,
+            raw: false,
+        }
+    }
 }
 
 /// Who asks, and where from.
@@ -198,6 +218,13 @@ pub enum ReplyContent {
     Json(Vec<u8>),
     /// An OperationOutcome.
     Outcome(Vec<Issue>),
+    /// The content of a Binary as it is.
+    Raw {
+        /// `Binary.contentType`.
+        content_type: String,
+        /// The decoded `Binary.data`.
+        bytes: Vec<u8>,
+    },
 }
 
 /// The answer to a request.
@@ -213,4 +240,11 @@ pub struct Reply {
     pub last_updated: Option<Timestamp>,
     /// `Patient/1/_history/1`, relative to the base, for the Location header.
     pub location: Option<String>,
+}
+
+impl Reply {
+    /// An answer that is not about one version of one resource.
+    pub fn of(effect: Effect, content: ReplyContent) -> Self {
+        Reply { effect, content, version: None, last_updated: None, location: None }
+    }
 }
