@@ -1,6 +1,16 @@
 //! Floor 1: FHIR's primitive values (R4 datatypes.html): their lexical rules, dates with precision and interval,
 //! decimals without loss, references and canonicals. Knows no type tables.
 
+mod date;
+mod decimal;
+mod lexical;
+mod reference;
+
+pub use date::{DateTime, Precision};
+pub use decimal::Decimal;
+pub use lexical::check;
+pub use reference::Reference;
+
 /// FHIR's primitive types.
 #[allow(missing_docs)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
