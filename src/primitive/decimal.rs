@@ -218,7 +218,7 @@ impl std::fmt::Display for Decimal {
         let sign = if self.negative { "-" } else { "" };
         let count = digits.len() as i32;
         match self.top {
-            top if top > 40 || top < -20 => {
+            top if !(-20..=40).contains(&top) => {
                 let (first, rest) = digits.split_at(1);
                 let point = if rest.is_empty() { "" } else { "." };
                 write!(f, "{sign}{first}{point}{rest}e{}", top - 1)
