@@ -1,1 +1,26 @@
-//! (being written)
+//! Floor 6: from the parameters of a query string to a plan (R4 search.html): one condition over terms, an order, a
+//! page, includes and what the answer shall hold. The condition, not the plan, says which resources match; how a
+//! store finds them, and how the answer is written, is not known here, and nothing of HTTP either.
+//!
+//! 1. [`pairs`] takes a query string apart.
+//! 2. [`plan`] reads the pairs for a [`Scope`] and gives a [`Plan`]; [`criteria`] does it for conditional forms.
+//! 3. [`Plan::query`] is what the store is asked; [`Plan::links`] are the links of the answer.
+
+mod compartment;
+mod cursor;
+mod filter;
+mod include;
+mod links;
+mod name;
+mod plan;
+mod query;
+mod result;
+mod sort;
+mod suggest;
+mod value;
+
+pub use cursor::Cursor;
+pub use include::Include;
+pub use links::{Links, Reached};
+pub use plan::{Handling, MAX_PARAMETERS, Options, Plan, Scope, Summary, Total, criteria, plan};
+pub use query::{encode, pairs};
