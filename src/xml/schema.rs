@@ -22,6 +22,8 @@ pub enum ChildKind {
 pub struct Child<'s> {
     /// Name in JSON and XML: `name`, `valueQuantity`.
     pub name: &'s str,
+    /// Name in FHIRPath: `name`, `value`.
+    pub fhirpath: &'s str,
     /// What it holds.
     pub kind: ChildKind,
     /// Whether it may repeat (then JSON has an array).
