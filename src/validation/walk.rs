@@ -1,0 +1,366 @@
+//! The walk: every property of every object against its row in the tables. Structure and cardinality are judged
+//! here; values, codes, references, narrative and invariants in the files of their names.
+
+use super::place::Place;
+use super::plan::{Plan, Row};
+use super::reference::Container;
+use super::{MAX_ISSUES, Validator};
+use crate::base::{Issue, IssueCode};
+use crate::definitions::{Definitions, Element, ElementType, Structure, TypeId};
+use crate::json::{Kind, Value};
+
+/// One validation.
+pub(super) struct Walk<'v> {
+    pub validator: &'v Validator,
+    pub issues: Vec<Issue>,
+}
+
+/// What the rules of an object may look at beyond the object.
+#[derive(Clone, Copy)]
+pub(super) struct Scope<'s, 'd> {
+    /// The resource that holds the contained ones.
+    pub container: &'s Container<'d>,
+    /// Whether this is a contained resource.
+    pub contained: bool,
+}
+
+impl<'v> Walk<'v> {
+    pub(super) fn new(validator: &'v Validator) -> Self {
+        Walk { validator, issues: Vec::new() }
+    }
+
+    pub(super) fn definitions(&self) -> &'v Definitions {
+        &self.validator.definitions
+    }
+
+    /// Validates a whole document.
+    pub(super) fn document(mut self, expected: Option<TypeId>, resource: Value<'_>) -> Vec<Issue> {
+        let known = resource.get("resourceType").and_then(Value::as_str);
+        let known = known.and_then(|name| self.definitions().type_named(&name)).or(expected);
+        let name = known.map_or("Resource", |t| self.definitions().name(t));
+        let container = Container::new(resource);
+        self.resource(expected, resource, &Place::root(name), Scope { container: &container, contained: false });
+        self.issues
+    }
+
+    /// Notes an error.
+    pub(super) fn report(&mut self, code: IssueCode, place: &Place<'_>, message: impl Into<String>) {
+        if !self.full() {
+            self.issues.push(Issue::error(code, message).at(place.expression()));
+        }
+    }
+
+    fn full(&self) -> bool {
+        self.issues.len() >= MAX_ISSUES
+    }
+
+    /// A resource: its type, then its content.
+    fn resource(&mut self, expected: Option<TypeId>, value: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+        if value.kind() != Kind::Object {
+            return self.report(IssueCode::Structure, place, format!("a resource is a JSON object, not {}", a(value)));
+        }
+        let Some(property) = value.get("resourceType") else {
+            let message = "resourceType is missing: a resource names its type";
+            return self.report(IssueCode::Required, &place.child("resourceType"), message);
+        };
+        let Some(name) = property.as_str() else {
+            let message = format!("resourceType is a JSON string, not {}", a(property));
+            return self.report(IssueCode::Structure, &place.child("resourceType"), message);
+        };
+        let Some(kind) = self.definitions().resource(&name) else {
+            let message = format!("'{}' is not a resource type of FHIR R4", shown(&name));
+            return self.report(IssueCode::Structure, &place.child("resourceType"), message);
+        };
+        if let Some(expected) = expected.filter(|e| *e != kind) {
+            let expected = self.definitions().name(expected);
+            let message = format!("a resource of type {expected} is expected here, this is one of type {name}");
+            return self.report(IssueCode::Invalid, &place.child("resourceType"), message);
+        }
+        if scope.contained {
+            self.contained_meta(value, place);
+        }
+        self.object(kind, value, place, scope);
+    }
+
+    /// The rules dom-4 and dom-5: a contained resource has no version and no security labels of its own.
+    fn contained_meta(&mut self, resource: Value<'_>, place: &Place<'_>) {
+        let Some(meta) = resource.get("meta") else { return };
+        for (name, key) in [("versionId", "dom-4"), ("lastUpdated", "dom-4"), ("security", "dom-5")] {
+            if meta.get(name).is_some() {
+                let message = format!("a contained resource has no meta.{name} ({key})");
+                self.report(IssueCode::Invariant, &place.child("meta").child(name), message);
+            }
+        }
+    }
+
+    /// An object of a known structure.
+    pub(super) fn object(&mut self, kind: TypeId, object: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+        let structure = self.definitions().structure(kind);
+        let plan = &self.validator.plans[kind.0 as usize];
+        if object.kind() != Kind::Object {
+            let message = format!("{} is a JSON object, not {}", structure.name, a(object));
+            return self.report(IssueCode::Structure, place, message);
+        }
+        let mut seen = 0u128;
+        let mut content = false;
+        for (key, value) in object.entries() {
+            if self.full() {
+                return;
+            }
+            let Some(index) = structure.by_name.get(&*key).map(|i| *i as usize) else {
+                if key.starts_with('_') {
+                    self.primitive_extension(structure, plan, object, &key, value, place, scope, &mut seen);
+                    content = true;
+                } else if !(plan.resource && key == "resourceType") {
+                    self.unknown(structure, &key, place);
+                }
+                continue;
+            };
+            let (element, row) = (&structure.elements[index], &plan.rows[index]);
+            content |= &*element.name != "id";
+            self.mark(element, row, &mut seen, place);
+            self.property(element, row, object, value, place, scope);
+        }
+        if !content && !plan.resource {
+            let message = "an element has a value or children: leave an empty one out (ele-1)";
+            self.report(IssueCode::Invariant, place, message);
+        }
+        for mandatory in plan.mandatory.iter().filter(|m| seen & m.bit == 0) {
+            let suffix = if mandatory.choice { "[x]" } else { "" };
+            let message = format!("{}.{}{suffix} is mandatory and is missing", structure.name, mandatory.name);
+            self.report(IssueCode::Required, &place.child(&mandatory.name), message);
+        }
+        for invariant in &plan.invariants {
+            self.invariant(invariant, object, place, scope);
+        }
+    }
+
+    /// Notes that an element is there; a choice element may be there with one type only.
+    fn mark(&mut self, element: &Element, row: &Row, seen: &mut u128, place: &Place<'_>) {
+        if row.choice && *seen & row.bit != 0 {
+            let message = format!("{}[x] has one value only: '{}' is one more", element.fhirpath, element.name);
+            self.report(IssueCode::Structure, &place.child(&element.fhirpath), message);
+        }
+        *seen |= row.bit;
+    }
+
+    fn property(
+        &mut self,
+        element: &Element,
+        row: &Row,
+        object: Value<'_>,
+        value: Value<'_>,
+        before: &Place<'_>,
+        scope: Scope<'_, '_>,
+    ) {
+        let place = before.child(&element.fhirpath);
+        if row.contained && scope.contained {
+            let message = "a contained resource has no contained resources of its own (dom-2)";
+            return self.report(IssueCode::Invariant, &place, message);
+        }
+        match (row.many, value.kind()) {
+            (true, Kind::Array) => {}
+            (false, Kind::Array) => {
+                let message = format!("'{}' does not repeat: no JSON array is expected here", element.name);
+                return self.report(IssueCode::Structure, &place, message);
+            }
+            (true, _) => {
+                let message = format!("'{}' may repeat: a JSON array is expected, not {}", element.name, a(value));
+                return self.report(IssueCode::Structure, &place, message);
+            }
+            (false, _) => return self.item(element, row, object, value, &place, scope, None),
+        }
+        if value.is_empty() {
+            let message = format!("an array is not empty: leave '{}' out", element.name);
+            return self.report(IssueCode::Structure, &place, message);
+        }
+        for (i, item) in value.items().enumerate() {
+            if self.full() {
+                return;
+            }
+            self.item(element, row, object, item, &place.item(i), scope, Some(i));
+        }
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn item(
+        &mut self,
+        element: &Element,
+        row: &Row,
+        object: Value<'_>,
+        item: Value<'_>,
+        place: &Place<'_>,
+        scope: Scope<'_, '_>,
+        index: Option<usize>,
+    ) {
+        match row.kind {
+            ElementType::Primitive(_) if item.is_null() => self.null(element, object, place, index),
+            ElementType::Primitive(primitive) => self.primitive(element, row, primitive, item, place),
+            ElementType::Complex(kind) => {
+                self.object(kind, item, place, scope);
+                if row.bound {
+                    self.bound_object(element, item, place);
+                }
+                if row.targeted {
+                    self.target(element, item, place);
+                }
+            }
+            ElementType::Resource if row.contained => {
+                self.resource(None, item, place, Scope { contained: true, ..scope });
+            }
+            ElementType::Resource => {
+                let container = Container::new(item);
+                self.resource(None, item, place, Scope { container: &container, contained: false });
+            }
+        }
+    }
+
+    fn unknown(&mut self, structure: &Structure, key: &str, place: &Place<'_>) {
+        let mut message = format!("'{}' is not an element of {}", shown(key), structure.name);
+        if let Some(name) = resembling(structure, key) {
+            message.push_str(&format!(" (did you mean '{name}'?)"));
+        }
+        self.report(IssueCode::Structure, &place.child(shown(key)), message);
+    }
+
+    /// `_name`: id and extensions of a primitive, for each of its repetitions (R4 json.html#primitive).
+    #[allow(clippy::too_many_arguments)]
+    fn primitive_extension(
+        &mut self,
+        structure: &Structure,
+        plan: &Plan,
+        object: Value<'_>,
+        key: &str,
+        value: Value<'_>,
+        before: &Place<'_>,
+        scope: Scope<'_, '_>,
+        seen: &mut u128,
+    ) {
+        let name = &key[1..];
+        let Some(index) = structure.by_name.get(name).map(|i| *i as usize) else {
+            return self.unknown(structure, key, before);
+        };
+        let (element, row) = (&structure.elements[index], &plan.rows[index]);
+        let place = before.child(&element.fhirpath);
+        if !matches!(row.kind, ElementType::Primitive(_)) || row.attribute {
+            let message = format!("'{key}' is not allowed: '{name}' is not a primitive that can have extensions");
+            return self.report(IssueCode::Structure, &before.child(key), message);
+        }
+        let partner = object.get(name);
+        if partner.is_none() {
+            self.mark(element, row, seen, before);
+        }
+        if !row.many {
+            return self.extended(value, &place, scope);
+        }
+        if value.kind() != Kind::Array || value.is_empty() {
+            let message = format!("'{name}' may repeat: '{key}' is a JSON array with an item for each repetition");
+            return self.report(IssueCode::Structure, &place, message);
+        }
+        let values = partner.map(|p| p.items().count());
+        if values.is_some_and(|n| n != value.items().count()) {
+            let message = format!("'{name}' and '{key}' have different lengths: fill up with null");
+            return self.report(IssueCode::Structure, &place, message);
+        }
+        for (i, item) in value.items().enumerate() {
+            if item.is_null() {
+                if values.is_none() {
+                    let message = format!("a null in '{key}' needs a value at the same position of '{name}'");
+                    self.report(IssueCode::Structure, &place.item(i), message);
+                }
+                continue;
+            }
+            self.extended(item, &place.item(i), scope);
+        }
+    }
+
+    /// What stands under `_name`: an object with id and extensions only.
+    fn extended(&mut self, value: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+        if value.kind() != Kind::Object || value.is_empty() {
+            let message = format!("id and extensions of a primitive are a JSON object, not {}", a(value));
+            return self.report(IssueCode::Structure, place, message);
+        }
+        for (key, value) in value.entries() {
+            if self.full() {
+                return;
+            }
+            match &*key {
+                "id" => self.element_id(value, &place.child("id")),
+                "extension" => self.extensions(value, &place.child("extension"), scope),
+                _ => {
+                    let message = format!("a primitive has only 'id' and 'extension', not '{}'", shown(&key));
+                    self.report(IssueCode::Structure, &place.child(shown(&key)), message);
+                }
+            }
+        }
+    }
+
+    fn extensions(&mut self, value: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+        if value.kind() != Kind::Array || value.is_empty() {
+            let message = "'extension' may repeat: a JSON array that is not empty is expected";
+            return self.report(IssueCode::Structure, place, message);
+        }
+        let Some(extension) = self.validator.extension else { return };
+        for (i, item) in value.items().enumerate() {
+            self.object(extension, item, &place.item(i), scope);
+        }
+    }
+
+    /// A null: legal only as a repetition whose `_name` has something at the same position.
+    fn null(&mut self, element: &Element, object: Value<'_>, place: &Place<'_>, index: Option<usize>) {
+        let partner = index.and_then(|i| {
+            let beside = object.entries().find(|(k, _)| k.strip_prefix('_') == Some(&element.name))?.1;
+            beside.items().nth(i).filter(|p| !p.is_null())
+        });
+        if partner.is_none() {
+            let message = format!("null is not a value: leave '{}' out", element.name);
+            self.report(IssueCode::Structure, place, message);
+        }
+    }
+}
+
+/// The kind of a value with its article, for messages.
+pub(super) fn a(value: Value<'_>) -> &'static str {
+    match value.kind() {
+        Kind::Null => "null",
+        Kind::Bool => "a boolean",
+        Kind::Number => "a number",
+        Kind::String => "a string",
+        Kind::Array => "an array",
+        Kind::Object if value.is_empty() => "an empty object",
+        Kind::Object => "an object",
+    }
+}
+
+/// A text from outside, cut to a length fit for a message.
+pub(super) fn shown(text: &str) -> &str {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
+/// The property of a structure that somebody may have meant.
+fn resembling<'s>(structure: &'s Structure, key: &str) -> Option<&'s str> {
+    if key.len() > 60 {
+        return None;
+    }
+    let near = |name: &str| name.eq_ignore_ascii_case(key) || (key.len() > 3 && distance(name, key) <= 2);
+    structure.elements.iter().map(|e| &*e.name).filter(|n| near(n)).min_by_key(|n| distance(n, key))
+}
+
+/// How many letters must be put in, left out or changed to get from one word to the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other = other.as_bytes();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (i, a) in one.bytes().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, b) in other.iter().enumerate() {
+            let changed = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[other.len()]
+}
