@@ -2,9 +2,11 @@
 //! operations, value sets of required bindings. Read once from the tables of `fhir-schemas/` that are compiled in.
 //! No prose of the specification, and no code per type.
 
+pub mod generate;
+mod load;
 mod model;
 
 pub use model::{
-    Binding, BindingStrength, Choice, Compartment, Component, Definitions, Element, ElementType, OperationDefinition,
-    SearchKind, SearchParameter, Structure, StructureKind, TypeId, ValueSet,
+    Binding, BindingStrength, Choice, Compartment, Component, Definitions, Element, ElementType, Invariant,
+    OperationDefinition, SearchKind, SearchParameter, Structure, StructureKind, TypeId, ValueSet,
 };

@@ -36,8 +36,8 @@ pub struct Structure {
     pub choices: Vec<Choice>,
     /// Property name to index into `elements`.
     pub by_name: FxHashMap<Box<str>, u16>,
-    /// Invariants on this structure: key, whether it is an error, and the FHIRPath expression.
-    pub invariants: Vec<(Box<str>, bool, Box<str>)>,
+    /// Invariants on this structure, inherited ones included.
+    pub invariants: Vec<Invariant>,
 }
 
 impl Structure {
@@ -48,7 +48,7 @@ impl Structure {
 }
 
 /// A choice element such as `value[x]`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Choice {
     /// `value`, without `[x]`.
     pub name: Box<str>,
@@ -67,8 +67,11 @@ pub enum ElementType {
     Resource,
 }
 
+/// An invariant: its key, whether it is an error (otherwise a warning), and its FHIRPath expression.
+pub type Invariant = (Box<str>, bool, Box<str>);
+
 /// One JSON property of a structure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Element {
     /// The JSON property: `name`, `valueQuantity`.
     pub name: Box<str>,
@@ -96,6 +99,8 @@ pub struct Element {
     pub binding: Option<Binding>,
     /// Index of its place among the elements of the structure in XML order (types of one choice share it).
     pub order: u16,
+    /// Invariants that it has beyond those of its type; each of its values is the context.
+    pub invariants: Vec<Invariant>,
 }
 
 /// How firmly a value set is bound.
@@ -109,7 +114,7 @@ pub enum BindingStrength {
 }
 
 /// A binding of an element to a value set.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Binding {
     /// How firmly.
     pub strength: BindingStrength,
@@ -195,6 +200,16 @@ pub struct SearchParameter {
     pub targets: Vec<TypeId>,
     /// Components of a composite.
     pub components: Vec<Component>,
+    /// Whether several values, any of which may match, are allowed (`multipleOr`), where the definition says so.
+    pub multiple_or: Option<bool>,
+    /// Whether it may be repeated, and all must match (`multipleAnd`), where the definition says so.
+    pub multiple_and: Option<bool>,
+    /// The comparators that the definition names, such as `eq`.
+    pub comparators: Vec<Box<str>>,
+    /// The modifiers that the definition names.
+    pub modifiers: Vec<Box<str>>,
+    /// The chained parameters that the definition names.
+    pub chain: Vec<Box<str>>,
 }
 
 /// A compartment (R4 compartmentdefinition.html): for each resource type, the codes of the parameters that tie it in.
@@ -288,6 +303,15 @@ impl Definitions {
     /// The search parameter with this canonical.
     pub fn search_parameter_by_url(&self, url: &str) -> Option<&SearchParameter> {
         self.search_parameters.iter().find(|p| &*p.url == url)
+    }
+
+    /// The operation of this code (without `$`) that is defined for a resource type, or for all of them, or, with
+    /// no type, for the system.
+    pub fn operation(&self, code: &str, on: Option<&str>) -> Option<&OperationDefinition> {
+        self.operations.iter().filter(|o| &*o.code == code).find(|o| match on {
+            Some(on) => (o.on_type || o.on_instance) && o.resources.iter().any(|r| &**r == on || &**r == "Resource"),
+            None => o.system,
+        })
     }
 
     /// The compartment of this name.

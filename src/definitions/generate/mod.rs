@@ -1,0 +1,87 @@
+//! Writes the tables of `fhir-schemas/` from the official package of FHIR R4 definitions. Only facts are taken:
+//! names, types, cardinalities, codes, expressions. No definitions, comments, displays or any other prose.
+//! The same package gives the same bytes. What the tables look like is described in `fhir-schemas/README.md`;
+//! how they are read back is in `definitions::load`.
+
+mod elements;
+mod package;
+mod search;
+mod terminology;
+
+use package::Package;
+use std::fmt;
+use std::path::Path;
+
+/// What was written.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Resource types that can be stored.
+    pub resources: usize,
+    /// All structures, backbone elements included.
+    pub structures: usize,
+    /// Lines of elements.
+    pub elements: usize,
+    /// Invariants.
+    pub invariants: usize,
+    /// Search parameters.
+    pub search_parameters: usize,
+    /// Compartments.
+    pub compartments: usize,
+    /// Operations.
+    pub operations: usize,
+    /// Value sets of required bindings.
+    pub value_sets: usize,
+    /// Bytes of all tables.
+    pub bytes: usize,
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} resource types, {} structures with {} elements and {} invariants, {} search parameters, \
+             {} compartments, {} operations, {} value sets: {} bytes",
+            self.resources,
+            self.structures,
+            self.elements,
+            self.invariants,
+            self.search_parameters,
+            self.compartments,
+            self.operations,
+            self.value_sets,
+            self.bytes
+        )
+    }
+}
+
+/// Reads the package (`.tgz`) and writes the tables into the folder, which is made if it is missing.
+pub fn write(package: &Path, out: &Path) -> Result<Summary, String> {
+    let package = Package::read(package)?;
+    let mut summary = Summary::default();
+    let files = [
+        ("elements.tsv", elements::elements(&package, &mut summary)?),
+        ("invariants.tsv", elements::invariants(&package, &mut summary)?),
+        ("search-parameters.tsv", search::parameters(&package, &mut summary)?),
+        ("compartments.tsv", search::compartments(&package, &mut summary)?),
+        ("operations.tsv", search::operations(&package, &mut summary)?),
+        ("value-sets.tsv", terminology::value_sets(&package, &mut summary)?),
+    ];
+    std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
+    for (name, text) in files {
+        let path = out.join(name);
+        summary.bytes += text.len();
+        std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
+    }
+    Ok(summary)
+}
+
+/// One line without the characters that the tables use to separate.
+fn field(text: &str) -> String {
+    text.split(['\t', '\n', '\r']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// The last segment of a canonical, without the version.
+fn tail(canonical: &str) -> &str {
+    let url = canonical.split('|').next().unwrap_or(canonical);
+    url.rsplit('/').next().unwrap_or(url)
+}
