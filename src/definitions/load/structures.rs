@@ -77,10 +77,9 @@ fn structure(head: &Head<'_>, names: &Names<'_>, before: &[Structure]) -> Result
         elements.clone_from(&parent.elements);
         choices.clone_from(&parent.choices);
     }
-    let mut order = elements.last().map_or(0, |e: &Element| e.order + 1);
-    for line in &head.lines {
+    let next = elements.last().map_or(0, |e: &Element| e.order + 1);
+    for (line, order) in head.lines.iter().zip(next..) {
         element(head, line, order, names, &mut elements, &mut choices)?;
-        order += 1;
     }
     let by_name = elements.iter().enumerate().map(|(i, e)| (e.name.clone(), i as u16)).collect();
     Ok(Structure { id, name: head.name.into(), kind, elements, choices, by_name, invariants: Vec::new() })
