@@ -5,6 +5,7 @@
 pub mod generate;
 mod load;
 mod model;
+mod xml;
 
 pub use model::{
     Binding, BindingStrength, Choice, Compartment, Component, Definitions, Element, ElementType, Invariant,
