@@ -1,5 +1,6 @@
 //! Conditions: what a search asks of a resource's terms, and their plain meaning.
 
+use super::encode::{bound_length, split_parts};
 use super::{Term, Terms};
 use crate::definitions::TypeId;
 
@@ -54,7 +55,7 @@ pub struct Range {
     pub test: Option<Test>,
 }
 
-/// A test on the bytes of one term. (Forms are added here as encodings need them.)
+/// A test on the bytes of one term, for what the order of terms does not decide.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Test {
     /// From byte `skip` on, the term contains these bytes (before the first NUL, if `until_nul`).
@@ -66,6 +67,45 @@ pub enum Test {
         /// What to look for.
         needle: Box<[u8]>,
     },
+    /// What follows the first `skip` bytes is not before `from` and is before `below`.
+    Within {
+        /// Bytes to skip.
+        skip: usize,
+        /// Least that passes.
+        from: Box<[u8]>,
+        /// Least that is too much.
+        below: Box<[u8]>,
+    },
+    /// After `skip` bytes stand two bounds of an interval of numbers; the upper one is not before `from` and is
+    /// before `below`.
+    Upper {
+        /// Bytes to skip.
+        skip: usize,
+        /// Least that passes.
+        from: Box<[u8]>,
+        /// Least that is too much.
+        below: Box<[u8]>,
+    },
+    /// The term ends with these bytes.
+    EndsWith(Box<[u8]>),
+    /// The term ends with a unit (NUL, system, NUL, code, NUL, human unit) that is this one: system and code, or,
+    /// without a system, code or human unit.
+    Unit {
+        /// System of the code, where it was given.
+        system: Option<Box<[u8]>>,
+        /// Code or human unit.
+        code: Box<[u8]>,
+    },
+    /// After `skip` bytes stand the components of a composite, then two bytes for each component but the last:
+    /// where it ends. Each component is in one of its ranges.
+    Parts {
+        /// Bytes to skip.
+        skip: usize,
+        /// For each component the ranges of which one must hold.
+        parts: Vec<Vec<Range>>,
+    },
+    /// All of them.
+    All(Vec<Test>),
 }
 
 impl Test {
@@ -77,8 +117,54 @@ impl Test {
                 let end = if *until_nul { memchr::memchr(0, rest).unwrap_or(rest.len()) } else { rest.len() };
                 memchr::memmem::find(&rest[..end], needle).is_some()
             }
+            Test::Within { skip, from, below } => within(term.get(*skip..), from, below),
+            Test::Upper { skip, from, below } => {
+                let upper = term.get(*skip..).and_then(|bounds| bounds.get(bound_length(bounds)..));
+                within(upper, from, below)
+            }
+            Test::EndsWith(suffix) => term.ends_with(suffix),
+            Test::Unit { system, code } => {
+                let mut tail = term.rsplitn(4, |b| *b == 0);
+                let (Some(unit), Some(own), Some(of)) = (tail.next(), tail.next(), tail.next()) else { return false };
+                match system {
+                    Some(system) => own == &**code && of == &**system,
+                    None => own == &**code || unit == &**code,
+                }
+            }
+            Test::Parts { skip, parts } => {
+                let Some(slices) = split_parts(term.get(*skip..).unwrap_or_default(), parts.len()) else {
+                    return false;
+                };
+                parts.iter().zip(slices).all(|(ranges, slice)| ranges.iter().any(|range| range.holds(slice)))
+            }
+            Test::All(tests) => tests.iter().all(|test| test.accepts(term)),
         }
     }
+
+    /// Whether it depends on where the term ends.
+    pub(super) fn looks_at_end(&self) -> bool {
+        match self {
+            Test::EndsWith(_) | Test::Unit { .. } | Test::Parts { .. } => true,
+            Test::All(tests) => tests.iter().any(Test::looks_at_end),
+            Test::Contains { .. } | Test::Within { .. } | Test::Upper { .. } => false,
+        }
+    }
+
+    /// The same test on bytes that have `by` more in front.
+    pub(super) fn behind(self, by: usize) -> Test {
+        match self {
+            Test::Contains { skip, until_nul, needle } => Test::Contains { skip: skip + by, until_nul, needle },
+            Test::Within { skip, from, below } => Test::Within { skip: skip + by, from, below },
+            Test::Upper { skip, from, below } => Test::Upper { skip: skip + by, from, below },
+            Test::Parts { skip, parts } => Test::Parts { skip: skip + by, parts },
+            Test::All(tests) => Test::All(tests.into_iter().map(|test| test.behind(by)).collect()),
+            other @ (Test::EndsWith(_) | Test::Unit { .. }) => other,
+        }
+    }
+}
+
+fn within(bytes: Option<&[u8]>, from: &[u8], below: &[u8]) -> bool {
+    bytes.is_some_and(|bytes| from <= bytes && bytes < below)
 }
 
 /// What chains need to know of other resources, as of the same moment.
@@ -171,6 +257,11 @@ impl Condition {
 }
 
 impl Range {
+    /// Whether these bytes are in the range and pass the test.
+    pub fn holds(&self, term: &[u8]) -> bool {
+        within(Some(term), &self.from, &self.to) && self.test.as_ref().is_none_or(|test| test.accepts(term))
+    }
+
     /// Whether one of the terms is in the range and passes the test.
     pub fn any(&self, terms: &Terms) -> bool {
         terms.range(&self.from, &self.to).iter().any(|t| self.test.as_ref().is_none_or(|test| test.accepts(&t.0)))

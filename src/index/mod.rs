@@ -3,7 +3,16 @@
 //! How a store finds matches quickly is not known here.
 
 mod condition;
+pub mod criteria;
+#[allow(dead_code)] // the extractor comes next
+mod encode;
+mod fold;
+mod sort;
+mod target;
 mod term;
 
 pub use condition::{Condition, Range, Related, Test};
+pub use criteria::Comparator;
+pub use sort::{SortRange, sort_key};
+pub use target::{id_of, id_term, reference_term, target_of};
 pub use term::{Term, Terms};

@@ -1,0 +1,76 @@
+//! Folding: what two texts have in common that a search by string does not tell apart (R4 search.html#string): case,
+//! accents, compatibility forms, white space.
+
+use std::borrow::Cow;
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// The text decomposed (NFKD), without combining marks, in full case folding, white space trimmed and collapsed.
+pub(super) fn fold(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() { fold_ascii(text) } else { Cow::Owned(fold_any(text)) }
+}
+
+fn fold_ascii(text: &str) -> Cow<'_, str> {
+    let plain = |window: &[u8]| !(window[0] <= b' ' && window[1] <= b' ');
+    let bytes = text.as_bytes();
+    let kept = bytes.iter().all(|b| *b >= b' ' && *b != 0x7F && !b.is_ascii_uppercase())
+        && bytes.windows(2).all(plain)
+        && bytes.first() != Some(&b' ')
+        && bytes.last() != Some(&b' ');
+    if kept { Cow::Borrowed(text) } else { Cow::Owned(collapse(text.chars().map(|c| c.to_ascii_lowercase()))) }
+}
+
+fn fold_any(text: &str) -> String {
+    // Upper case first: `ß` has no other lower case, but its upper case is `SS`; so for all full case foldings.
+    let folded =
+        text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    // Folding can bring marks back (`ΐ`); a second pass takes them off.
+    collapse(folded.collect::<String>().nfkd().filter(|c| !is_combining_mark(*c)))
+}
+
+fn collapse(characters: impl Iterator<Item = char>) -> String {
+    let mut out = String::new();
+    let mut space = false;
+    for c in characters {
+        if c.is_whitespace() || c.is_control() {
+            space = true;
+            continue;
+        }
+        if space && !out.is_empty() {
+            out.push(' ');
+        }
+        space = false;
+        out.push(c);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fold;
+
+    #[test]
+    fn folded() {
+        for (text, expected) in [
+            ("Peter", "peter"),
+            ("", ""),
+            ("  van   der\tBerg ", "van der berg"),
+            ("Müller", "muller"),
+            ("Mu\u{308}ller", "muller"),
+            ("Straße", "strasse"),
+            ("STRASSE", "strasse"),
+            ("ﬁnd", "find"),
+            ("Ὀδυσσεύς", "οδυσσευσ"),
+            ("ΟΔΥΣΣΕΥΣ", "οδυσσευσ"),
+            ("ΐ", "ι"),
+            ("Ⅷ", "viii"),
+            ("ＡＢＣ", "abc"),
+            ("İstanbul", "istanbul"),
+            ("東京", "東京"),
+            ("a\u{a0}b", "a b"),
+            ("a\u{0}b", "a b"),
+        ] {
+            assert_eq!(fold(text), expected, "{text}");
+        }
+    }
+}
