@@ -18,7 +18,9 @@ impl<'n> Name<'n> {
         if let Some(has) = name.strip_prefix("_has:") {
             let mut parts = has.splitn(3, ':');
             return match (parts.next(), parts.next(), parts.next()) {
-                (Some(source), Some(code), Some(rest)) if !source.is_empty() && !code.is_empty() && !rest.is_empty() => {
+                (Some(source), Some(code), Some(rest))
+                    if !source.is_empty() && !code.is_empty() && !rest.is_empty() =>
+                {
                     Ok(Name::Has { source, code, rest })
                 }
                 _ => Err("'_has' is written as _has:[type]:[reference parameter]:[parameter]"),
@@ -60,17 +62,10 @@ mod tests {
                 Ok(Name::Chain { code: "subject", target: Some("Patient"), rest: "name:exact" }),
             ),
             ("a.b.c", Ok(Name::Chain { code: "a", target: None, rest: "b.c" })),
-            (
-                "_has:Observation:patient:code",
-                Ok(Name::Has { source: "Observation", code: "patient", rest: "code" }),
-            ),
+            ("_has:Observation:patient:code", Ok(Name::Has { source: "Observation", code: "patient", rest: "code" })),
             (
                 "_has:Observation:patient:_has:AuditEvent:entity:agent:missing",
-                Ok(Name::Has {
-                    source: "Observation",
-                    code: "patient",
-                    rest: "_has:AuditEvent:entity:agent:missing",
-                }),
+                Ok(Name::Has { source: "Observation", code: "patient", rest: "_has:AuditEvent:entity:agent:missing" }),
             ),
             (
                 "_has:Observation:patient:performer.name",

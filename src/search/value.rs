@@ -5,7 +5,7 @@ use super::query::{split, unescape};
 use super::refusal::Refusal;
 use crate::base::ResourceId;
 use crate::definitions::{Definitions, SearchKind, SearchParameter};
-use crate::index::{Comparator, StringMatch, UriMatch};
+use crate::index::criteria::{Comparator, StringMatch, UriMatch};
 use crate::primitive::{DateTime, Decimal, Reference};
 
 /// Most values of one parameter (`a,b,c`).
@@ -16,16 +16,41 @@ pub(super) const MAX_VALUES: usize = 10_000;
 pub(super) enum Question {
     /// There is a value.
     Present,
-    String { value: String, how: StringMatch },
-    Token { system: System, code: Option<String> },
+    String {
+        value: String,
+        how: StringMatch,
+    },
+    Token {
+        system: System,
+        code: Option<String>,
+    },
     /// `:identifier` on references
-    Identifier { system: System, code: Option<String> },
-    Date { comparator: Comparator, value: DateTime },
-    Number { comparator: Comparator, value: Decimal },
-    Quantity { comparator: Comparator, value: Decimal, unit: Option<Unit> },
-    Uri { value: String, how: UriMatch },
+    Identifier {
+        system: System,
+        code: Option<String>,
+    },
+    Date {
+        comparator: Comparator,
+        value: DateTime,
+    },
+    Number {
+        comparator: Comparator,
+        value: Decimal,
+    },
+    Quantity {
+        comparator: Comparator,
+        value: Decimal,
+        unit: Option<Unit>,
+    },
+    Uri {
+        value: String,
+        how: UriMatch,
+    },
     /// A resource of this server.
-    Local { kind: Option<String>, id: String },
+    Local {
+        kind: Option<String>,
+        id: String,
+    },
     /// Any other reference.
     Url(String),
     /// One for each component.
@@ -205,7 +230,11 @@ impl Reader<'_> {
                 return Err(Refusal::value(name, text, &format!("a reference: there is no resource type '{kind}'")));
             }
             if let Some(wanted) = wanted.filter(|w| *w != kind) {
-                return Err(Refusal::value(name, text, &format!("a reference to {wanted}, which the modifier asks for")));
+                return Err(Refusal::value(
+                    name,
+                    text,
+                    &format!("a reference to {wanted}, which the modifier asks for"),
+                ));
             }
             Ok(Question::Local { kind: Some(kind.to_owned()), id: id.to_owned() })
         };
@@ -227,9 +256,9 @@ impl Reader<'_> {
         let parts = split(text, b'$');
         let components: Option<Vec<_>> =
             p.components.iter().map(|c| self.definitions.search_parameter_by_url(&c.definition)).collect();
-        let components = components
-            .filter(|c| !c.is_empty())
-            .ok_or_else(|| Refusal::unusable(format!("the composite parameter '{}' has an unknown component", p.code)))?;
+        let components = components.filter(|c| !c.is_empty()).ok_or_else(|| {
+            Refusal::unusable(format!("the composite parameter '{}' has an unknown component", p.code))
+        })?;
         if parts.len() != components.len() || parts.iter().any(|part| part.is_empty()) {
             let form: Vec<_> = components.iter().map(|c| format!("[{}]", c.code)).collect();
             return Err(Refusal::value(name, text, &format!("of the form {}", form.join("$"))));
