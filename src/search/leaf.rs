@@ -33,7 +33,7 @@ fn composite_part(question: &Question, now: Timestamp) -> Option<CompositePart<'
     Some(match question {
         Question::String { value, how } => CompositePart::String(value, *how),
         Question::Token { system, code } => CompositePart::Token(system_match(system), code.as_deref()),
-        Question::Date { comparator, value } => CompositePart::Date(*comparator, value.clone(), now),
+        Question::Date { comparator, value } => CompositePart::Date(*comparator, *value, now),
         Question::Number { comparator, value } => CompositePart::Number(*comparator, value.clone()),
         Question::Quantity { comparator, value, unit } => {
             CompositePart::Quantity(*comparator, value.clone(), unit_match(unit.as_ref()))
