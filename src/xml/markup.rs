@@ -37,7 +37,11 @@ pub(super) fn attributes(mut rest: &str) -> Result<Vec<RawAttribute<'_>>, &'stat
             return Err("an attribute needs a legal name");
         }
         let after = after.trim_start_matches(SPACE);
-        let quote = after.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or("the value of an attribute stands in quotes")?;
+        let quote = after
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '"' | '\''))
+            .ok_or("the value of an attribute stands in quotes")?;
         let (value, after) = after[1..].split_once(quote).ok_or("the value of an attribute does not end")?;
         if value.contains('<') {
             return Err("'<' in the value of an attribute is written &lt;");
@@ -74,7 +78,8 @@ pub(super) fn attribute_value(raw: &str) -> Result<Cow<'_, str>, &'static str> {
         out.push_str(plain);
         rest = match special.as_bytes() {
             [b'&', ..] => {
-                let (name, after) = special[1..].split_once(';').ok_or("'&' begins a reference, which ends with ';'")?;
+                let (name, after) =
+                    special[1..].split_once(';').ok_or("'&' begins a reference, which ends with ';'")?;
                 out.push(reference(name)?);
                 after
             }
@@ -159,8 +164,7 @@ fn begins_name(c: char) -> bool {
 }
 
 fn continues_name(c: char) -> bool {
-    begins_name(c)
-        || matches!(c, '0'..='9' | '-' | '.' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
+    begins_name(c) || matches!(c, '0'..='9' | '-' | '.' | '\u{B7}' | '\u{300}'..='\u{36F}' | '\u{203F}'..='\u{2040}')
 }
 
 #[cfg(test)]
@@ -171,7 +175,18 @@ mod tests {
     fn attributes_as_written() {
         assert_eq!(attributes(" a=\"1\"\n b = '\"' x:c=''"), Ok(vec![("a", "1"), ("b", "\""), ("x:c", "")]));
         assert_eq!(attributes(" "), Ok(vec![]));
-        for raw in [" a", " a=", " a=1", "a=\"1\"", " a=\"1\"b=\"2\"", " a=\"<\"", " a=\"1\" a=\"2\"", " 1=\"1\"", " a=\"1", " a:b:c=\"\""] {
+        for raw in [
+            " a",
+            " a=",
+            " a=1",
+            "a=\"1\"",
+            " a=\"1\"b=\"2\"",
+            " a=\"<\"",
+            " a=\"1\" a=\"2\"",
+            " 1=\"1\"",
+            " a=\"1",
+            " a:b:c=\"\"",
+        ] {
             assert!(attributes(raw).is_err(), "{raw}");
         }
         let many: String = (0..65).map(|i| format!(" a{i}=''")).collect();
@@ -190,7 +205,21 @@ mod tests {
         ] {
             assert_eq!(attribute_value(raw).as_deref(), Ok(value), "{raw}");
         }
-        for raw in ["&", "&;", "&nbsp;", "&#;", "&#x;", "&#0;", "&#1;", "&#xD800;", "&#xFFFE;", "&#x110000;", "&#+65;", "&#X41;", "&#99999999999;"] {
+        for raw in [
+            "&",
+            "&;",
+            "&nbsp;",
+            "&#;",
+            "&#x;",
+            "&#0;",
+            "&#1;",
+            "&#xD800;",
+            "&#xFFFE;",
+            "&#x110000;",
+            "&#+65;",
+            "&#X41;",
+            "&#99999999999;",
+        ] {
             assert!(attribute_value(raw).is_err(), "{raw}");
         }
         let mut written = String::new();

@@ -283,7 +283,15 @@ mod tests {
         ] {
             assert_eq!(check_narrative(&text), Ok(()), "{text}");
         }
-        for text in [div(""), div(" \n"), div("&#32;"), div("<p/>"), div("<img alt='a'/>"), div("<!-- a -->"), div("<![CDATA[ ]]>")] {
+        for text in [
+            div(""),
+            div(" \n"),
+            div("&#32;"),
+            div("<p/>"),
+            div("<img alt='a'/>"),
+            div("<!-- a -->"),
+            div("<![CDATA[ ]]>"),
+        ] {
             assert_eq!(check_narrative(&text), Err(NarrativeFault::Empty), "{text}");
         }
         for text in [
@@ -321,7 +329,10 @@ mod tests {
     fn as_elements() {
         let kept = div("<p  title='a>b'>x</p ><br />");
         assert_eq!(as_element(&format!(" {kept} ")).as_deref(), Ok(kept.as_str()));
-        assert_eq!(as_element("<div id=\"a\"><p/></div>").as_deref(), Ok(format!("<div xmlns=\"{XHTML}\" id=\"a\"><p/></div>").as_str()));
+        assert_eq!(
+            as_element("<div id=\"a\"><p/></div>").as_deref(),
+            Ok(format!("<div xmlns=\"{XHTML}\" id=\"a\"><p/></div>").as_str())
+        );
         assert!(as_element("<div>").is_err());
     }
 }

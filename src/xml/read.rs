@@ -78,11 +78,8 @@ impl<'s> Object<'s> {
                     continue;
                 }
                 let mut items = items.into_iter().map(|item| item.unwrap_or(Tree::Null));
-                let value = if property.many {
-                    Tree::Array(items.collect())
-                } else {
-                    items.next().unwrap_or(Tree::Null)
-                };
+                let value =
+                    if property.many { Tree::Array(items.collect()) } else { items.next().unwrap_or(Tree::Null) };
                 entries.push((format!("{prefix}{}", property.name), value));
             }
         }
@@ -334,7 +331,9 @@ impl<'t, 's> Reader<'t, 's> {
                     }
                 }
                 Part::End => break,
-                Part::Text { blank: false } => return Err(self.fault("the value of a primitive is its attribute 'value'")),
+                Part::Text { blank: false } => {
+                    return Err(self.fault("the value of a primitive is its attribute 'value'"));
+                }
                 Part::Text { .. } | Part::Aside => {}
                 Part::Finish => return Err(self.fault("the document ends here")),
             }
@@ -350,9 +349,8 @@ impl<'t, 's> Reader<'t, 's> {
     /// The JSON value that an attribute's text is. Only what JSON cannot write is refused.
     fn value(&self, kind: Primitive, raw: &str) -> Result<Tree, Failure> {
         let text = markup::attribute_value(raw).map_err(|m| self.fault(m))?;
-        let wrong = |message: &str| {
-            failure(self.source.text(), self.source.fault(message), IssueCode::Value, self.place())
-        };
+        let wrong =
+            |message: &str| failure(self.source.text(), self.source.fault(message), IssueCode::Value, self.place());
         match kind.json_form() {
             JsonForm::String => Ok(Tree::String(text.into_owned())),
             JsonForm::Boolean => match &*text {

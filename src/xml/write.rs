@@ -32,7 +32,8 @@ struct Entry<'s, 'd> {
 
 impl<'s> Writer<'s> {
     fn fault(&self, message: impl Into<String>) -> Failure {
-        let mut issue = Issue::error(IssueCode::NotSupported, format!("this cannot be written as XML: {}", message.into()));
+        let mut issue =
+            Issue::error(IssueCode::NotSupported, format!("this cannot be written as XML: {}", message.into()));
         let place: Vec<String> = self
             .path
             .iter()
