@@ -1,1 +1,23 @@
-//! (being written)
+//! Floor 9: HTTP. One handler turns a request into an [`interaction::Request`](crate::interaction::Request) and a
+//! reply into a response. The only room that knows headers and media types; decides no rule of FHIR.
+
+mod answer;
+mod cors;
+mod docs;
+mod encoding;
+mod exchange;
+mod handler;
+mod limits;
+mod metrics;
+mod negotiate;
+pub mod openapi;
+mod page;
+mod request_id;
+mod server;
+mod site;
+mod tls;
+mod unread;
+
+pub use limits::Limits;
+pub use server::{Server, told_to_stop};
+pub use site::{Options, TlsFiles};

@@ -1,0 +1,50 @@
+//! `vesta serve`: opens the store, takes the ports, says where to go, and serves until it is told to stop.
+
+use super::fault::Fault;
+use super::settings::Settings;
+use super::wire::{self, Wired};
+use crate::http::{Server, told_to_stop};
+use std::io::Write;
+use std::path::Path;
+
+/// Serves.
+pub fn run(settings: &Settings) -> Result<(), Fault> {
+    let Wired { service, definitions, .. } = wire::open(settings)?;
+    actix_web::rt::System::new().block_on(async {
+        let server = Server::bind(service, definitions, settings.http()).map_err(|e| bind_failed(settings, e))?;
+        greet(&server, settings.data());
+        server.run(told_to_stop()).await.map_err(Fault::Server)
+    })
+}
+
+fn bind_failed(settings: &Settings, error: std::io::Error) -> Fault {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => {
+            let at = settings.http().bind;
+            Fault::Settings(format!("{at} is in use by another program; choose another port with --bind"))
+        }
+        _ => Fault::Server(error),
+    }
+}
+
+/// What stands on standard output once requests are answered. Nobody has to read it: a closed pipe is no fault.
+fn greet(server: &Server, data: &Path) {
+    let base = server.base();
+    let root = base.split('/').take(3).collect::<Vec<_>>().join("/");
+    let mut text = format!(
+        "Vesta {} serves FHIR R4 (4.0.1)\n\n  FHIR base  {base}\n  browse     {root}/docs/\n  data       {}\n",
+        env!("CARGO_PKG_VERSION"),
+        data.display()
+    );
+    if let Some(at) = server.metrics_address() {
+        text.push_str(&format!("  metrics    http://{at}/metrics\n"));
+    }
+    text.push_str(&format!(
+        "\nTry next:\n  curl '{base}/metadata?_pretty=true'\n  curl -X POST '{base}/Patient' \
+         -H 'Content-Type: application/fhir+json' \\\n       \
+         -d '{{\"resourceType\":\"Patient\",\"name\":[{{\"family\":\"Shaw\",\"given\":[\"Amy\"]}}],\"birthDate\":\"1987-02-20\"}}'\n  \
+         curl '{base}/Patient?name=shaw&_pretty=true'\n\nStop with Ctrl-C.\n"
+    ));
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}

@@ -1,0 +1,289 @@
+//! Settings: the same ones as flags, environment variables and keys of a TOML file. A flag wins over the environment,
+//! that over the file, and the file over the default. The file is judged by a JSON Schema, so that a wrong key or
+//! value is named with its place; unknown keys are refused.
+
+use super::fault::Fault;
+use super::units::{Size, Span};
+use crate::http::{Limits, Options, TlsFiles};
+use crate::interaction;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Everything that can be set. What was not set is `None`; the defaults are in the functions below.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[serde(rename_all = "kebab-case", default)]
+#[command(next_help_heading = "Data")]
+pub struct Settings {
+    /// Directory of the data; made if it is missing [default: data]
+    #[arg(long, env = "VESTA_DATA", value_name = "DIR", global = true)]
+    pub data: Option<PathBuf>,
+
+    /// Validate resources when they are written [default: true]
+    #[arg(long, env = "VESTA_VALIDATION", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
+    pub validation: Option<bool>,
+
+    /// Let a PUT create a resource under an id that was never used [default: true]
+    #[arg(long, env = "VESTA_UPDATE_CREATE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
+    pub update_create: Option<bool>,
+
+    /// Let a conditional delete delete several resources [default: false]
+    #[arg(long, env = "VESTA_DELETE_MULTIPLE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
+    pub delete_multiple: Option<bool>,
+
+    /// Entries of a batch or transaction at most [default: 10000]
+    #[arg(long, env = "VESTA_MAX_ENTRIES", value_name = "N", global = true)]
+    pub max_entries: Option<usize>,
+
+    /// Entries of a page where the client does not say [default: 50]
+    #[arg(long, env = "VESTA_PAGE", value_name = "N", global = true)]
+    pub page: Option<usize>,
+
+    /// Entries of a page at most [default: 1000]
+    #[arg(long, env = "VESTA_MAX_PAGE", value_name = "N", global = true)]
+    pub max_page: Option<usize>,
+
+    /// Levels of nesting in a resource at most [default: 128]
+    #[arg(long, env = "VESTA_MAX_DEPTH", value_name = "N", global = true)]
+    pub max_depth: Option<usize>,
+
+    /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
+    #[arg(long, env = "VESTA_BIND", value_name = "ADDRESS", global = true, help_heading = "Network")]
+    pub bind: Option<SocketAddr>,
+
+    /// Path of the FHIR base [default: /fhir]
+    #[arg(long, env = "VESTA_BASE_PATH", value_name = "PATH", global = true, help_heading = "Network")]
+    pub base_path: Option<String>,
+
+    /// FHIR base as clients see it, behind a proxy: https://fhir.example.org/r4 [default: by the Host header]
+    #[arg(long, env = "VESTA_BASE_URL", value_name = "URL", global = true, help_heading = "Network")]
+    pub base_url: Option<String>,
+
+    /// Listen where other machines can reach Vesta, though there is no access control yet [default: false]
+    #[arg(long, env = "VESTA_ALLOW_OPEN_ACCESS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true, help_heading = "Network")]
+    pub allow_open_access: Option<bool>,
+
+    /// Certificate chain, PEM; with it Vesta speaks HTTPS only
+    #[arg(
+        long,
+        env = "VESTA_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key",
+        global = true,
+        help_heading = "Network"
+    )]
+    pub tls_cert: Option<PathBuf>,
+
+    /// Private key of the certificate, PEM
+    #[arg(
+        long,
+        env = "VESTA_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert",
+        global = true,
+        help_heading = "Network"
+    )]
+    pub tls_key: Option<PathBuf>,
+
+    /// Address and port for Prometheus metrics (/metrics) [default: none]
+    #[arg(long, env = "VESTA_METRICS_BIND", value_name = "ADDRESS", global = true, help_heading = "Network")]
+    pub metrics_bind: Option<SocketAddr>,
+
+    /// Worker threads for HTTP [default: one for each processor]
+    #[arg(long, env = "VESTA_WORKERS", value_name = "N", global = true, help_heading = "Network")]
+    pub workers: Option<usize>,
+
+    /// Largest body, packed or unpacked [default: 64MB]
+    #[arg(long, env = "VESTA_MAX_BODY", value_name = "SIZE", global = true, help_heading = "Limits")]
+    pub max_body: Option<Size>,
+
+    /// Longest path and query of a request [default: 16kB]
+    #[arg(long, env = "VESTA_MAX_URL", value_name = "SIZE", global = true, help_heading = "Limits")]
+    pub max_url: Option<Size>,
+
+    /// Time for the head of a request to arrive [default: 5s]
+    #[arg(long, env = "VESTA_HEADER_TIME", value_name = "TIME", global = true, help_heading = "Limits")]
+    pub header_time: Option<Span>,
+
+    /// Time for the body of a request to arrive [default: 2m]
+    #[arg(long, env = "VESTA_BODY_TIME", value_name = "TIME", global = true, help_heading = "Limits")]
+    pub body_time: Option<Span>,
+
+    /// How long an idle connection stays open [default: 75s]
+    #[arg(long, env = "VESTA_KEEP_ALIVE", value_name = "TIME", global = true, help_heading = "Limits")]
+    pub keep_alive: Option<Span>,
+
+    /// How long requests may go on after SIGTERM [default: 30s]
+    #[arg(long, env = "VESTA_GRACE", value_name = "TIME", global = true, help_heading = "Limits")]
+    pub grace: Option<Span>,
+
+    /// Form of the log lines, which go to standard error [default: text]
+    #[arg(long, env = "VESTA_LOG", value_name = "FORM", value_enum, global = true, help_heading = "Log")]
+    pub log: Option<LogFormat>,
+
+    /// What is logged: error, warn, info, debug, trace, also by module: warn,vesta::http=debug [default: info]
+    #[arg(long, env = "VESTA_LOG_LEVEL", value_name = "LEVEL", global = true, help_heading = "Log")]
+    pub log_level: Option<String>,
+
+    /// Log a line for each request, and not only for those that failed in the server [default: true]
+    #[arg(long, env = "VESTA_LOG_REQUESTS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true, help_heading = "Log")]
+    pub log_requests: Option<bool>,
+}
+
+/// The JSON Schema of the file.
+const SCHEMA: &str = include_str!("settings.schema.json");
+
+impl Settings {
+    /// The settings of a TOML file.
+    pub fn of_file(path: &Path) -> Result<Settings, Fault> {
+        let text = std::fs::read_to_string(path).map_err(|e| Fault::file(path, e))?;
+        Settings::of_toml(&text).map_err(|why| Fault::Settings(format!("{}: {why}", path.display())))
+    }
+
+    fn of_toml(text: &str) -> Result<Settings, String> {
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
+        let value = serde_json::to_value(table).map_err(|e| e.to_string())?;
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).map_err(|e| e.to_string())?;
+        let validator = jsonschema::validator_for(&schema).map_err(|e| e.to_string())?;
+        let faults: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|e| match e.instance_path().to_string().trim_start_matches('/') {
+                "" => e.to_string(),
+                place => format!("{place}: {e}"),
+            })
+            .collect();
+        if !faults.is_empty() {
+            return Err(faults.join("; "));
+        }
+        serde_json::from_value(value).map_err(|e| e.to_string())
+    }
+
+    /// These settings, and where they say nothing, the others.
+    pub fn over(self, others: Settings) -> Result<Settings, Fault> {
+        let object = |settings| match serde_json::to_value(settings) {
+            Ok(serde_json::Value::Object(object)) => Ok(object),
+            _ => Err(Fault::Settings("the settings cannot be joined".into())),
+        };
+        let mut joined = object(others)?;
+        joined.extend(object(self)?.into_iter().filter(|(_, value)| !value.is_null()));
+        serde_json::from_value(joined.into()).map_err(|e| Fault::Settings(e.to_string()))
+    }
+
+    /// The directory of the data.
+    pub fn data(&self) -> &Path {
+        self.data.as_deref().unwrap_or(Path::new("data"))
+    }
+
+    /// The options of the HTTP server.
+    pub fn http(&self) -> Options {
+        let default = Options::default();
+        Options {
+            bind: self.bind.unwrap_or(default.bind),
+            allow_open_access: self.allow_open_access.unwrap_or(false),
+            base_path: self.base_path.clone().unwrap_or(default.base_path),
+            base_url: self.base_url.clone(),
+            tls: match (&self.tls_cert, &self.tls_key) {
+                (Some(certificates), Some(key)) => {
+                    Some(TlsFiles { certificates: certificates.clone(), key: key.clone() })
+                }
+                _ => None,
+            },
+            metrics: self.metrics_bind,
+            workers: self.workers.unwrap_or(0),
+            limits: self.limits(),
+            grace: self.grace.map_or(default.grace, |t| t.0),
+            log_requests: self.log_requests.unwrap_or(true),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let default = Limits::default();
+        Limits {
+            body: self.max_body.map_or(default.body, |s| s.0),
+            url: self.max_url.map_or(default.url, |s| s.0),
+            header_time: self.header_time.map_or(default.header_time, |t| t.0),
+            body_time: self.body_time.map_or(default.body_time, |t| t.0),
+            keep_alive: self.keep_alive.map_or(default.keep_alive, |t| t.0),
+            ..default
+        }
+    }
+
+    /// The settings of the interactions.
+    pub fn interactions(&self) -> interaction::Settings {
+        let mut settings = interaction::Settings::default();
+        settings.validation = self.validation.unwrap_or(settings.validation);
+        settings.update_create = self.update_create.unwrap_or(settings.update_create);
+        settings.delete_multiple = self.delete_multiple.unwrap_or(settings.delete_multiple);
+        settings.max_entries = self.max_entries.unwrap_or(settings.max_entries);
+        settings.page = self.page.unwrap_or(settings.page);
+        settings.max_page = self.max_page.unwrap_or(settings.max_page);
+        settings.limits.depth = self.max_depth.unwrap_or(settings.limits.depth);
+        settings
+    }
+
+    /// The absolute addresses under which this server's resources may be referred to.
+    pub fn bases(&self) -> Vec<String> {
+        let options = self.http();
+        let path = match options.base_path.trim_matches('/') {
+            "" => String::new(),
+            path => format!("/{path}"),
+        };
+        let scheme = if options.tls.is_some() { "https" } else { "http" };
+        let mut bases = vec![format!("{scheme}://{}{path}", options.bind)];
+        if options.bind.ip().is_loopback() {
+            bases.push(format!("{scheme}://localhost:{}{path}", options.bind.port()));
+        }
+        bases.extend(options.base_url.map(|url| url.trim_end_matches('/').to_owned()));
+        bases
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_wins_over_the_file() {
+        let file = Settings::of_toml("bind = \"127.0.0.1:1\"\nmax-body = \"1MB\"\ngrace = \"5s\"").expect("legal");
+        let flags = Settings { bind: "127.0.0.1:2".parse().ok(), ..Settings::default() };
+        let joined = flags.over(file).expect("joins");
+        assert_eq!(joined.http().bind.port(), 2);
+        assert_eq!(joined.http().limits.body, 1 << 20);
+        assert_eq!(joined.http().grace.as_secs(), 5);
+    }
+
+    #[test]
+    fn a_wrong_file_is_refused_with_the_place() {
+        let check = |text: &str, named: &str| {
+            let why = Settings::of_toml(text).expect_err(text);
+            assert!(why.contains(named), "{text}: {why}");
+        };
+        check("bnd = \"127.0.0.1:1\"", "bnd");
+        check("page = \"many\"", "page");
+        check("workers = -1", "workers");
+        check("max-body = \"big\"", "max-body");
+        check("log = \"xml\"", "log");
+        check("bind = ", "line 1");
+    }
+
+    #[test]
+    fn the_schema_knows_every_setting() {
+        let schema: serde_json::Value = serde_json::from_str(SCHEMA).expect("JSON");
+        let mut declared: Vec<&String> = schema["properties"].as_object().expect("properties").keys().collect();
+        let settings = serde_json::to_value(Settings::default()).expect("JSON");
+        let mut known: Vec<&String> = settings.as_object().expect("an object").keys().collect();
+        declared.sort();
+        known.sort();
+        assert_eq!(declared, known);
+    }
+}

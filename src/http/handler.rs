@@ -1,0 +1,302 @@
+//! One request from its arrival to its answer. Everything is done here by hand, in order, in one function per step:
+//! there are no layers of middleware whose order one would have to know.
+
+use super::limits::BodyError;
+use super::negotiate::{self, Wanted};
+use super::site::Site;
+use super::unread as xml;
+use super::{answer, cors, docs, encoding, exchange, limits, metrics, page, request_id};
+use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
+use crate::interaction::{Context, Media, Payload, Reply, Request, Verb};
+use crate::json;
+use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::{Method, StatusCode};
+use actix_web::{HttpRequest, HttpResponse, web};
+use futures_util::FutureExt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Bodies above this are worked on by a thread that may block, so that other connections of the worker go on.
+const LARGE: usize = 256 << 10;
+
+/// Answers a request, whatever it is, and counts and logs it.
+pub async fn handle(site: Arc<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
+    let started = Instant::now();
+    let id = request_id::of(request.headers());
+    let flight = site.metrics.enter();
+    let place = Place::of(&site, request.path());
+    let answered = AssertUnwindSafe(dispatch(&site, place, &request, payload)).catch_unwind().await;
+    let mut response = answered.unwrap_or_else(|_| {
+        // The panic hook has written where it was; the client only learns that something went wrong.
+        let failure = Failure::internal(format_args!("a request panicked (request id {id:?})"));
+        answer::failure(&failure, Wanted::JSON, &site.definitions)
+    });
+    response = answer::pack(response, request.headers());
+    let headers = response.headers_mut();
+    cors::permit(request.headers(), headers);
+    answer::common_headers(headers, id, site.options.tls.is_some());
+    if site.is_stopping() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let name = match place {
+        Place::Fhir(path) => metrics::name_of(request.method().as_str(), path),
+        _ => metrics::SITE,
+    };
+    let status = response.status().as_u16();
+    site.metrics.count(name, status, started.elapsed());
+    log(&site, &request, name, status, started, response.headers());
+    drop(flight);
+    response
+}
+
+/// One line: never the path, query or body, which may tell about patients.
+fn log(site: &Site, request: &HttpRequest, name: usize, status: u16, started: Instant, answer: &header::HeaderMap) {
+    if status < 500 && !site.options.log_requests {
+        return;
+    }
+    let method = request.method().as_str();
+    let interaction = metrics::NAMES.get(name).copied().unwrap_or_default();
+    let ms = started.elapsed().as_micros() as f64 / 1e3;
+    let id = answer.get(&request_id::X_REQUEST_ID).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if status < 500 {
+        tracing::info!(method, interaction, status, ms, id, "request");
+    } else {
+        tracing::error!(method, interaction, status, ms, id, "request failed");
+    }
+}
+
+/// Where a request goes.
+#[derive(Clone, Copy)]
+enum Place<'p> {
+    Page,
+    Live,
+    Ready,
+    OpenApi,
+    Docs(&'p str),
+    /// The path under the FHIR base, still encoded.
+    Fhir(&'p str),
+    Nowhere,
+}
+
+impl<'p> Place<'p> {
+    fn of(site: &Site, path: &'p str) -> Self {
+        if let Some(rest) = path.strip_prefix(site.options.base_path.as_str()) {
+            let at_root = site.options.base_path.is_empty();
+            if !at_root && (rest.is_empty() || rest.starts_with('/')) {
+                return Place::Fhir(rest);
+            }
+        }
+        match path {
+            "/health/live" => Place::Live,
+            "/health/ready" => Place::Ready,
+            "/openapi.json" => Place::OpenApi,
+            "/docs" => Place::Docs("/"),
+            _ if path.starts_with("/docs/") => Place::Docs(&path["/docs".len()..]),
+            _ if site.options.base_path.is_empty() => Place::Fhir(path),
+            "/" => Place::Page,
+            _ => Place::Nowhere,
+        }
+    }
+}
+
+async fn dispatch(site: &Arc<Site>, place: Place<'_>, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+    let definitions = &site.definitions;
+    if request.method() == Method::OPTIONS {
+        return options(place, request);
+    }
+    if let Place::Fhir(path) = place {
+        return fhir(site, path, request, payload).await;
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) && !matches!(place, Place::Nowhere) {
+        let failure = Failure::new(FailureKind::NotAllowed, IssueCode::NotSupported, "only GET is served here");
+        let mut response = answer::failure(&failure, Wanted::JSON, definitions);
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+        return response;
+    }
+    match place {
+        Place::Page => match site.base(request.headers(), request.uri()) {
+            Some(base) => page::page(&base),
+            None => answer::failure(&bad_host(), Wanted::JSON, definitions),
+        },
+        Place::Live => page::health(site, false),
+        Place::Ready => page::health(site, true),
+        Place::OpenApi => docs::openapi(site.openapi()),
+        Place::Docs(file) => docs::file(request.path(), file),
+        Place::Nowhere | Place::Fhir(_) => {
+            let why = format!("nothing is served at this address; the FHIR base is {}", site.options.base_path);
+            answer::failure(&Failure::not_found(why), Wanted::JSON, definitions)
+        }
+    }
+}
+
+fn options(place: Place<'_>, request: &HttpRequest) -> HttpResponse {
+    if cors::is_preflight(request.headers()) {
+        return cors::preflight();
+    }
+    let mut response = HttpResponse::new(StatusCode::NO_CONTENT);
+    let (name, value) = match place {
+        Place::Fhir(path) => answer::allow(path.trim_matches('/')),
+        _ => (header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS")),
+    };
+    response.headers_mut().insert(name, value);
+    response
+}
+
+fn bad_host() -> Failure {
+    Failure::malformed(IssueCode::Invalid, "the Host header holds what no host name does")
+}
+
+/// A request under the FHIR base.
+async fn fhir(site: &Arc<Site>, raw_path: &str, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
+    let mut wanted = Wanted::JSON;
+    match perform(site, raw_path, request, payload, &mut wanted).await {
+        Ok(response) => response,
+        Err(Stop::TooSlow) => {
+            let issue = Issue::error(IssueCode::Timeout, "the body came too slowly");
+            let mut response = answer::issues(StatusCode::REQUEST_TIMEOUT, &[issue], wanted, &site.definitions);
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            response
+        }
+        Err(Stop::TooLong) => {
+            let issue = Issue::error(
+                IssueCode::TooLong,
+                format!("the address is longer than this server accepts ({} bytes)", site.options.limits.url),
+            );
+            answer::issues(StatusCode::URI_TOO_LONG, &[issue], wanted, &site.definitions)
+        }
+        Err(Stop::Failed(failure)) => {
+            let mut response = answer::failure(&failure, wanted, &site.definitions);
+            if failure.kind == FailureKind::NotAllowed {
+                let (name, value) = answer::allow(raw_path.trim_matches('/'));
+                response.headers_mut().insert(name, value);
+            }
+            response
+        }
+    }
+}
+
+/// Why a request was not performed.
+enum Stop {
+    Failed(Failure),
+    TooSlow,
+    TooLong,
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Stop::Failed(failure)
+    }
+}
+
+impl From<BodyError> for Stop {
+    fn from(error: BodyError) -> Self {
+        match error {
+            BodyError::Refused(failure) => Stop::Failed(failure),
+            BodyError::TooSlow => Stop::TooSlow,
+        }
+    }
+}
+
+async fn perform(
+    site: &Arc<Site>,
+    raw_path: &str,
+    request: &HttpRequest,
+    payload: web::Payload,
+    wanted: &mut Wanted,
+) -> Result<HttpResponse, Stop> {
+    let (headers, query) = (request.headers(), request.query_string());
+    let Some(verb) = exchange::verb(request.method()) else {
+        return Err(
+            Failure::new(FailureKind::NotAllowed, IssueCode::NotSupported, "FHIR has no use of this method").into()
+        );
+    };
+    if request.path().len() + query.len() > site.options.limits.url {
+        return Err(Stop::TooLong);
+    }
+    let path = exchange::path(raw_path)?;
+    let binary = exchange::is_binary(verb, &path);
+    match negotiate::wanted(headers, query) {
+        Ok(found) => *wanted = found,
+        // What a Binary holds may have any type; whether it is the one asked for is known only when it is there.
+        Err(_) if binary => wanted.named = false,
+        Err(failure) => return Err(failure.into()),
+    }
+    if site.is_stopping() {
+        let why = "the server is stopping";
+        return Err(Failure::new(FailureKind::Unavailable, IssueCode::Transient, why).into());
+    }
+    let Some(base) = site.base(headers, request.uri()) else { return Err(bad_host().into()) };
+    let bytes = match verb {
+        Verb::Post | Verb::Put | Verb::Patch => read_body(site, request, payload).await?,
+        Verb::Get | Verb::Head | Verb::Delete => Vec::new(),
+    };
+    if bytes.is_empty() && exchange::needs_body(verb, &path) {
+        return Err(Failure::malformed(IssueCode::Required, "the body is missing").into());
+    }
+    let size = bytes.len();
+    let body = if bytes.is_empty() { None } else { Some(taken(verb, &path, headers, bytes, site).await?) };
+    if let Some(Payload { media: Media::Form, bytes }) = &body {
+        // The parameters of a search by POST may name the format, too.
+        let form = String::from_utf8_lossy(bytes);
+        if form.contains("_format=") || form.contains("_pretty=") {
+            *wanted = negotiate::wanted(headers, &form)?;
+        }
+    }
+    let asked = Request {
+        verb,
+        query: query.to_owned(),
+        preconditions: exchange::preconditions(verb, headers)?,
+        prefer: exchange::prefer(headers),
+        provenance: exchange::provenance(headers)?,
+        raw: binary && !wanted.named,
+        body,
+        path,
+    };
+    let heavy = size > LARGE || (asked.path.is_empty() && asked.body.is_some());
+    let context = Context { tenant: TenantId::default(), base };
+    let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };
+    Ok(answer::reply(reply, *wanted, &context.base, &site.definitions)?)
+}
+
+/// Performs a large request on a thread that may block.
+async fn aside(site: &Arc<Site>, context: &Context, request: Request) -> Result<Reply, Failure> {
+    let (service, context) = (site.service.clone(), context.clone());
+    let runtime = tokio::runtime::Handle::current();
+    let work = move || runtime.block_on(service.perform(&context, request));
+    web::block(work).await.map_err(|_| Failure::internal("the thread of a large request panicked"))?
+}
+
+/// The body of a request, unpacked.
+async fn read_body(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<Vec<u8>, Stop> {
+    let limit = site.options.limits.body;
+    let packed = encoding::is_packed(request.headers())?;
+    let bytes = limits::body(request.headers(), payload, &site.options.limits).await?;
+    if !packed || bytes.is_empty() {
+        return Ok(bytes);
+    }
+    let unpacked = web::block(move || encoding::unpack(&bytes, limit)).await;
+    Ok(unpacked.map_err(|_| Failure::internal("unpacking was cancelled"))??)
+}
+
+/// The body as `interaction` takes it: XML is turned into JSON.
+async fn taken(
+    verb: Verb,
+    path: &str,
+    headers: &header::HeaderMap,
+    bytes: Vec<u8>,
+    site: &Arc<Site>,
+) -> Result<Payload, Failure> {
+    let media = match exchange::sent(verb, path, headers, &bytes)? {
+        exchange::Sent::As(media) => return Ok(Payload { media, bytes }),
+        exchange::Sent::Xml => Media::Json,
+    };
+    let definitions = site.definitions.clone();
+    let convert = move || xml::to_json(&bytes, &definitions, &json::Limits::default());
+    let json = if headers.get(header::CONTENT_LENGTH).is_none_or(|n| n.len() > 5) {
+        web::block(convert).await.map_err(|_| Failure::internal("reading XML was cancelled"))??
+    } else {
+        convert()?
+    };
+    Ok(Payload { media, bytes: json.into_bytes() })
+}

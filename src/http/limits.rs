@@ -1,0 +1,105 @@
+//! The bounds of a request: size and time of the body, length of the address. Header size and header time are
+//! bounded by actix-web (128 kB; [`Limits::header_time`]).
+
+use crate::base::{Failure, FailureKind, IssueCode};
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use actix_web::web;
+use futures_util::StreamExt;
+use std::time::Duration;
+
+/// What a request may use at most.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of a body, packed and unpacked.
+    pub body: usize,
+    /// Bytes of path and query.
+    pub url: usize,
+    /// Time for the head of a request.
+    pub header_time: Duration,
+    /// Time for the whole body.
+    pub body_time: Duration,
+    /// Longest silence within a body.
+    pub silence: Duration,
+    /// How long an idle connection stays open.
+    pub keep_alive: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            body: 64 << 20,
+            url: 16 << 10,
+            header_time: Duration::from_secs(5),
+            body_time: Duration::from_secs(120),
+            silence: Duration::from_secs(15),
+            keep_alive: Duration::from_secs(75),
+        }
+    }
+}
+
+/// Why a body could not be had.
+#[derive(Debug)]
+pub enum BodyError {
+    /// It is too large or broken.
+    Refused(Failure),
+    /// It came too slowly: 408.
+    TooSlow,
+}
+
+/// The failure for a body over the bound.
+pub fn too_large(limit: usize) -> Failure {
+    Failure::new(
+        FailureKind::TooLarge,
+        IssueCode::TooLong,
+        format!("the body is larger than this server accepts ({limit} bytes)"),
+    )
+}
+
+/// Reads the body of a request within the bounds, whether or not its length was announced.
+pub async fn body(headers: &HeaderMap, mut payload: web::Payload, limits: &Limits) -> Result<Vec<u8>, BodyError> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > limits.body) {
+        discard(payload, limits).await;
+        return Err(BodyError::Refused(too_large(limits.body)));
+    }
+    let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(1 << 20));
+    let read = async {
+        while let Some(chunk) = tokio::time::timeout(limits.silence, payload.next()).await? {
+            let Ok(chunk) = chunk else { return Ok(Err(cut_off())) };
+            if bytes.len() + chunk.len() > limits.body {
+                return Ok(Err(too_large(limits.body)));
+            }
+            bytes.extend_from_slice(&chunk);
+        }
+        Ok(Ok(()))
+    };
+    let result: Result<Result<(), Failure>, tokio::time::error::Elapsed> =
+        tokio::time::timeout(limits.body_time, read).await.unwrap_or_else(Err);
+    match result {
+        Ok(Ok(())) => Ok(bytes),
+        Ok(Err(failure)) => {
+            discard(payload, limits).await;
+            Err(BodyError::Refused(failure))
+        }
+        Err(_) => Err(BodyError::TooSlow),
+    }
+}
+
+fn cut_off() -> Failure {
+    Failure::malformed(IssueCode::Incomplete, "the body ended before its announced length or is badly chunked")
+}
+
+/// Reads on for a moment, so that a client that only sends at first gets to see the answer instead of a reset
+/// connection. Bounded in size and time; who sends more is cut off.
+async fn discard(mut payload: web::Payload, limits: &Limits) {
+    let mut left = limits.body;
+    let _ = tokio::time::timeout(Duration::from_secs(2), async {
+        while let Some(Ok(chunk)) = payload.next().await {
+            left = left.saturating_sub(chunk.len());
+            if left == 0 {
+                break;
+            }
+        }
+    })
+    .await;
+}

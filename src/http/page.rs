@@ -1,0 +1,55 @@
+//! The page at `/`: what this is and what to try. Static, without script and without anything from elsewhere.
+
+use super::site::Site;
+use actix_web::HttpResponse;
+use actix_web::http::header::{self, HeaderValue};
+
+/// The page.
+pub fn page(base: &str) -> HttpResponse {
+    let base = escape(base);
+    let text = format!(
+        r#"<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Vesta</title>
+<meta name="viewport" content="width=device-width">
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem}}
+code,pre{{background:#f3f3f0;border-radius:4px;padding:.1em .3em}}pre{{padding:.8em;overflow:auto}}</style></head>
+<body><h1>Vesta</h1>
+<p>A FHIR R4 (4.0.1) server, version {version}. The FHIR base is <a href="{base}/metadata?_format=json&amp;_pretty=true"><code>{base}</code></a>.</p>
+<h2>Try it</h2>
+<pre>curl '{base}/metadata?_pretty=true'
+curl -X POST '{base}/Patient' -H 'Content-Type: application/fhir+json' \
+     -d '{{"resourceType":"Patient","name":[{{"family":"Shaw","given":["Amy"]}}],"birthDate":"1987-02-20"}}'
+curl '{base}/Patient?name=shaw&amp;_pretty=true'</pre>
+<h2>Read on</h2>
+<ul><li><a href="/docs/">All addresses, to browse and to try</a> (<a href="/openapi.json">OpenAPI</a>)</li>
+<li><a href="{base}/metadata?_format=json&amp;_pretty=true">CapabilityStatement</a>: what this server does</li>
+<li><a href="{base}/Patient?_format=json&amp;_pretty=true">Patients</a></li>
+<li>Health: <a href="/health/live">live</a>, <a href="/health/ready">ready</a></li></ul>
+</body></html>
+"#,
+        version = env!("CARGO_PKG_VERSION")
+    );
+    let mut response = HttpResponse::Ok().body(text);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    );
+    response
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+/// `/health/live`: the process answers. `/health/ready`: it also takes requests.
+pub fn health(site: &Site, ready: bool) -> HttpResponse {
+    let mut response = match ready && site.is_stopping() {
+        true => HttpResponse::ServiceUnavailable().body("{\"status\":\"stopping\"}\n"),
+        false => HttpResponse::Ok().body("{\"status\":\"ok\"}\n"),
+    };
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
