@@ -1,1 +1,4 @@
-//! (being written)
+//! One binary for all integration tests.
+
+mod primitives;
+mod xml;

@@ -8,8 +8,12 @@ impl Schema for Definitions {
         self.resource(name).map(|id| TypeNumber(id.0))
     }
 
-    fn extension_type(&self) -> Option<TypeNumber> {
-        self.type_named("Extension").map(|id| TypeNumber(id.0))
+    fn name(&self, of: TypeNumber) -> &str {
+        self.structures.get(of.0 as usize).map_or("", |s| &s.name)
+    }
+
+    fn element_type(&self) -> Option<TypeNumber> {
+        self.type_named("Element").map(|id| TypeNumber(id.0))
     }
 
     fn child(&self, of: TypeNumber, name: &str) -> Option<Child<'_>> {

@@ -23,30 +23,38 @@ pub struct Cursor {
 const VERSION: u8 = 1;
 
 impl Cursor {
-    /// The text in the link. `criteria` is what it belongs to: with other criteria it is refused.
-    pub fn encode(&self, criteria: &str) -> String {
+    /// The text in the link. `criteria` is what it belongs to.
+    pub(super) fn encode(&self, criteria: &str) -> String {
         let mut bytes = vec![VERSION];
         for number in [Some(self.position), Some(self.offset), self.after, self.total] {
             write_number(number.map_or(0, |n| n.saturating_add(1)), &mut bytes);
         }
         write_number(self.began.0 as u64, &mut bytes);
-        let sum = checksum(&bytes, criteria);
-        bytes.extend_from_slice(&sum);
+        bytes.extend_from_slice(&sum(criteria).to_be_bytes());
+        let check = crc32fast::hash(&bytes).to_be_bytes();
+        bytes.extend_from_slice(&check);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Reads the text of a link.
-    pub fn decode(text: &str, criteria: &str) -> Result<Cursor, Failure> {
+    /// Reads the text of a link, with the [`sum`] of what it belongs to.
+    pub(super) fn decode(text: &str) -> Result<(Cursor, u32), Failure> {
         if text.len() > 128 {
             return Err(broken());
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| broken())?;
-        let (payload, sum) = bytes.split_last_chunk::<4>().ok_or_else(broken)?;
-        if *sum != checksum(payload, criteria) {
+        let (rest, check) = bytes.split_last_chunk::<4>().ok_or_else(broken)?;
+        let (payload, criteria) = rest.split_last_chunk::<4>().ok_or_else(broken)?;
+        if crc32fast::hash(rest).to_be_bytes() != *check {
             return Err(broken());
         }
-        read(payload).ok_or_else(broken)
+        let cursor = read(payload).ok_or_else(broken)?;
+        Ok((cursor, u32::from_be_bytes(*criteria)))
     }
+}
+
+/// The sum of what a cursor belongs to; a link with other criteria is refused.
+pub(super) fn sum(criteria: &str) -> u32 {
+    crc32fast::hash(criteria.as_bytes())
 }
 
 fn read(payload: &[u8]) -> Option<Cursor> {
@@ -65,18 +73,11 @@ fn read(payload: &[u8]) -> Option<Cursor> {
     })
 }
 
-fn broken() -> Failure {
+pub(super) fn broken() -> Failure {
     Failure::malformed(
         IssueCode::Invalid,
         "'_page' is not a place in this search; follow the links of the first page as they are given",
     )
-}
-
-fn checksum(payload: &[u8], criteria: &str) -> [u8; 4] {
-    let mut hasher = crc32fast::Hasher::new();
-    hasher.update(payload);
-    hasher.update(criteria.as_bytes());
-    hasher.finalize().to_be_bytes()
 }
 
 /// Seven bits a byte, the lowest first.
@@ -112,8 +113,7 @@ mod tests {
         {
             let cursor = Cursor { position, offset, after, total, began: Timestamp(1_792_828_800_123_456) };
             let text = cursor.encode("Patient name=x");
-            assert_eq!(Cursor::decode(&text, "Patient name=x").expect("legal"), cursor);
-            assert!(Cursor::decode(&text, "Patient name=y").is_err(), "belongs to other criteria");
+            assert_eq!(Cursor::decode(&text).expect("legal"), (cursor, sum("Patient name=x")));
         }
     }
 
@@ -123,11 +123,11 @@ mod tests {
         for i in 0..good.len() {
             let mut bytes = good.clone().into_bytes();
             bytes[i] = if bytes[i] == b'A' { b'B' } else { b'A' };
-            assert!(Cursor::decode(&String::from_utf8(bytes).expect("ascii"), "").is_err(), "byte {i}");
-            assert!(Cursor::decode(&good[..i], "").is_err(), "cut at {i}");
+            assert!(Cursor::decode(&String::from_utf8(bytes).expect("ascii")).is_err(), "byte {i}");
+            assert!(Cursor::decode(&good[..i]).is_err(), "cut at {i}");
         }
         for text in ["", "%", "AAAA", "ä", "====", &"A".repeat(129)] {
-            assert!(Cursor::decode(text, "").is_err(), "{text}");
+            assert!(Cursor::decode(text).is_err(), "{text}");
         }
     }
 }

@@ -10,15 +10,18 @@ mod compartment;
 mod cursor;
 mod filter;
 mod include;
+mod leaf;
 mod links;
 mod name;
 mod plan;
 mod query;
+mod refusal;
 mod result;
 mod sort;
 mod suggest;
 mod value;
 
+pub use compartment::compartment_condition;
 pub use cursor::Cursor;
 pub use include::Include;
 pub use links::{Links, Reached};

@@ -1,8 +1,15 @@
 //! The plan of a search: what the store is asked and what the answer shall hold. Reads the pairs one by one and
 //! leaves each to the file that knows it.
 
-use super::{Cursor, Include};
-use crate::base::{Failure, Issue, ResourceId, Timestamp};
+use super::compartment::{self, compartment_condition};
+use super::cursor::{self, Cursor};
+use super::filter::Filters;
+use super::include::Include;
+use super::query::{encode, pairs, too_many};
+use super::refusal::{Refusal, brief};
+use super::result::{Controls, control};
+use super::suggest::hint;
+use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId, Timestamp};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::Condition;
 use crate::store::{Query, Sort};
@@ -153,8 +160,46 @@ pub fn plan(
     parameters: &[(String, String)],
     options: &Options,
 ) -> Result<Plan, Failure> {
-    let _ = (definitions, scope, parameters, options);
-    Err(Failure::internal("not yet"))
+    if parameters.len() > MAX_PARAMETERS {
+        return Err(too_many());
+    }
+    let (cursor, belongs) = page(parameters)?.map_or((None, None), |(c, b)| (Some(c), Some(b)));
+    let began = cursor.map_or(options.now, |c| c.began);
+    let kinds = kinds(definitions, scope, parameters)?;
+    let mut draft = Draft::new(definitions, &kinds, options, began);
+    for (name, value) in parameters.iter().filter(|(name, _)| name != PAGE) {
+        draft.read(scope, name, value);
+    }
+    draft.refuse(draft.controls.contradiction());
+    let conditions = draft.finish()?;
+    let within = match scope {
+        Scope::Compartment { compartment, id, .. } => compartment_condition(definitions, *compartment, id, &kinds)?,
+        _ => Condition::Everything,
+    };
+    let fingerprint = draft.fingerprint(scope);
+    if belongs.is_some_and(|sum| sum != cursor::sum(&fingerprint)) {
+        return Err(cursor::broken());
+    }
+    let Draft { controls, applied, issues, .. } = draft;
+    let nothing = controls.summary == Some(Summary::Count) || controls.count == Some(0);
+    let plan = Plan {
+        scope: scope.clone(),
+        condition: Condition::all([within].into_iter().chain(conditions)),
+        sort: controls.sort,
+        count: if nothing { 0 } else { controls.count.unwrap_or(options.default_count).min(options.max_count).max(1) },
+        cursor,
+        includes: controls.includes,
+        revincludes: controls.revincludes,
+        summary: if nothing { Some(Summary::Count) } else { controls.summary },
+        elements: controls.elements,
+        total: controls.total,
+        applied,
+        issues,
+        began,
+        fingerprint,
+        kinds,
+    };
+    Ok(plan)
 }
 
 /// The condition of conditional forms (R4 http.html#cond-update, #ccreate): `criteria` is a query string, still
@@ -165,6 +210,153 @@ pub fn criteria(
     criteria: &str,
     options: &Options,
 ) -> Result<Condition, Failure> {
-    let _ = (definitions, kind, criteria, options);
-    Err(Failure::internal("not yet"))
+    let parameters = pairs(criteria)?;
+    let options = Options { handling: Handling::Strict, ..options.clone() };
+    let kinds = [kind];
+    let mut draft = Draft::new(definitions, &kinds, &options, options.now);
+    // How the answer is written is no matter of the criteria, but may stand in the same query string.
+    for (name, value) in parameters.iter().filter(|(name, _)| name != "_format" && name != "_pretty") {
+        if control(name).is_some() || name == PAGE || name == "_type" {
+            let reason = format!("'{}' is not a criterion of a conditional request", brief(name));
+            draft.refuse(Some(Refusal::illegal(reason)));
+        } else {
+            draft.read(&Scope::Type(kind), name, value);
+        }
+    }
+    let conditions = draft.finish()?;
+    if conditions.is_empty() {
+        return Err(Failure::malformed(IssueCode::Required, "a conditional request needs criteria that have a value"));
+    }
+    Ok(Condition::all(conditions))
+}
+
+/// The parameter of page links.
+const PAGE: &str = "_page";
+
+/// What `_page` says, with the sum of what it belongs to.
+fn page(parameters: &[(String, String)]) -> Result<Option<(Cursor, u32)>, Failure> {
+    let mut pages = parameters.iter().filter(|(name, value)| name == PAGE && !value.is_empty());
+    match (pages.next(), pages.next()) {
+        (None, _) => Ok(None),
+        (Some((_, text)), None) => Cursor::decode(text).map(Some),
+        _ => Err(cursor::broken()),
+    }
+}
+
+/// The types that are searched.
+fn kinds(definitions: &Definitions, scope: &Scope, parameters: &[(String, String)]) -> Result<Vec<TypeId>, Failure> {
+    let all = match scope {
+        Scope::Type(kind) | Scope::Compartment { kind: Some(kind), .. } => return Ok(vec![*kind]),
+        Scope::System => definitions.resources.clone(),
+        Scope::Compartment { compartment, kind: None, .. } => {
+            compartment::members(definitions, compartment::of(definitions, *compartment)?)
+        }
+    };
+    let wrong = |reason: String| Err(Failure::malformed(IssueCode::Value, reason));
+    let mut values = parameters.iter().filter(|(name, value)| name == "_type" && !value.trim().is_empty());
+    let Some((_, value)) = values.next() else { return Ok(all) };
+    if values.any(|(_, other)| other != value) {
+        return wrong("'_type' stands twice, with different values; several types are written with commas".to_owned());
+    }
+    let mut kinds = Vec::new();
+    for name in value.split(',').map(str::trim).filter(|n| !n.is_empty()) {
+        let Some(kind) = definitions.resource(name) else {
+            let hint = hint(name, definitions.resources.iter().map(|r| definitions.name(*r)));
+            return wrong(format!("'_type': there is no resource type '{}'{hint}", brief(name)));
+        };
+        if !all.contains(&kind) {
+            return wrong(format!("'_type': {name} is not in this compartment"));
+        }
+        kinds.push(kind);
+    }
+    kinds.sort_unstable();
+    kinds.dedup();
+    if kinds.is_empty() { Ok(all) } else { Ok(kinds) }
+}
+
+/// A plan while its parameters are read.
+struct Draft<'d> {
+    kinds: &'d [TypeId],
+    options: &'d Options,
+    filters: Filters<'d>,
+    controls: Controls,
+    conditions: Vec<Condition>,
+    applied: Vec<(String, String)>,
+    issues: Vec<Issue>,
+}
+
+/// Most issues that an answer tells.
+const MAX_ISSUES: usize = 50;
+
+impl<'d> Draft<'d> {
+    fn new(definitions: &'d Definitions, kinds: &'d [TypeId], options: &'d Options, now: Timestamp) -> Self {
+        Draft {
+            kinds,
+            options,
+            filters: Filters::new(definitions, &options.bases, now),
+            controls: Controls::default(),
+            conditions: Vec::new(),
+            applied: Vec::new(),
+            issues: Vec::new(),
+        }
+    }
+
+    /// Reads one parameter, whatever it is.
+    fn read(&mut self, scope: &Scope, name: &str, value: &str) {
+        if let Some(control) = control(name) {
+            let read = self.controls.read(control, (name, value), self.kinds, &self.filters, self.options);
+            self.applied.extend(read.used.map(|used| (name.to_owned(), used)));
+            read.refusals.into_iter().for_each(|r| self.refuse(Some(r)));
+            return;
+        }
+        match self.filter(scope, name, value) {
+            Ok(condition) => {
+                self.conditions.extend(condition);
+                self.applied.push((name.to_owned(), value.to_owned()));
+            }
+            Err(refusal) => self.refuse(Some(refusal)),
+        }
+    }
+
+    fn filter(&self, scope: &Scope, name: &str, value: &str) -> Result<Option<Condition>, Refusal> {
+        let several = matches!(scope, Scope::System | Scope::Compartment { kind: None, .. });
+        match name {
+            "" => Err(Refusal::unusable("a search parameter has no name")),
+            "_type" if value.trim().is_empty() => Err(Refusal::empty(name)),
+            "_type" if several => Ok(None),
+            "_type" => Err(Refusal::unusable("'_type' is for searches over several types")),
+            "_list" => Err(Refusal::unusable("the search parameter '_list' is not supported yet")),
+            _ => self.filters.read(self.kinds, name, value).map(Some),
+        }
+    }
+
+    fn refuse(&mut self, refusal: Option<Refusal>) {
+        let issue = refusal.map(|r| r.into_issue(self.options.handling));
+        let room = self.issues.len() < MAX_ISSUES;
+        self.issues.extend(issue.filter(|i| room || i.is_error()));
+    }
+
+    /// The conditions, unless something must be refused.
+    fn finish(&mut self) -> Result<Vec<Condition>, Failure> {
+        if self.issues.iter().any(Issue::is_error) {
+            self.issues.retain(Issue::is_error);
+            self.issues.truncate(MAX_ISSUES);
+            return Err(Failure::of(FailureKind::Malformed, std::mem::take(&mut self.issues)));
+        }
+        Ok(std::mem::take(&mut self.conditions))
+    }
+
+    /// What a page link belongs to: which resources in which order, as text that is the same in every process.
+    fn fingerprint(&self, scope: &Scope) -> String {
+        let name = |kind: &TypeId| self.filters.reader.definitions.name(*kind);
+        let place = match scope {
+            Scope::System => String::new(),
+            Scope::Type(kind) => name(kind).to_owned(),
+            Scope::Compartment { compartment, id, kind } => {
+                format!("{}/{id}/{}", name(compartment), kind.as_ref().map_or("*", name))
+            }
+        };
+        let chosen = self.applied.iter().filter(|(name, _)| control(name).is_none_or(|c| c == "_sort"));
+        format!("{place}?{}", encode(chosen.map(|(n, v)| (n.as_str(), v.as_str()))))
+    }
 }

@@ -26,8 +26,7 @@ pub fn pairs(query: &str) -> Result<Vec<(String, String)>, Failure> {
         }
         let (name, value) = piece.split_once('=').unwrap_or((piece, ""));
         let name = decode(name)?;
-        let value = decode(value).map_err(|e| e.at(&name))?;
-        all.push((name, value));
+        all.push((name, decode(value)?));
     }
     Ok(all)
 }
@@ -60,7 +59,6 @@ pub fn encode<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> String
 }
 
 /// Splits at a separator (`,`, `$` or `|`) that is not escaped by `\`. The parts keep their escapes.
-#[allow(dead_code)]
 pub(super) fn split(text: &str, separator: u8) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut escaped) = (0, false);
@@ -81,7 +79,6 @@ pub(super) fn split(text: &str, separator: u8) -> Vec<&str> {
 }
 
 /// Takes the escapes away. A `\` before anything that needs none is a character like others.
-#[allow(dead_code)]
 pub(super) fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();

@@ -1,1 +1,165 @@
+//! Validation held to real data: the official examples, mutants of them, and Synthea. Skipped where the data is missing.
 
+use super::Validator;
+use crate::base::Issue;
+use crate::definitions::Definitions;
+use crate::json::{Document, Limits, Value};
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::PathBuf;
+
+/// Examples that are refused, each with the first place and the reason in the specification.
+#[rustfmt::skip]
+const REFUSED_EXAMPLES: &[(&str, &str, &str)] = &[
+    ("ActivityDefinition-blood-tubes-supply.json", "ActivityDefinition.text.div", "txt-2: the div is empty"),
+    ("ActivityDefinition-heart-valve-replacement.json", "ActivityDefinition.text.div", "txt-2: the div is empty"),
+    ("EventDefinition-example.json", "EventDefinition.text.div", "txt-2: the div is empty"),
+    ("Questionnaire-zika-virus-exposure-assessment.json", "Questionnaire.text.div", "txt-2: only an empty pre"),
+    ("Questionnaire-qs1.json", "Questionnaire.item[0].item[0].linkId", "linkId is 1..1, and 32 items have none"),
+    ("DeviceMetric-example.json", "DeviceMetric.parent.reference", "Reference(Device), and it names a DeviceDefinition"),
+    ("DeviceUseStatement-example.json", "DeviceUseStatement.reasonReference[0].reference", "a Procedure is not among the five types"),
+    ("MedicationRequest-medrx0301.json", "MedicationRequest.dispenseRequest.performer.reference", "Reference(Organization), and it names a Practitioner"),
+];
+
+/// The examples that HL7's own JSON schema refuses are not among them: its list of FHIR versions ends before 4.0.1,
+/// while the value set `FHIR-version` has 4.0.1, so that 14 examples with `fhirVersion` are legal.
+#[test]
+fn fhir_versions_of_the_schema_are_too_few() {
+    let resource = r#"{"resourceType":"CapabilityStatement","status":"active","date":"2020","kind":"requirements",
+        "fhirVersion":"4.0.1","format":["json"]}"#;
+    assert_eq!(validator().validate(None, parsed(resource.as_bytes()).root()), []);
+}
+
+fn shared(path: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
+    if path.exists() {
+        return Some(path);
+    }
+    println!("skipped: {} is missing", path.display());
+    None
+}
+
+fn unpacked(path: &str) -> Option<Vec<u8>> {
+    let file = std::fs::File::open(shared(path)?).expect("readable");
+    let mut reader = zstd::Decoder::new(file).expect("zstd");
+    reader.window_log_max(27).expect("zstd");
+    let mut bytes = Vec::new();
+    reader.read_to_end(&mut bytes).expect("zstd");
+    Some(bytes)
+}
+
+/// The JSON files of an archive, by file name.
+fn archive(path: &str) -> Option<Vec<(String, Vec<u8>)>> {
+    let bytes = unpacked(path)?;
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(&bytes[..]).entries().expect("tar") {
+        let mut entry = entry.expect("tar");
+        let name = entry.path().expect("path").file_name().map(|n| n.to_string_lossy().into_owned());
+        if let Some(name) = name.filter(|n| n.ends_with(".json")) {
+            let mut content = Vec::new();
+            entry.read_to_end(&mut content).expect("tar");
+            files.push((name, content));
+        }
+    }
+    Some(files)
+}
+
+fn validator() -> Validator {
+    Validator::new(Definitions::core())
+}
+
+fn parsed(bytes: &[u8]) -> Document<'_> {
+    Document::parse(bytes, &Limits::default()).expect("JSON")
+}
+
+fn described(issues: &[Issue]) -> String {
+    let line = |i: &Issue| format!("    {}: {}", i.expression.as_deref().unwrap_or_default(), i.diagnostics);
+    issues.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn official_examples_are_legal() {
+    let Some(files) = archive("r4-examples/r4-examples-dev.tar.zst") else { return };
+    let validator = validator();
+    let mut wrong = Vec::new();
+    for (name, bytes) in &files {
+        let issues = validator.validate(None, parsed(bytes).root());
+        let listed = REFUSED_EXAMPLES.iter().find(|(file, _, _)| file == name);
+        let first = issues.first().and_then(|i| i.expression.as_deref());
+        if first != listed.map(|(_, place, _)| *place) {
+            wrong.push(format!("{name}\n{}", described(&issues)));
+        }
+    }
+    println!("{} of {} official examples accepted", files.len() - REFUSED_EXAMPLES.len() - wrong.len(), files.len());
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether an issue names the place of a mutant: without the numbers of repetitions, the same element or, for what
+/// is unknown there, a property of it.
+fn names(issue: &Issue, path: &str, unknown: bool) -> bool {
+    let mut place = String::new();
+    let mut skip = false;
+    for c in issue.expression.as_deref().unwrap_or_default().chars() {
+        skip |= c == '[';
+        if !skip {
+            place.push(c);
+        }
+        skip &= c != ']';
+    }
+    let path = path.strip_suffix("[x]").unwrap_or(path);
+    let rest = place.strip_prefix(path);
+    if unknown { rest.is_some_and(|r| r.starts_with('.') && !r[1..].contains('.')) } else { rest == Some("") }
+}
+
+#[test]
+fn mutants_are_refused_with_the_place() {
+    let Some(bytes) = unpacked("mutants/mutants.dev.json.zst") else { return };
+    let validator = validator();
+    let document = parsed(&bytes);
+    let text =
+        |record: Value<'_>, name: &str| record.get(name).and_then(Value::as_str).unwrap_or_default().into_owned();
+    let mut kinds: BTreeMap<String, (u32, u32, u32)> = BTreeMap::new();
+    let mut missed = Vec::new();
+    for record in document.root().items() {
+        let (id, kind, path) = (text(record, "id"), text(record, "kind"), text(record, "path"));
+        let issues = validator.validate(None, record.get("resource").expect("resource"));
+        let counts = kinds.entry(kind.clone()).or_default();
+        counts.0 += 1;
+        counts.1 += u32::from(!issues.is_empty());
+        if issues.iter().any(|issue| names(issue, &path, kind.starts_with("unknown"))) {
+            counts.2 += 1;
+        } else {
+            missed.push(format!("{id}\n{}", described(&issues)));
+        }
+    }
+    for (kind, (all, refused, named)) in &kinds {
+        println!("{kind}: {all}, refused {refused}, place named {named}");
+    }
+    let all: u32 = kinds.values().map(|c| c.0).sum();
+    let named: u32 = kinds.values().map(|c| c.2).sum();
+    println!("{named} of {all} mutants refused with the place\n{}", missed.join("\n"));
+    assert!(named * 100 >= all * 99, "{named} of {all}");
+}
+
+#[test]
+fn synthea_is_legal() {
+    let Some(files) = archive("synthea/synthea-small-5.tar.zst") else { return };
+    let validator = validator();
+    let (mut count, mut wrong) = (0, Vec::new());
+    for (name, bytes) in &files {
+        let document = parsed(bytes);
+        let mut judge = |value: Value<'_>| {
+            count += 1;
+            let issues = validator.validate(None, value);
+            if !issues.is_empty() {
+                wrong.push(format!("{name}\n{}", described(&issues)));
+            }
+        };
+        judge(document.root());
+        let entries = document.root().get("entry");
+        entries.into_iter().flat_map(Value::items).filter_map(|e| e.get("resource")).for_each(judge);
+    }
+    println!("{} of {count} resources of Synthea accepted", count - wrong.len());
+    wrong.truncate(20);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -39,8 +39,11 @@ pub trait Schema: Send + Sync {
     /// The resource type of this name that can be an instance.
     fn resource_type(&self, name: &str) -> Option<TypeNumber>;
 
-    /// The type `Extension`, which elements of primitive types may have.
-    fn extension_type(&self) -> Option<TypeNumber>;
+    /// The name of a type.
+    fn name(&self, of: TypeNumber) -> &str;
+
+    /// The type `Element`, whose children (`id` and extensions) elements of primitive types may have.
+    fn element_type(&self) -> Option<TypeNumber>;
 
     /// The element of a type with this name; a type of a choice element under its own name, such as `valueQuantity`.
     fn child(&self, of: TypeNumber, name: &str) -> Option<Child<'_>>;
