@@ -5,9 +5,11 @@
 
 mod elements;
 mod package;
+mod schemas;
 mod search;
 mod terminology;
 
+use super::load::{self, Tables};
 use package::Package;
 use std::fmt;
 use std::path::Path;
@@ -31,7 +33,9 @@ pub struct Summary {
     pub operations: usize,
     /// Value sets of required bindings.
     pub value_sets: usize,
-    /// Bytes of all tables.
+    /// Resource types that have a JSON Schema.
+    pub schemas: usize,
+    /// Bytes of all files.
     pub bytes: usize,
 }
 
@@ -40,7 +44,7 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{} resource types, {} structures with {} elements and {} invariants, {} search parameters, \
-             {} compartments, {} operations, {} value sets: {} bytes",
+             {} compartments, {} operations, {} value sets, {} JSON Schemas: {} bytes",
             self.resources,
             self.structures,
             self.elements,
@@ -49,6 +53,7 @@ impl fmt::Display for Summary {
             self.compartments,
             self.operations,
             self.value_sets,
+            self.schemas,
             self.bytes
         )
     }
@@ -58,17 +63,34 @@ impl fmt::Display for Summary {
 pub fn write(package: &Path, out: &Path) -> Result<Summary, String> {
     let package = Package::read(package)?;
     let mut summary = Summary::default();
-    let files = [
-        ("elements.tsv", elements::elements(&package, &mut summary)?),
-        ("invariants.tsv", elements::invariants(&package, &mut summary)?),
-        ("search-parameters.tsv", search::parameters(&package, &mut summary)?),
-        ("compartments.tsv", search::compartments(&package, &mut summary)?),
-        ("operations.tsv", search::operations(&package, &mut summary)?),
-        ("value-sets.tsv", terminology::value_sets(&package, &mut summary)?),
+    let elements = elements::elements(&package, &mut summary)?;
+    let invariants = elements::invariants(&package, &mut summary)?;
+    let search_parameters = search::parameters(&package, &mut summary)?;
+    let compartments = search::compartments(&package, &mut summary)?;
+    let operations = search::operations(&package, &mut summary)?;
+    let value_sets = terminology::value_sets(&package, &mut summary)?;
+    // Whatever is written can be read back; the JSON Schemas are made from what was read.
+    let definitions = load::read(&Tables {
+        elements: &elements,
+        invariants: &invariants,
+        search_parameters: &search_parameters,
+        compartments: &compartments,
+        operations: &operations,
+        value_sets: &value_sets,
+    })?;
+    let tables = [
+        ("elements.tsv", elements),
+        ("invariants.tsv", invariants),
+        ("search-parameters.tsv", search_parameters),
+        ("compartments.tsv", compartments),
+        ("operations.tsv", operations),
+        ("value-sets.tsv", value_sets),
     ];
-    std::fs::create_dir_all(out).map_err(|e| format!("{}: {e}", out.display()))?;
-    for (name, text) in files {
-        let path = out.join(name);
+    let schemas = schemas::schemas(&package, &definitions);
+    summary.schemas = definitions.resources.len();
+    std::fs::create_dir_all(out.join("json")).map_err(|e| format!("{}: {e}", out.display()))?;
+    let tables = tables.into_iter().map(|(name, text)| (out.join(name), text));
+    for (path, text) in tables.chain(schemas.into_iter().map(|(name, text)| (out.join("json").join(name), text))) {
         summary.bytes += text.len();
         std::fs::write(&path, text).map_err(|e| format!("{}: {e}", path.display()))?;
     }

@@ -72,6 +72,7 @@ pub struct TypeReference {
 pub struct Extension {
     pub url: String,
     pub value_url: Option<String>,
+    pub value_string: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -191,10 +192,27 @@ pub struct CodeSystem {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Concept {
     pub code: String,
     #[serde(default)]
+    pub property: Vec<Property>,
+    #[serde(default)]
     pub concept: Vec<Concept>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Property {
+    pub code: String,
+    pub value_boolean: Option<bool>,
+}
+
+impl Concept {
+    /// Whether it only groups others and is never a value itself.
+    pub fn is_abstract(&self) -> bool {
+        self.property.iter().any(|p| p.code == "notSelectable" && p.value_boolean == Some(true))
+    }
 }
 
 #[derive(Deserialize)]
@@ -249,6 +267,15 @@ impl Package {
             false => format!("http://hl7.org/fhir/StructureDefinition/{name}"),
         };
         self.structures.get(&url)
+    }
+
+    /// The regular expression that the package gives for a primitive type.
+    pub fn pattern(&self, primitive: &str) -> Option<&str> {
+        const REGEX: &str = "http://hl7.org/fhir/StructureDefinition/regex";
+        let elements = &self.structure(primitive)?.snapshot.as_ref()?.element;
+        let value = elements.iter().find(|e| e.path.strip_prefix(primitive) == Some(".value"))?;
+        let extension = value.types.iter().flat_map(|t| &t.extension).find(|x| x.url == REGEX);
+        extension?.value_string.as_deref()
     }
 }
 

@@ -117,11 +117,11 @@ fn filtered(system: &CodeSystem, filters: &[Filter]) -> Option<BTreeSet<String>>
     Some(codes)
 }
 
-/// Collects codes: all of them, or those below (and including) one.
+/// Collects codes: all of them, or those below (and including) one. Codes that only group others are no values.
 fn collect(concepts: &[Concept], below: Option<&str>, inside: bool, codes: &mut BTreeSet<String>) {
     for concept in concepts {
         let inside = inside || below == Some(&concept.code);
-        if inside {
+        if inside && !concept.is_abstract() {
             codes.insert(concept.code.clone());
         }
         collect(&concept.concept, below, inside, codes);

@@ -11,18 +11,34 @@ mod tests;
 use super::model::Definitions;
 use std::sync::{Arc, OnceLock};
 
-const ELEMENTS: &str = include_str!("../../../fhir-schemas/elements.tsv");
-const INVARIANTS: &str = include_str!("../../../fhir-schemas/invariants.tsv");
-const SEARCH_PARAMETERS: &str = include_str!("../../../fhir-schemas/search-parameters.tsv");
-const COMPARTMENTS: &str = include_str!("../../../fhir-schemas/compartments.tsv");
-const OPERATIONS: &str = include_str!("../../../fhir-schemas/operations.tsv");
-const VALUE_SETS: &str = include_str!("../../../fhir-schemas/value-sets.tsv");
+/// The texts of the tables.
+pub struct Tables<'t> {
+    pub elements: &'t str,
+    pub invariants: &'t str,
+    pub search_parameters: &'t str,
+    pub compartments: &'t str,
+    pub operations: &'t str,
+    pub value_sets: &'t str,
+}
+
+/// Those of FHIR R4 itself.
+const R4: Tables<'static> = Tables {
+    elements: include_str!("../../../fhir-schemas/elements.tsv"),
+    invariants: include_str!("../../../fhir-schemas/invariants.tsv"),
+    search_parameters: include_str!("../../../fhir-schemas/search-parameters.tsv"),
+    compartments: include_str!("../../../fhir-schemas/compartments.tsv"),
+    operations: include_str!("../../../fhir-schemas/operations.tsv"),
+    value_sets: include_str!("../../../fhir-schemas/value-sets.tsv"),
+};
+
+/// The JSON Schemas: name of the resource type (or `datatypes`, to which all of them refer) and text.
+const JSON_SCHEMAS: &[(&str, &str)] = &include!("../../../fhir-schemas/json/files.rs");
 
 impl Definitions {
     /// The definitions of FHIR R4 itself, read at the first call.
     pub fn core() -> Arc<Definitions> {
         static CORE: OnceLock<Arc<Definitions>> = OnceLock::new();
-        CORE.get_or_init(|| match load() {
+        CORE.get_or_init(|| match read(&R4) {
             Ok(definitions) => Arc::new(definitions),
             Err(fault) => {
                 // A test loads the tables, so that no program is built that gets here.
@@ -32,15 +48,21 @@ impl Definitions {
         })
         .clone()
     }
+
+    /// The JSON Schema of a resource type, or the one of `datatypes`, which the others refer to as `datatypes.json`.
+    pub fn json_schema(&self, name: &str) -> Option<&'static str> {
+        JSON_SCHEMAS.iter().find(|(stem, _)| *stem == name).map(|(_, text)| *text)
+    }
 }
 
-fn load() -> Result<Definitions, String> {
+/// Reads a set of tables.
+pub fn read(tables: &Tables<'_>) -> Result<Definitions, String> {
     let mut definitions = Definitions::default();
-    structures::load(ELEMENTS, INVARIANTS, &mut definitions)?;
-    search::parameters(SEARCH_PARAMETERS, &mut definitions)?;
-    search::compartments(COMPARTMENTS, &mut definitions)?;
-    search::operations(OPERATIONS, &mut definitions)?;
-    terminology::value_sets(VALUE_SETS, &mut definitions)?;
+    structures::load(tables.elements, tables.invariants, &mut definitions)?;
+    search::parameters(tables.search_parameters, &mut definitions)?;
+    search::compartments(tables.compartments, &mut definitions)?;
+    search::operations(tables.operations, &mut definitions)?;
+    terminology::value_sets(tables.value_sets, &mut definitions)?;
     Ok(definitions)
 }
 

@@ -8,7 +8,7 @@ use std::path::Path;
 #[test]
 fn tables_load() {
     let started = std::time::Instant::now();
-    let definitions = super::load().expect("tables");
+    let definitions = super::read(&super::R4).expect("tables");
     println!("loaded in {:?}", started.elapsed());
     assert_eq!(definitions.resources.len(), 146);
     assert_eq!(definitions.search_parameters.len(), 1_400);
@@ -45,4 +45,9 @@ fn elements_are_as_specified() {
     assert_eq!(names[8..], ["identifier", "active"]);
     let id = patient.element("id").expect("id");
     assert_eq!((id.kind, id.attribute), (ElementType::Primitive(Primitive::Id), false));
+}
+#[test]
+fn bootstrap() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    println!("{}", crate::definitions::generate::write(&root.join("../shared/data/r4-definitions/hl7.fhir.r4.core-4.0.1.tgz"), &root.join("fhir-schemas")).unwrap());
 }
