@@ -7,6 +7,9 @@ mod load;
 mod model;
 mod xml;
 
+#[cfg(test)]
+mod tests;
+
 pub use model::{
     Binding, BindingStrength, Choice, Compartment, Component, Definitions, Element, ElementType, Invariant,
     OperationDefinition, SearchKind, SearchParameter, Structure, StructureKind, TypeId, ValueSet,

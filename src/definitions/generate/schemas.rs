@@ -137,7 +137,8 @@ fn object(structure: &Structure, definitions: &Definitions, types: &str) -> Map<
         required.push("resourceType");
     }
     for element in &structure.elements {
-        let extensible = matches!(element.kind, ElementType::Primitive(p) if p != Primitive::Xhtml) && !element.attribute;
+        let extensible =
+            matches!(element.kind, ElementType::Primitive(p) if p != Primitive::Xhtml) && !element.attribute;
         properties.insert(element.name.to_string(), property(element, definitions, types));
         if extensible {
             let suffix = if element.many { "-list" } else { "" };

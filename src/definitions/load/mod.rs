@@ -5,9 +5,6 @@ mod search;
 mod structures;
 mod terminology;
 
-#[cfg(test)]
-mod tests;
-
 use super::model::Definitions;
 use std::sync::{Arc, OnceLock};
 
@@ -22,7 +19,7 @@ pub struct Tables<'t> {
 }
 
 /// Those of FHIR R4 itself.
-const R4: Tables<'static> = Tables {
+pub const R4: Tables<'static> = Tables {
     elements: include_str!("../../../fhir-schemas/elements.tsv"),
     invariants: include_str!("../../../fhir-schemas/invariants.tsv"),
     search_parameters: include_str!("../../../fhir-schemas/search-parameters.tsv"),
