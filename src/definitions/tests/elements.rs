@@ -2,7 +2,7 @@
 
 use crate::definitions::{BindingStrength, Definitions, Element, ElementType, Structure, StructureKind};
 use crate::primitive::Primitive;
-use crate::xml::{ChildKind, Schema};
+use crate::xml::{ChildKind, Schema, TypeNumber};
 
 /// The structure and the element of a path.
 fn find<'d>(d: &'d Definitions, path: &str) -> (&'d Structure, &'d Element) {
@@ -190,7 +190,10 @@ fn xml_is_answered() {
     assert!(d.resource_type("DomainResource").is_none() && d.resource_type("HumanName").is_none());
     let id = d.child(patient, "id").expect("id");
     assert_eq!((id.kind, id.attribute, id.many, id.order), (ChildKind::Primitive(Primitive::Id), false, false, 0));
-    let extension = d.extension_type().expect("Extension");
+    let element = d.element_type().expect("Element");
+    assert!(d.child(element, "id").is_some_and(|id| id.attribute));
+    let extension = d.type_named("Extension").map(|id| TypeNumber(id.0)).expect("Extension");
+    assert_eq!(Schema::name(&*d, extension), "Extension");
     let url = d.child(extension, "url").expect("url");
     assert!(url.attribute && !url.many);
     let value = d.child(extension, "valueReference").expect("valueReference");
