@@ -299,7 +299,11 @@ mod tests {
             K::Literal(Literal::DateTime(d)) => format!("DT{d}"),
             K::Literal(Literal::Time(t)) => format!("T{t}"),
             K::Literal(Literal::Quantity { value, unit, calendar }) => {
-                if *calendar { format!("{value}_{unit}") } else { format!("{value}_'{unit}'") }
+                if *calendar {
+                    format!("{value}_{unit}")
+                } else {
+                    format!("{value}_'{unit}'")
+                }
             }
             K::External(name) => format!("%{name}"),
             K::This => "$this".into(),
@@ -347,7 +351,10 @@ mod tests {
             ("%resource.x & %'us-zip' & %`vs-a`", "((%resource.x Concatenate %us-zip) Concatenate %vs-a)"),
             ("$this.x[$index] + $total", "($this.x[$index] Add $total)"),
             ("{} ~ {}", "({} Equivalent {})"),
-            ("@2020-01 = @2020-01T and @T10:30 > @2020-01-01T10:00:00.5+01:00", "((D2020-01 Equal DT2020-01T) And (T10:30 Greater DT2020-01-01T10:00:00.5+01:00))"),
+            (
+                "@2020-01 = @2020-01T and @T10:30 > @2020-01-01T10:00:00.5+01:00",
+                "((D2020-01 Equal DT2020-01T) And (T10:30 Greater DT2020-01-01T10:00:00.5+01:00))",
+            ),
             ("@2015.is(Date)", "D2015.is(Date)"),
             ("4 'mg' + 2 days", "(4_'mg' Add 2_days)"),
             ("1.5.toString()", "1.5.toString()"),

@@ -1,9 +1,15 @@
 //! Folding: what two texts have in common that a search by string does not tell apart (R4 search.html#string): case,
 //! accents, compatibility forms, white space.
 
+use super::encode::{LONGEST, cut};
 use std::borrow::Cow;
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
+
+/// As much of the folded text as stands in a term: the rest of a long text is not found.
+pub(super) fn folded_part(text: &str) -> String {
+    cut(&fold(cut(text, 4 * LONGEST)), LONGEST).to_owned()
+}
 
 /// The text decomposed (NFKD), without combining marks, in full case folding, white space trimmed and collapsed.
 pub(super) fn fold(text: &str) -> Cow<'_, str> {

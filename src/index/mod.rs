@@ -2,17 +2,24 @@
 //! Every store indexes the same terms and answers the same conditions; `Condition::matches` is their plain meaning.
 //! How a store finds matches quickly is not known here.
 
+mod composite;
 mod condition;
 pub mod criteria;
-#[allow(dead_code)] // the extractor comes next
 mod encode;
+mod extract;
 mod fold;
+mod sink;
 mod sort;
 mod target;
 mod term;
+mod values;
 
 pub use condition::{Condition, Range, Related, Test};
 pub use criteria::Comparator;
+pub use extract::Extractor;
 pub use sort::{SortRange, sort_key};
 pub use target::{id_of, id_term, reference_term, target_of};
 pub use term::{Term, Terms};
+
+#[cfg(test)]
+mod tests;

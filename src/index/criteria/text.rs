@@ -3,7 +3,7 @@
 use super::super::Range;
 use super::super::Test;
 use super::super::encode::{LONGEST, after, cut, push_text};
-use super::super::fold::fold;
+use super::super::fold::folded_part;
 use super::pattern::Pattern;
 
 /// How a string is compared.
@@ -26,11 +26,6 @@ pub enum UriMatch {
     Below,
     /// It is the value or lies above it (modifier `:above`).
     Above,
-}
-
-/// As much of the folded text as stands in a term.
-pub(in super::super) fn folded_part(text: &str) -> String {
-    cut(&fold(text), LONGEST).to_owned()
 }
 
 /// Strings like this.

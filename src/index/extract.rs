@@ -1,0 +1,187 @@
+//! The extractor: for each resource type one plan of all its search parameters, compiled when it is first needed,
+//! and from a resource to its terms. How values are encoded is in `values`.
+
+use super::composite::Composite;
+use super::encode;
+use super::sink::Sink;
+use super::values::{Bases, Context, Encoder};
+use super::{Term, Terms, id_term};
+use crate::base::{ResourceId, Timestamp};
+use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
+use crate::fhirpath::{Branch, CompileError, Plan, Start, compile, parse};
+use crate::json::Value;
+use std::sync::{Arc, OnceLock};
+
+/// Finds the terms of resources.
+pub struct Extractor {
+    definitions: Arc<Definitions>,
+    bases: Bases,
+    /// By type number.
+    types: Vec<OnceLock<TypePlan>>,
+}
+
+/// All that is known of the parameters of one resource type.
+struct TypePlan {
+    plan: Plan<Action>,
+    composites: Vec<Composite>,
+    /// Number of different parameters in the plan.
+    slots: usize,
+    id: Option<u16>,
+    last_updated: Option<u16>,
+    /// Parameters that cannot be extracted, and why.
+    problems: Vec<(u16, CompileError)>,
+}
+
+/// What to do with a value.
+struct Action {
+    parameter: u16,
+    /// Place of the parameter among those of its type.
+    slot: usize,
+    encoder: Encoder,
+}
+
+impl Extractor {
+    /// An extractor for these definitions. References below one of the `bases` (absolute URLs of this server) are the
+    /// same as relative ones.
+    pub fn new(definitions: Arc<Definitions>, bases: Vec<String>) -> Extractor {
+        let types = definitions.structures.iter().map(|_| OnceLock::new()).collect();
+        Extractor { definitions, bases: Bases::new(bases), types }
+    }
+
+    /// The terms of a resource under all parameters but `_id` and `_lastUpdated`.
+    pub fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms {
+        let Some(plan) = self.plan(kind) else { return Terms::default() };
+        let context = self.context();
+        let mut sink = Sink::for_terms();
+        let mut seen = vec![false; plan.slots];
+        plan.plan.walk(resource, &mut |action, found| {
+            sink.begin(action.parameter);
+            action.encoder.encode(&context, found, &mut sink);
+            // One term that there is a value is enough; those of tokens also name the system.
+            if !std::mem::replace(&mut seen[action.slot], true) {
+                sink.put_present();
+            }
+        });
+        for composite in &plan.composites {
+            composite.extract(&context, resource, &mut sink);
+        }
+        Terms::new(sink.into_terms())
+    }
+
+    /// Adds the terms of `_id` and `_lastUpdated`.
+    pub fn stamp(&self, terms: &mut Terms, kind: TypeId, id: &ResourceId, updated: Timestamp) {
+        let Some(plan) = self.plan(kind) else { return };
+        if let Some(parameter) = plan.id {
+            terms.insert(id_term(parameter, id.as_str()));
+        }
+        if let Some(parameter) = plan.last_updated {
+            // As precise as it is written in the resource: milliseconds.
+            let start = updated.0.div_euclid(1_000) * 1_000;
+            let mut bytes = encode::head(parameter, encode::DATE).to_vec();
+            encode::push_date(start, start.saturating_add(1_000), &mut bytes);
+            terms.insert(Term(bytes.into()));
+        }
+    }
+
+    /// The resources of this server that a resource refers to under a reference parameter.
+    pub fn references(&self, kind: TypeId, resource: Value<'_>, parameter: u16) -> Vec<(TypeId, ResourceId)> {
+        let Some(plan) = self.plan(kind) else { return Vec::new() };
+        let context = self.context();
+        let mut sink = Sink::for_terms();
+        plan.plan.walk(resource, &mut |action, found| {
+            if action.parameter == parameter {
+                sink.begin(parameter);
+                action.encoder.encode(&context, found, &mut sink);
+            }
+        });
+        let mut targets = Vec::new();
+        for (name, id) in sink.into_terms().iter().filter_map(super::target_of) {
+            if let (Some(target), Some(id)) = (self.definitions.resource(name), ResourceId::new(id))
+                && !targets.contains(&(target, id.clone()))
+            {
+                targets.push((target, id));
+            }
+        }
+        targets
+    }
+
+    /// The parameters of a resource type whose expression cannot be compiled, and why. Those without an expression
+    /// and the special ones are not meant to be extracted and are not among them.
+    pub fn problems(&self, kind: TypeId) -> &[(u16, CompileError)] {
+        self.plan(kind).map_or(&[], |plan| &plan.problems)
+    }
+
+    fn context(&self) -> Context<'_> {
+        Context { definitions: &self.definitions, bases: &self.bases }
+    }
+
+    fn plan(&self, kind: TypeId) -> Option<&TypePlan> {
+        let plan = self.types.get(usize::from(kind.0))?;
+        Some(plan.get_or_init(|| TypePlan::compile(&self.definitions, kind)))
+    }
+}
+
+impl TypePlan {
+    fn compile(definitions: &Definitions, kind: TypeId) -> TypePlan {
+        let number = |code| definitions.search_parameter(kind, code).map(|parameter| parameter.number);
+        let mut plan = TypePlan {
+            plan: Plan::default(),
+            composites: Vec::new(),
+            slots: 0,
+            id: number("_id"),
+            last_updated: number("_lastUpdated"),
+            problems: Vec::new(),
+        };
+        for parameter in definitions.search_parameters_of(kind) {
+            let stamped = matches!(&*parameter.code, "_id" | "_lastUpdated");
+            if stamped || parameter.expression.is_empty() || parameter.kind == SearchKind::Special {
+                continue;
+            }
+            if let Err(error) = plan.add(definitions, kind, parameter) {
+                plan.problems.push((parameter.number, error));
+            }
+        }
+        plan
+    }
+
+    fn add(
+        &mut self,
+        definitions: &Definitions,
+        kind: TypeId,
+        parameter: &SearchParameter,
+    ) -> Result<(), CompileError> {
+        let start = Start { resource: kind, context: None };
+        let branches = branches(definitions, start, &parameter.expression)?;
+        if branches.is_empty() {
+            return Err(CompileError { at: 0, message: "no part of it is about this resource type".to_owned() });
+        }
+        if parameter.kind == SearchKind::Composite {
+            self.composites.push(Composite::compile(definitions, kind, parameter, &branches)?);
+            return Ok(());
+        }
+        let slot = self.slots;
+        self.slots += 1;
+        for branch in &branches {
+            let encoder = Encoder::for_branch(definitions, parameter.kind, branch);
+            if !self.plan.add(branch, Action { parameter: parameter.number, slot, encoder }) {
+                return Err(CompileError { at: 0, message: "a guard on the resource itself is not supported".into() });
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The branches of an expression; where an extension is at the end, its values are meant.
+pub(super) fn branches(
+    definitions: &Definitions,
+    start: Start<'_>,
+    expression: &str,
+) -> Result<Vec<Branch>, CompileError> {
+    let tree = parse(expression).map_err(|error| CompileError { at: error.at, message: error.message })?;
+    let branches = compile(definitions, start, &tree)?;
+    let values = branches.into_iter().flat_map(|branch| match &*branch.type_name {
+        "Extension" => branch.member(definitions, "value"),
+        _ => vec![branch],
+    });
+    Ok(values.collect())
+}

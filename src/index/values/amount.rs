@@ -1,0 +1,116 @@
+//! Numbers and quantities (R4 search.html#number, #quantity): points, or intervals where there is a comparator or a
+//! Range.
+
+use super::super::encode::{self, HIGHEST, INTERVAL, LOWEST, POINT, Side, push_bound, push_text};
+use super::super::sink::Sink;
+use crate::json::Value;
+use crate::primitive::Decimal;
+use std::borrow::Cow;
+
+/// The system of currencies.
+const CURRENCIES: &str = "urn:iso:std:iso:4217";
+
+fn text<'d>(of: Value<'d>, key: &str) -> Cow<'d, str> {
+    of.get(key).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn decimal(value: Value<'_>) -> Option<Decimal> {
+    Decimal::parse(value.as_number()?)
+}
+
+fn point(number: &Decimal, out: &mut Vec<u8>) {
+    out.push(POINT);
+    push_bound(number, Side::At, out);
+}
+
+fn interval(low: Option<(&Decimal, Side)>, high: Option<(&Decimal, Side)>, out: &mut Vec<u8>) {
+    out.push(INTERVAL);
+    match low {
+        Some((number, side)) => push_bound(number, side, out),
+        None => out.push(LOWEST),
+    }
+    match high {
+        Some((number, side)) => push_bound(number, side, out),
+        None => out.push(HIGHEST),
+    }
+}
+
+pub(super) fn number(value: Value<'_>, sink: &mut Sink) {
+    if let Some(number) = decimal(value) {
+        sink.put(encode::NUMBER, |out| point(&number, out));
+    }
+}
+
+pub(super) fn number_range(value: Value<'_>, sink: &mut Sink) {
+    if let Some(bytes) = range_bytes(value) {
+        sink.put(encode::NUMBER, |out| out.extend_from_slice(&bytes));
+    }
+}
+
+fn range_bytes(range: Value<'_>) -> Option<Vec<u8>> {
+    let end = |name| range.get(name).and_then(|end| end.get("value")).and_then(decimal);
+    let (low, high) = (end("low"), end("high"));
+    if low.is_none() && high.is_none() {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(48);
+    let at = |number| (number, Side::At);
+    interval(low.as_ref().map(at), high.as_ref().map(at), &mut bytes);
+    Some(bytes)
+}
+
+pub(super) fn quantity(value: Value<'_>, sink: &mut Sink) {
+    let Some(number) = value.get("value").and_then(decimal) else { return };
+    let mut bytes = Vec::with_capacity(48);
+    match &*text(value, "comparator") {
+        "<" => interval(None, Some((&number, Side::Below)), &mut bytes),
+        "<=" => interval(None, Some((&number, Side::At)), &mut bytes),
+        ">" => interval(Some((&number, Side::Above)), None, &mut bytes),
+        ">=" => interval(Some((&number, Side::At)), None, &mut bytes),
+        _ => point(&number, &mut bytes),
+    }
+    put(&bytes, &text(value, "system"), &text(value, "code"), &text(value, "unit"), sink);
+}
+
+pub(super) fn money(value: Value<'_>, sink: &mut Sink) {
+    let Some(number) = value.get("value").and_then(decimal) else { return };
+    let mut bytes = Vec::with_capacity(24);
+    point(&number, &mut bytes);
+    let currency = text(value, "currency");
+    put(&bytes, CURRENCIES, &currency, &currency, sink);
+}
+
+pub(super) fn range(value: Value<'_>, sink: &mut Sink) {
+    let Some(bytes) = range_bytes(value) else { return };
+    let unit_of = value.get("low").or(value.get("high")).unwrap_or(value);
+    put(&bytes, &text(unit_of, "system"), &text(unit_of, "code"), &text(unit_of, "unit"), sink);
+}
+
+fn put(number: &[u8], system: &str, code: &str, unit: &str, sink: &mut Sink) {
+    if sink.is_component() {
+        return sink.put(encode::QUANTITY, |out| {
+            out.extend_from_slice(number);
+            for text in [system, code, unit] {
+                out.push(0);
+                push_text(text, out);
+            }
+        });
+    }
+    sink.put(encode::QUANTITY, |out| out.extend_from_slice(number));
+    let mut by_unit = |unit: &str, system: &str| {
+        sink.put(encode::UNIT, |out| {
+            push_text(unit, out);
+            out.push(0);
+            out.extend_from_slice(number);
+            out.push(0);
+            push_text(system, out);
+        });
+    };
+    if !code.is_empty() {
+        by_unit(code, system);
+    }
+    // A search without a system also finds the human unit; with a system never.
+    if !unit.is_empty() && unit != code {
+        by_unit(unit, "");
+    }
+}
