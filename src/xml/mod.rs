@@ -9,7 +9,6 @@ mod source;
 mod write;
 
 pub use crate::json::Limits;
-pub use narrative::{NarrativeFault, check_narrative};
 pub use read::to_json;
 pub use schema::{Child, ChildKind, Schema, TypeNumber};
 pub use write::from_json;
