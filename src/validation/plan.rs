@@ -2,7 +2,7 @@
 //! `Structure::elements`, the mandatory elements, and which hand-coded invariants apply.
 
 use super::invariants::{self, Invariant};
-use crate::definitions::{BindingStrength, Definitions, Element, ElementType, Structure, StructureKind, TypeId};
+use crate::definitions::{BindingStrength, Definitions, Element, ElementType, Structure, StructureKind};
 
 /// One structure.
 #[derive(Default)]
@@ -28,8 +28,8 @@ pub(super) struct Row {
     pub attribute: bool,
     /// Bound to a value set as required, and all codes of it are known.
     pub bound: bool,
-    /// A reference that may point only to some types.
-    pub targeted: bool,
+    /// A Reference.
+    pub reference: bool,
     /// `contained` of a resource.
     pub contained: bool,
 }
@@ -69,7 +69,6 @@ fn row(definitions: &Definitions, element: &Element) -> Row {
     let bound = element.binding.as_ref().is_some_and(|b| {
         b.strength == BindingStrength::Required && definitions.value_sets.get(&b.value_set).is_some_and(|v| v.complete)
     });
-    let any = |t: &TypeId| definitions.structure(*t).kind == StructureKind::AbstractResource;
     Row {
         kind: element.kind,
         // No structure of R4 has more than 128 elements; what is beyond is never reported as missing.
@@ -78,7 +77,7 @@ fn row(definitions: &Definitions, element: &Element) -> Row {
         choice: element.choice.is_some(),
         attribute: element.attribute,
         bound,
-        targeted: &*element.type_name == "Reference" && !element.targets.is_empty() && !element.targets.iter().any(any),
+        reference: &*element.type_name == "Reference",
         contained: element.kind == ElementType::Resource && &*element.name == "contained",
     }
 }

@@ -2,9 +2,9 @@
 //! Whether the target exists is no matter of validation here.
 
 use super::place::Place;
-use super::walk::Walk;
+use super::walk::{Walk, shown};
 use crate::base::IssueCode;
-use crate::definitions::{Definitions, Element, TypeId};
+use crate::definitions::{Definitions, Element, StructureKind, TypeId};
 use crate::json::Value;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -32,28 +32,37 @@ impl<'d> Container<'d> {
 }
 
 impl Walk<'_> {
-    /// A reference whose target may be of some types only.
+    /// A reference: the type that it names must exist, and be one of those the element allows.
     pub(super) fn target(&mut self, element: &Element, value: Value<'_>, place: &Place<'_>) {
-        let definitions = self.definitions();
         for name in ["reference", "type"] {
             let Some(text) = value.get(name).and_then(Value::as_str) else { continue };
-            let kind = if name == "type" { definitions.resource(&text) } else { named(definitions, &text) };
-            if let Some(kind) = kind.filter(|k| !element.targets.contains(k)) {
-                let allowed: Vec<&str> = element.targets.iter().map(|t| definitions.name(*t)).collect();
-                let message = format!(
-                    "'{}' may not point to {}, only to {}",
-                    element.name,
-                    definitions.name(kind),
-                    allowed.join(", ")
-                );
-                self.report(IssueCode::Value, &place.child(name), message);
+            let Some(named) = (if name == "type" { Some(&*text) } else { type_in(&text) }) else { continue };
+            match self.definitions().resource(named) {
+                Some(kind) if allows(self.definitions(), element, kind) => {}
+                Some(_) => {
+                    let allowed: Vec<&str> = element.targets.iter().map(|t| self.definitions().name(*t)).collect();
+                    let message = format!("'{}' may point to {}, not to {named}", element.name, allowed.join(", "));
+                    self.report(IssueCode::Value, &place.child(name), message);
+                }
+                // The type may also be the address of a logical model.
+                None if name == "type" => {}
+                None => {
+                    let message = format!("'{}' is not a resource type of FHIR R4", shown(named));
+                    self.report(IssueCode::Value, &place.child(name), message);
+                }
             }
         }
     }
 }
 
-/// The resource type that a relative reference (`Patient/1`, `Patient?identifier=1`) names.
-fn named(definitions: &Definitions, reference: &str) -> Option<TypeId> {
-    let end = reference.find(['/', '?'])?;
-    definitions.resource(reference.get(..end)?)
+fn allows(definitions: &Definitions, element: &Element, kind: TypeId) -> bool {
+    let any = |t: &TypeId| definitions.structure(*t).kind == StructureKind::AbstractResource;
+    element.targets.is_empty() || element.targets.iter().any(|t| *t == kind || any(t))
+}
+
+/// The type in a relative reference, such as `Patient/1` or `Patient?identifier=1`.
+fn type_in(reference: &str) -> Option<&str> {
+    let name = reference.get(..reference.find(['/', '?'])?)?;
+    let word = name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(|b| b.is_ascii_alphabetic());
+    word.then_some(name)
 }

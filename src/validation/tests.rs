@@ -179,6 +179,8 @@ fn references() {
     observation(r#""subject":{"reference":"Medication/1"}"#, &["value Observation.subject.reference"]);
     observation(r#""subject":{"reference":"Medication?code=1"}"#, &["value Observation.subject.reference"]);
     observation(r#""subject":{"type":"Medication","display":"x"}"#, &["value Observation.subject.type"]);
+    observation(r#""subject":{"reference":"Foo/1"}"#, &["value Observation.subject.reference"]);
+    observation(r#""focus":[{"reference":"Foo/1"}]"#, &["value Observation.focus[0].reference"]);
     observation(r#""focus":[{"reference":"Medication/1"}]"#, &[]);
     observation(r#""performer":[{"reference":"Group/1"}]"#, &["value Observation.performer[0].reference"]);
 }
@@ -302,4 +304,22 @@ fn issues_are_bounded_and_help() {
     let expected = "'f' is not in the value set http://hl7.org/fhir/ValueSet/administrative-gender \
                     (one of: female, male, other, unknown)";
     assert_eq!(issues[1].diagnostics, expected);
+}
+
+/// Each of these would take minutes if the work were quadratic.
+#[test]
+fn work_is_linear() {
+    const MANY: usize = 50_000;
+    let list = |item: &dyn Fn(usize) -> String| (0..MANY).map(item).collect::<Vec<_>>().join(",");
+    let (nulls, extended) = (list(&|_| "null".into()), list(&|_| r#"{"id":"a"}"#.into()));
+    patient(&format!(r#""name":[{{"given":[{nulls}],"_given":[{extended}]}}]"#), &[]);
+    let contained = list(&|i| format!(r#"{{"resourceType":"Patient","id":"p{i}"}}"#));
+    let references = list(&|i| format!(r##"{{"reference":"#p{i}"}}"##));
+    observation(&format!(r#""contained":[{contained}],"focus":[{references}]"#), &[]);
+    let codings = list(&|i| format!(r#"{{"system":"http://x","code":"c{i}"}}"#));
+    let components = list(&|i| format!(r#"{{"code":{{"coding":[{{"system":"http://y","code":"c{i}"}}]}}}}"#));
+    let start = format!(r#"{{"resourceType":"Observation","status":"final","code":{{"coding":[{codings}]}}"#);
+    check(&format!(r#"{start},"valueInteger":1,"component":[{components}]}}"#), &[]);
+    let entries = list(&|i| format!(r#"{{"fullUrl":"urn:x:{i}","resource":{{"resourceType":"Patient"}}}}"#));
+    check(&format!(r#"{{"resourceType":"Bundle","type":"collection","entry":[{entries}]}}"#), &[]);
 }

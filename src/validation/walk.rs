@@ -2,7 +2,7 @@
 //! here; values, codes, references, narrative and invariants in the files of their names.
 
 use super::place::Place;
-use super::plan::{Plan, Row};
+use super::plan::Row;
 use super::reference::Container;
 use super::{MAX_ISSUES, Validator};
 use crate::base::{Issue, IssueCode};
@@ -22,6 +22,14 @@ pub(super) struct Scope<'s, 'd> {
     pub container: &'s Container<'d>,
     /// Whether this is a contained resource.
     pub contained: bool,
+}
+
+/// An element of a structure, and the object in which it is met.
+#[derive(Clone, Copy)]
+struct Property<'a, 'd> {
+    element: &'a Element,
+    row: &'a Row,
+    object: Value<'d>,
 }
 
 impl<'v> Walk<'v> {
@@ -107,19 +115,28 @@ impl<'v> Walk<'v> {
             if self.full() {
                 return;
             }
-            let Some(index) = structure.by_name.get(&*key).map(|i| *i as usize) else {
-                if key.starts_with('_') {
-                    self.primitive_extension(structure, plan, object, &key, value, place, scope, &mut seen);
-                    content = true;
-                } else if !(plan.resource && key == "resourceType") {
+            let plain = key.strip_prefix('_');
+            let Some(index) = structure.by_name.get(plain.unwrap_or(&key)).map(|i| *i as usize) else {
+                if !(plan.resource && key == "resourceType") {
                     self.unknown(structure, &key, place);
                 }
                 continue;
             };
-            let (element, row) = (&structure.elements[index], &plan.rows[index]);
-            content |= &*element.name != "id";
-            self.mark(element, row, &mut seen, place);
-            self.property(element, row, object, value, place, scope);
+            let of = Property { element: &structure.elements[index], row: &plan.rows[index], object };
+            content |= &*key != "id";
+            match plain {
+                None => {
+                    self.mark(of, &mut seen, place);
+                    self.property(of, value, place, scope);
+                }
+                Some(name) => {
+                    let partner = object.get(name);
+                    if partner.is_none() {
+                        self.mark(of, &mut seen, place);
+                    }
+                    self.beside(of, partner, value, place, scope);
+                }
+            }
         }
         if !content && !plan.resource {
             let message = "an element has a value or children: leave an empty one out (ele-1)";
@@ -136,76 +153,76 @@ impl<'v> Walk<'v> {
     }
 
     /// Notes that an element is there; a choice element may be there with one type only.
-    fn mark(&mut self, element: &Element, row: &Row, seen: &mut u128, place: &Place<'_>) {
-        if row.choice && *seen & row.bit != 0 {
-            let message = format!("{}[x] has one value only: '{}' is one more", element.fhirpath, element.name);
-            self.report(IssueCode::Structure, &place.child(&element.fhirpath), message);
+    fn mark(&mut self, of: Property<'_, '_>, seen: &mut u128, before: &Place<'_>) {
+        if of.row.choice && *seen & of.row.bit != 0 {
+            let message = format!("{}[x] has one value only: '{}' is one more", of.element.fhirpath, of.element.name);
+            self.report(IssueCode::Structure, &before.child(&of.element.fhirpath), message);
         }
-        *seen |= row.bit;
+        *seen |= of.row.bit;
     }
 
-    fn property(
-        &mut self,
-        element: &Element,
-        row: &Row,
-        object: Value<'_>,
-        value: Value<'_>,
-        before: &Place<'_>,
-        scope: Scope<'_, '_>,
-    ) {
-        let place = before.child(&element.fhirpath);
-        if row.contained && scope.contained {
+    /// The value of a property: one or an array, as the element may repeat or not.
+    fn property(&mut self, of: Property<'_, '_>, value: Value<'_>, before: &Place<'_>, scope: Scope<'_, '_>) {
+        let place = before.child(&of.element.fhirpath);
+        let name = &of.element.name;
+        if of.row.contained && scope.contained {
             let message = "a contained resource has no contained resources of its own (dom-2)";
             return self.report(IssueCode::Invariant, &place, message);
         }
-        match (row.many, value.kind()) {
-            (true, Kind::Array) => {}
-            (false, Kind::Array) => {
-                let message = format!("'{}' does not repeat: no JSON array is expected here", element.name);
-                return self.report(IssueCode::Structure, &place, message);
+        match (of.row.many, value.kind()) {
+            (true, Kind::Array) if value.is_empty() => {
+                let message = format!("an array is not empty: leave '{name}' out");
+                self.report(IssueCode::Structure, &place, message);
             }
+            (true, Kind::Array) => self.items(of, value, place, scope),
             (true, _) => {
-                let message = format!("'{}' may repeat: a JSON array is expected, not {}", element.name, a(value));
-                return self.report(IssueCode::Structure, &place, message);
+                let message = format!("'{name}' may repeat: a JSON array is expected, not {}", a(value));
+                self.report(IssueCode::Structure, &place, message);
             }
-            (false, _) => return self.item(element, row, object, value, &place, scope, None),
-        }
-        if value.is_empty() {
-            let message = format!("an array is not empty: leave '{}' out", element.name);
-            return self.report(IssueCode::Structure, &place, message);
-        }
-        for (i, item) in value.items().enumerate() {
-            if self.full() {
-                return;
+            (false, Kind::Array) => {
+                let message = format!("'{name}' does not repeat: no JSON array is expected here");
+                self.report(IssueCode::Structure, &place, message);
             }
-            self.item(element, row, object, item, &place.item(i), scope, Some(i));
+            (false, _) => self.item(of, value, &place, scope),
         }
     }
 
-    #[allow(clippy::too_many_arguments)]
-    fn item(
-        &mut self,
-        element: &Element,
-        row: &Row,
-        object: Value<'_>,
-        item: Value<'_>,
-        place: &Place<'_>,
-        scope: Scope<'_, '_>,
-        index: Option<usize>,
-    ) {
-        match row.kind {
-            ElementType::Primitive(_) if item.is_null() => self.null(element, object, place, index),
-            ElementType::Primitive(primitive) => self.primitive(element, row, primitive, item, place),
+    fn items(&mut self, of: Property<'_, '_>, array: Value<'_>, place: Place<'_>, scope: Scope<'_, '_>) {
+        // A null is legal where `_name` has something at the same position. That is rare: looked up only then.
+        let nulls = matches!(of.row.kind, ElementType::Primitive(_)) && array.items().any(Value::is_null);
+        let mut beside = nulls.then(|| {
+            let partner = of.object.entries().find(|(key, _)| key.strip_prefix('_') == Some(&of.element.name));
+            partner.into_iter().flat_map(|(_, partner)| partner.items())
+        });
+        for (i, item) in array.items().enumerate() {
+            if self.full() {
+                return;
+            }
+            let extended = beside.as_mut().and_then(Iterator::next).is_some_and(|partner| !partner.is_null());
+            if !(item.is_null() && extended) {
+                self.item(of, item, &place.item(i), scope);
+            }
+        }
+    }
+
+    /// One value.
+    fn item(&mut self, of: Property<'_, '_>, item: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+        match of.row.kind {
+            ElementType::Primitive(_) if item.is_null() => {
+                let message = format!("null is not a value: leave '{}' out", of.element.name);
+                self.report(IssueCode::Structure, place, message);
+            }
+            ElementType::Primitive(primitive) => self.primitive(of.element, of.row, primitive, item, place),
             ElementType::Complex(kind) => {
                 self.object(kind, item, place, scope);
-                if row.bound {
-                    self.bound_object(element, item, place);
+                if of.row.bound {
+                    self.bound_object(of.element, item, place);
                 }
-                if row.targeted {
-                    self.target(element, item, place);
+                if of.row.reference {
+                    self.target(of.element, item, place);
                 }
             }
-            ElementType::Resource if row.contained => {
+            ElementType::Resource if of.row.contained => {
                 self.resource(None, item, place, Scope { contained: true, ..scope });
             }
             ElementType::Resource => {
@@ -223,54 +240,44 @@ impl<'v> Walk<'v> {
         self.report(IssueCode::Structure, &place.child(shown(key)), message);
     }
 
-    /// `_name`: id and extensions of a primitive, for each of its repetitions (R4 json.html#primitive).
-    #[allow(clippy::too_many_arguments)]
-    fn primitive_extension(
+    /// `_name`: id and extensions of a primitive, for each of its repetitions (R4 json.html#primitive). `partner` is
+    /// what stands under the name itself.
+    fn beside(
         &mut self,
-        structure: &Structure,
-        plan: &Plan,
-        object: Value<'_>,
-        key: &str,
+        of: Property<'_, '_>,
+        partner: Option<Value<'_>>,
         value: Value<'_>,
         before: &Place<'_>,
         scope: Scope<'_, '_>,
-        seen: &mut u128,
     ) {
-        let name = &key[1..];
-        let Some(index) = structure.by_name.get(name).map(|i| *i as usize) else {
-            return self.unknown(structure, key, before);
-        };
-        let (element, row) = (&structure.elements[index], &plan.rows[index]);
-        let place = before.child(&element.fhirpath);
-        if !matches!(row.kind, ElementType::Primitive(_)) || row.attribute {
+        let place = before.child(&of.element.fhirpath);
+        let name = &of.element.name;
+        if !matches!(of.row.kind, ElementType::Primitive(_)) || of.row.attribute {
+            let key = format!("_{name}");
             let message = format!("'{key}' is not allowed: '{name}' is not a primitive that can have extensions");
-            return self.report(IssueCode::Structure, &before.child(key), message);
+            return self.report(IssueCode::Structure, &before.child(&key), message);
         }
-        let partner = object.get(name);
-        if partner.is_none() {
-            self.mark(element, row, seen, before);
-        }
-        if !row.many {
+        if !of.row.many {
             return self.extended(value, &place, scope);
         }
         if value.kind() != Kind::Array || value.is_empty() {
-            let message = format!("'{name}' may repeat: '{key}' is a JSON array with an item for each repetition");
+            let message = format!("'{name}' may repeat: '_{name}' is a JSON array with an item for each repetition");
             return self.report(IssueCode::Structure, &place, message);
         }
-        let values = partner.map(|p| p.items().count());
-        if values.is_some_and(|n| n != value.items().count()) {
-            let message = format!("'{name}' and '{key}' have different lengths: fill up with null");
+        if partner.is_some_and(|p| p.items().count() != value.items().count()) {
+            let message = format!("'{name}' and '_{name}' have different lengths: fill up with null");
             return self.report(IssueCode::Structure, &place, message);
         }
         for (i, item) in value.items().enumerate() {
-            if item.is_null() {
-                if values.is_none() {
-                    let message = format!("a null in '{key}' needs a value at the same position of '{name}'");
-                    self.report(IssueCode::Structure, &place.item(i), message);
-                }
-                continue;
+            if self.full() {
+                return;
             }
-            self.extended(item, &place.item(i), scope);
+            if !item.is_null() {
+                self.extended(item, &place.item(i), scope);
+            } else if partner.is_none() {
+                let message = format!("a null in '_{name}' needs a value at the same position of '{name}'");
+                self.report(IssueCode::Structure, &place.item(i), message);
+            }
         }
     }
 
@@ -302,19 +309,10 @@ impl<'v> Walk<'v> {
         }
         let Some(extension) = self.validator.extension else { return };
         for (i, item) in value.items().enumerate() {
+            if self.full() {
+                return;
+            }
             self.object(extension, item, &place.item(i), scope);
-        }
-    }
-
-    /// A null: legal only as a repetition whose `_name` has something at the same position.
-    fn null(&mut self, element: &Element, object: Value<'_>, place: &Place<'_>, index: Option<usize>) {
-        let partner = index.and_then(|i| {
-            let beside = object.entries().find(|(k, _)| k.strip_prefix('_') == Some(&element.name))?.1;
-            beside.items().nth(i).filter(|p| !p.is_null())
-        });
-        if partner.is_none() {
-            let message = format!("null is not a value: leave '{}' out", element.name);
-            self.report(IssueCode::Structure, place, message);
         }
     }
 }
