@@ -130,7 +130,7 @@ fn soup() -> impl Strategy<Value = String> {
         |(tree, at, upto, c)| {
             let chars: Vec<char> = tree.to_json().chars().collect();
             let (a, b) = (at.index(chars.len()), upto.index(chars.len()));
-            let (a, b) = if c as u32 % 2 == 0 { (a, a + 1) } else { (a.min(b), a.max(b)) };
+            let (a, b) = if (c as u32).is_multiple_of(2) { (a, a + 1) } else { (a.min(b), a.max(b)) };
             chars[..a].iter().chain([&c]).chain(&chars[b..]).collect()
         },
     );
