@@ -1,11 +1,17 @@
 //! The service: what answers every interaction. Holds the store, the definitions and the settings, and leads each
 //! request to the file that knows its interaction. Knows no HTTP.
 
-use super::{Context, Interaction, Reply, Request, route};
-use crate::base::{Clock, Failure, FailureKind, IdSource, IssueCode};
+use super::{
+    Context, Interaction, Reply, Request, bundle, capabilities, create, delete, history, outcome, patch, read, route,
+    search, update,
+};
+use crate::base::{Clock, Failure, IdSource};
 use crate::definitions::Definitions;
+use crate::index::Extractor;
 use crate::json::Limits;
-use crate::store::Store;
+use crate::operation;
+use crate::store::{HistoryScope, Snapshot, Store};
+use crate::validation::Validator;
 use std::sync::Arc;
 
 /// What can be set.
@@ -48,9 +54,12 @@ impl Default for Settings {
 pub struct Service {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) definitions: Arc<Definitions>,
+    pub(crate) extractor: Arc<Extractor>,
+    pub(crate) validator: Validator,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
+    pub(crate) statements: capabilities::Statements,
 }
 
 impl Service {
@@ -58,24 +67,73 @@ impl Service {
     pub fn new(
         store: Arc<dyn Store>,
         definitions: Arc<Definitions>,
+        extractor: Arc<Extractor>,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
         settings: Settings,
     ) -> Self {
-        Service { store, definitions, clock, ids, settings }
+        let validator = Validator::new(definitions.clone());
+        let statements = capabilities::Statements::default();
+        Service { store, definitions, extractor, validator, clock, ids, settings, statements }
     }
 
     /// Answers a request.
     pub async fn perform(&self, context: &Context, request: Request) -> Result<Reply, Failure> {
         let interaction = route::find(&self.definitions, request.verb, &request.path)?;
-        let _ = context;
-        match interaction {
-            Interaction::Capabilities => Err(not_yet()),
-            _ => Err(not_yet()),
+        match &interaction {
+            Interaction::Bundle => bundle::perform(self, context, &request).await,
+            _ => self.perform_one(context, &request, interaction).await,
         }
     }
-}
 
-fn not_yet() -> Failure {
-    Failure::new(FailureKind::NotSupported, IssueCode::NotSupported, "not served yet")
+    /// Answers a request that is no batch or transaction: the entries of those come here.
+    pub(crate) async fn perform_one(
+        &self,
+        context: &Context,
+        request: &Request,
+        interaction: Interaction,
+    ) -> Result<Reply, Failure> {
+        match interaction {
+            Interaction::Bundle => Err(bundle::nested()),
+            Interaction::Capabilities => capabilities::perform(self, context, request),
+            Interaction::Read { kind, id } => read::perform(self, context, request, kind, &id).await,
+            Interaction::VersionRead { kind, id, version } => {
+                read::perform_version(self, context, request, kind, &id, &version).await
+            }
+            Interaction::Create { kind } => create::perform(self, context, request, kind).await,
+            Interaction::Update { kind, id } => update::perform(self, context, request, kind, id).await,
+            Interaction::ConditionalUpdate { kind } => update::perform_conditional(self, context, request, kind).await,
+            Interaction::Patch { kind, id } => {
+                patch::perform(self, context, request, kind, patch::Target::Id(id)).await
+            }
+            Interaction::ConditionalPatch { kind } => {
+                patch::perform(self, context, request, kind, patch::Target::Criteria).await
+            }
+            Interaction::Delete { kind, id } => delete::perform(self, context, request, kind, id).await,
+            Interaction::ConditionalDelete { kind } => delete::perform_conditional(self, context, request, kind).await,
+            Interaction::HistoryInstance { kind, id } => {
+                history::perform(self, context, request, HistoryScope::Instance(kind, id)).await
+            }
+            Interaction::HistoryType { kind } => {
+                history::perform(self, context, request, HistoryScope::Type(kind)).await
+            }
+            Interaction::HistorySystem => history::perform(self, context, request, HistoryScope::System).await,
+            Interaction::SearchType { .. } | Interaction::SearchSystem | Interaction::SearchCompartment { .. } => {
+                search::perform(self, context, request, &interaction).await
+            }
+            Interaction::Operation { name, kind, id } => {
+                operation::perform(self, context, request, &name, kind, id).await
+            }
+        }
+    }
+
+    /// The present state of the tenant.
+    pub(crate) async fn snapshot(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
+        self.store.snapshot(context.tenant).await.map_err(outcome::of_store)
+    }
+
+    /// The state of the tenant that a page link names.
+    pub(crate) async fn snapshot_at(&self, context: &Context, position: u64) -> Result<Box<dyn Snapshot>, Failure> {
+        self.store.snapshot_at(context.tenant, position).await.map_err(outcome::of_store)
+    }
 }

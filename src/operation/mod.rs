@@ -1,1 +1,162 @@
-//! (being written)
+//! Floor 7: the operations (R4 operations.html), one file each. The table says where each can be called and how; the
+//! CapabilityStatement reads it.
+
+mod everything;
+mod meta;
+mod validate;
+
+use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
+use crate::definitions::TypeId;
+use crate::interaction::{Context, Reply, Request, Service, Verb};
+
+/// Where an operation is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// `[base]/$name`
+    System,
+    /// `[base]/[type]/$name`
+    Type,
+    /// `[base]/[type]/[id]/$name`
+    Instance,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Run {
+    Validate,
+    Everything,
+    Meta,
+    MetaAdd,
+    MetaDelete,
+}
+
+/// An operation that is served.
+#[derive(Debug)]
+pub struct Operation {
+    /// Its name, without `$`.
+    pub name: &'static str,
+    /// Canonical of its definition.
+    pub definition: &'static str,
+    /// Where it can be called.
+    pub levels: &'static [Level],
+    /// The types it can be called on; empty: all.
+    pub kinds: &'static [&'static str],
+    /// Whether GET calls it too; POST always does.
+    pub get: bool,
+    /// Whether it changes what is stored.
+    pub affects_state: bool,
+    run: Run,
+}
+
+/// All operations that are served.
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "everything",
+        definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
+        levels: &[Level::Instance],
+        kinds: &["Patient"],
+        get: true,
+        affects_state: false,
+        run: Run::Everything,
+    },
+    Operation {
+        name: "meta",
+        definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta",
+        levels: &[Level::System, Level::Type, Level::Instance],
+        kinds: &[],
+        get: true,
+        affects_state: false,
+        run: Run::Meta,
+    },
+    Operation {
+        name: "meta-add",
+        definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta-add",
+        levels: &[Level::Instance],
+        kinds: &[],
+        get: false,
+        affects_state: true,
+        run: Run::MetaAdd,
+    },
+    Operation {
+        name: "meta-delete",
+        definition: "http://hl7.org/fhir/OperationDefinition/Resource-meta-delete",
+        levels: &[Level::Instance],
+        kinds: &[],
+        get: false,
+        affects_state: true,
+        run: Run::MetaDelete,
+    },
+    Operation {
+        name: "validate",
+        definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+        levels: &[Level::Type, Level::Instance],
+        kinds: &[],
+        get: false,
+        affects_state: false,
+        run: Run::Validate,
+    },
+];
+
+impl Operation {
+    fn is_on(&self, level: Level, kind: Option<&str>) -> bool {
+        self.levels.contains(&level) && kind.is_none_or(|kind| self.kinds.is_empty() || self.kinds.contains(&kind))
+    }
+}
+
+/// The operations that can be called at a level, on a type.
+pub fn at(level: Level, kind: Option<&str>) -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter().filter(move |o| o.is_on(level, kind))
+}
+
+/// Whether the operation of this name changes what is stored.
+pub(crate) fn affects_state(name: &str) -> bool {
+    OPERATIONS.iter().any(|o| o.name == name && o.affects_state)
+}
+
+/// What an operation is called on.
+pub(crate) struct Call<'r> {
+    pub service: &'r Service,
+    pub context: &'r Context,
+    pub request: &'r Request,
+    pub kind: Option<TypeId>,
+    pub id: Option<ResourceId>,
+}
+
+/// Calls an operation.
+pub(crate) async fn perform(
+    service: &Service,
+    context: &Context,
+    request: &Request,
+    name: &str,
+    kind: Option<TypeId>,
+    id: Option<ResourceId>,
+) -> Result<Reply, Failure> {
+    let level = match (kind, &id) {
+        (None, _) => Level::System,
+        (Some(_), None) => Level::Type,
+        (Some(_), Some(_)) => Level::Instance,
+    };
+    let kind_name = kind.map(|kind| service.definitions.name(kind));
+    let Some(operation) = OPERATIONS.iter().find(|o| o.name == name && o.is_on(level, kind_name)) else {
+        let short: String = name.chars().take(64).collect();
+        return Err(Failure::new(
+            FailureKind::NotFound,
+            IssueCode::NotSupported,
+            format!("the operation ${short} is not served here"),
+        ));
+    };
+    if matches!(request.verb, Verb::Get | Verb::Head) && !operation.get {
+        return Err(Failure::new(
+            FailureKind::NotAllowed,
+            IssueCode::NotSupported,
+            format!("${name} is called by POST"),
+        ));
+    }
+    let call = Call { service, context, request, kind, id };
+    match operation.run {
+        Run::Validate => validate::perform(call).await,
+        Run::Everything => everything::perform(call).await,
+        Run::Meta => meta::perform(call).await,
+        Run::MetaAdd => meta::change(call, meta::Change::Add).await,
+        Run::MetaDelete => meta::change(call, meta::Change::Delete).await,
+    }
+}

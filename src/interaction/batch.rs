@@ -1,0 +1,155 @@
+//! batch (R4 http.html#brules): every entry for itself, in the order DELETE, POST, PUT and PATCH, GET. Entries of
+//! one sort run side by side, so that they share a flush of the store.
+
+use super::bundle::{Entry, at_entry};
+use super::page::{Page, Response};
+use super::{Context, Effect, Interaction, Media, Payload, Reply, ReplyContent, Service, Verb, bundle, outcome};
+use crate::base::Failure;
+use crate::json::Value;
+use futures_util::future::join_all;
+
+/// Entries that run at the same time.
+const SIDE_BY_SIDE: usize = 64;
+
+pub(super) async fn perform(
+    service: &Service,
+    context: &Context,
+    entries: Vec<Result<Entry<'_>, Failure>>,
+) -> Result<Reply, Failure> {
+    let mut answers: Vec<Option<Answer>> = Vec::with_capacity(entries.len());
+    let mut groups: [Vec<Entry<'_>>; 4] = Default::default();
+    for entry in entries {
+        match entry {
+            Ok(entry) => {
+                answers.push(None);
+                if let Some(group) = groups.get_mut(rank(entry.request.verb)) {
+                    group.push(entry);
+                }
+            }
+            Err(failure) => answers.push(Some(Answer::of(None, Err(failure)))),
+        }
+    }
+    for group in groups {
+        // Several writes to one address happen in the order in which they are given.
+        let width = if addresses_differ(&group) { SIDE_BY_SIDE } else { 1 };
+        let mut group = group.into_iter().peekable();
+        while group.peek().is_some() {
+            let some: Vec<Entry<'_>> = group.by_ref().take(width).collect();
+            let done = join_all(some.into_iter().map(|entry| answer(service, context, entry))).await;
+            for (index, answer) in done {
+                if let Some(slot) = answers.get_mut(index) {
+                    *slot = Some(answer);
+                }
+            }
+        }
+    }
+    Ok(reply(service, context, "batch-response", answers))
+}
+
+/// The place of a verb in the order of processing (R4 http.html#trules).
+pub(super) fn rank(verb: Verb) -> usize {
+    match verb {
+        Verb::Delete => 0,
+        Verb::Post => 1,
+        Verb::Put | Verb::Patch => 2,
+        Verb::Get | Verb::Head => 3,
+    }
+}
+
+fn addresses_differ(group: &[Entry<'_>]) -> bool {
+    let mut seen = rustc_hash::FxHashSet::default();
+    group.iter().all(|e| matches!(e.request.verb, Verb::Get | Verb::Head | Verb::Post) || seen.insert(&e.request.path))
+}
+
+async fn answer(service: &Service, context: &Context, entry: Entry<'_>) -> (usize, Answer) {
+    let index = entry.index;
+    let result = perform_entry(service, context, entry).await;
+    (index, result.unwrap_or_else(|failure| Answer::of(None, Err(at_entry(index, failure)))))
+}
+
+/// Performs an entry alone.
+pub(super) async fn perform_entry(service: &Service, context: &Context, entry: Entry<'_>) -> Result<Answer, Failure> {
+    let Entry { resource, mut request, interaction, .. } = entry;
+    request.body = match (&interaction, resource) {
+        (_, None) => None,
+        (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, Some(patch)) => Some(bundle::patch(patch)?),
+        (_, Some(resource)) => Some(body(resource)),
+    };
+    let full_url = match &interaction {
+        Interaction::Read { kind, id } | Interaction::VersionRead { kind, id, .. } => {
+            Some(format!("{}/{}/{id}", context.base, service.definitions.name(*kind)))
+        }
+        _ => None,
+    };
+    // Boxed, because what an entry leads to is as large as the batch itself.
+    let reply = Box::pin(service.perform_one(context, &request, interaction)).await?;
+    Ok(Answer::of(full_url, Ok(reply)))
+}
+
+fn body(resource: Value<'_>) -> Payload {
+    Payload { media: Media::Json, bytes: resource.raw().as_bytes().to_vec() }
+}
+
+/// What became of an entry.
+pub(super) struct Answer {
+    full_url: Option<String>,
+    result: Result<Reply, Failure>,
+}
+
+impl Answer {
+    pub(super) fn of(full_url: Option<String>, result: Result<Reply, Failure>) -> Answer {
+        Answer { full_url, result }
+    }
+
+    fn write(&self, context: &Context, bundle: &mut Page) {
+        let mut entry = bundle.entry();
+        match &self.result {
+            Ok(reply) => {
+                if let ReplyContent::Json(json) = &reply.content {
+                    match (&self.full_url, &reply.location) {
+                        (Some(url), _) => full_url(&mut entry, url),
+                        (None, Some(location)) => {
+                            let resource = location.split("/_history/").next().unwrap_or_default();
+                            full_url(&mut entry, &format!("{}/{resource}", context.base));
+                        }
+                        (None, None) => {}
+                    }
+                    entry.resource(json);
+                }
+                let outcome = match &reply.content {
+                    ReplyContent::Outcome(issues) => Some(outcome::write(issues)),
+                    _ => None,
+                };
+                entry.response(&Response {
+                    status: outcome::status_of_effect(reply.effect),
+                    location: reply.location.as_deref(),
+                    version: reply.version,
+                    last_updated: reply.last_updated,
+                    outcome: outcome.as_deref(),
+                });
+            }
+            Err(failure) => {
+                let outcome = outcome::write(&failure.issues);
+                let status = outcome::status_of(failure.kind);
+                entry.response(&Response { status, outcome: Some(&outcome), ..Response::default() });
+            }
+        }
+        entry.end();
+    }
+}
+
+fn full_url(entry: &mut super::page::Entry<'_>, url: &str) {
+    let mut json = String::with_capacity(url.len() + 2);
+    crate::json::escape_into(url, &mut json);
+    entry.member("fullUrl", &json);
+}
+
+/// The Bundle with the answers, in the order of the requests.
+pub(super) fn reply(service: &Service, context: &Context, kind: &str, answers: Vec<Option<Answer>>) -> Reply {
+    let room = answers.len() * 256;
+    let mut bundle = Page::new(service, kind, None, &Vec::new(), room);
+    for answer in answers.iter().flatten() {
+        answer.write(context, &mut bundle);
+    }
+    Reply::of(Effect::Ok, ReplyContent::Json(bundle.finish()))
+}

@@ -1,0 +1,209 @@
+//! capabilities (R4 http.html#capabilities): the CapabilityStatement, computed from the tables that route and
+//! execute: the routes, the definitions, the operations and the settings. Nothing is declared that is not served.
+
+use super::route::{Declared, ROUTES};
+use super::subset::Subset;
+use super::{Context, Effect, Reply, ReplyContent, Request, Service};
+use crate::base::Failure;
+use crate::definitions::{SearchKind, SearchParameter, TypeId};
+use crate::json::escape_into;
+use crate::operation::{self, Level};
+use crate::search;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+use std::fmt::Write;
+use std::sync::Arc;
+
+/// When what this file declares was last changed (`CapabilityStatement.date`).
+const DATE: &str = "2026-11-23";
+
+/// Most bases that a statement is kept for: the base is named by the client.
+const MOST: usize = 16;
+
+/// The statements that were asked for, by base.
+#[derive(Default)]
+pub(crate) struct Statements(RwLock<FxHashMap<String, Arc<Vec<u8>>>>);
+
+pub(super) fn perform(service: &Service, context: &Context, request: &Request) -> Result<Reply, Failure> {
+    let statement = service.statement(&context.base);
+    let content = match Subset::of_query(&search::pairs(&request.query)?)? {
+        Some(subset) => subset.apply(&service.definitions, &statement)?,
+        None => statement.to_vec(),
+    };
+    Ok(Reply::of(Effect::Ok, ReplyContent::Json(content)))
+}
+
+/// Whether a search parameter is served: it has an expression, and a type that is indexed.
+fn is_served(parameter: &SearchParameter) -> bool {
+    !parameter.expression.is_empty() && parameter.kind != SearchKind::Special
+}
+
+impl Service {
+    /// The CapabilityStatement of this server under a base, as JSON.
+    pub fn statement(&self, base: &str) -> Arc<Vec<u8>> {
+        if let Some(statement) = self.statements.0.read().get(base) {
+            return statement.clone();
+        }
+        let statement = Arc::new(self.write_statement(base).into_bytes());
+        let mut kept = self.statements.0.write();
+        if kept.len() < MOST {
+            kept.insert(base.to_owned(), statement.clone());
+        }
+        statement
+    }
+
+    fn write_statement(&self, base: &str) -> String {
+        let mut out = String::with_capacity(1 << 19);
+        let _ = write!(
+            out,
+            concat!(
+                r#"{{"resourceType":"CapabilityStatement","status":"active","date":"{date}","kind":"instance","#,
+                r#""software":{{"name":"Vesta","version":"{version}"}},"#,
+                r#""implementation":{{"description":"Vesta, a FHIR R4 server","url":{base}}},"#,
+                r#""fhirVersion":"4.0.1","format":["json","xml","application/fhir+json","application/fhir+xml"],"#,
+                r#""patchFormat":["application/json-patch+json","application/merge-patch+json"],"#,
+                r#""rest":[{{"mode":"server","security":{{"cors":true,"description":"{security}"}},"resource":["#
+            ),
+            date = DATE,
+            version = env!("CARGO_PKG_VERSION"),
+            base = quoted(base),
+            security = "Access control is not part of this version: whoever reaches the server may do everything.",
+        );
+        let referring = self.referring();
+        for (i, kind) in self.definitions.resources.iter().enumerate() {
+            if i > 0 {
+                out.push(',');
+            }
+            self.write_resource(*kind, referring.get(kind).map_or(&[], Vec::as_slice), &mut out);
+        }
+        out.push_str("],\"interaction\":[");
+        let system =
+            ROUTES.iter().filter_map(|r| if let Declared::System(codes) = r.declared { Some(codes) } else { None });
+        list(system.flatten(), &mut out, |code, out| {
+            let _ = write!(out, "{{\"code\":\"{code}\"}}");
+        });
+        out.push(']');
+        self.write_system_parameters(&mut out);
+        write_operations(operation::at(Level::System, None), &mut out);
+        out.push_str(",\"compartment\":[");
+        list(&self.definitions.compartments, &mut out, |compartment, out| {
+            let name = compartment.name.to_ascii_lowercase();
+            let _ = write!(out, "\"http://hl7.org/fhir/CompartmentDefinition/{name}\"");
+        });
+        out.push_str("]}]}");
+        out
+    }
+
+    /// For each type the `_revinclude` values that lead to it.
+    fn referring(&self) -> FxHashMap<TypeId, Vec<String>> {
+        let mut referring: FxHashMap<TypeId, Vec<String>> = FxHashMap::default();
+        for source in &self.definitions.resources {
+            for parameter in self.definitions.search_parameters_of(*source) {
+                if parameter.kind != SearchKind::Reference || !is_served(parameter) {
+                    continue;
+                }
+                for target in &parameter.targets {
+                    let value = format!("{}:{}", self.definitions.name(*source), parameter.code);
+                    referring.entry(*target).or_default().push(value);
+                }
+            }
+        }
+        referring
+    }
+
+    fn write_resource(&self, kind: TypeId, referring: &[String], out: &mut String) {
+        let name = self.definitions.name(kind);
+        let _ = write!(
+            out,
+            r#"{{"type":"{name}","profile":"http://hl7.org/fhir/StructureDefinition/{name}","interaction":["#
+        );
+        let codes = ROUTES.iter().filter_map(|r| if let Declared::Type(code) = r.declared { Some(code) } else { None });
+        list(codes, out, |code, out| {
+            let _ = write!(out, "{{\"code\":\"{code}\"}}");
+        });
+        let _ = write!(
+            out,
+            concat!(
+                r#"],"versioning":"versioned","readHistory":true,"updateCreate":{update},"conditionalCreate":true,"#,
+                r#""conditionalRead":"full-support","conditionalUpdate":true,"conditionalDelete":"{delete}","#,
+                r#""referencePolicy":["literal","logical"]"#
+            ),
+            update = self.settings.update_create,
+            delete = if self.settings.delete_multiple { "multiple" } else { "single" },
+        );
+        let parameters = self.definitions.search_parameters_of(kind);
+        let served = || parameters.iter().filter(|p| is_served(p));
+        let mut includes = served().filter(|p| p.kind == SearchKind::Reference).peekable();
+        if includes.peek().is_some() {
+            out.push_str(",\"searchInclude\":[");
+            list(includes, out, |p, out| {
+                let _ = write!(out, "\"{name}:{}\"", p.code);
+            });
+            out.push(']');
+        }
+        if !referring.is_empty() {
+            out.push_str(",\"searchRevInclude\":[");
+            list(referring, out, |value, out| {
+                let _ = write!(out, "\"{value}\"");
+            });
+            out.push(']');
+        }
+        out.push_str(",\"searchParam\":[");
+        list(served(), out, |p, out| write_parameter(p, out));
+        out.push(']');
+        write_operations(operation::at(Level::Type, Some(name)).chain(operation::at(Level::Instance, Some(name))), out);
+        out.push('}');
+    }
+
+    /// The parameters that every type has.
+    fn write_system_parameters(&self, out: &mut String) {
+        let all = self.definitions.search_parameters.iter();
+        let common = all.filter(|p| is_served(p) && p.bases.iter().any(|b| &**b == "Resource"));
+        let mut common: Vec<_> = common.collect();
+        common.sort_by(|a, b| a.code.cmp(&b.code));
+        if !common.is_empty() {
+            out.push_str(",\"searchParam\":[");
+            list(common, out, write_parameter);
+            out.push(']');
+        }
+    }
+}
+
+fn write_parameter(parameter: &SearchParameter, out: &mut String) {
+    let _ = write!(
+        out,
+        r#"{{"name":"{}","definition":"{}","type":"{}"}}"#,
+        parameter.code,
+        parameter.url,
+        parameter.kind.code()
+    );
+}
+
+fn write_operations(operations: impl Iterator<Item = &'static operation::Operation>, out: &mut String) {
+    let mut names: Vec<&operation::Operation> = operations.collect();
+    names.sort_by_key(|o| o.name);
+    names.dedup_by_key(|o| o.name);
+    if names.is_empty() {
+        return;
+    }
+    out.push_str(",\"operation\":[");
+    list(names, out, |operation, out| {
+        let _ = write!(out, r#"{{"name":"{}","definition":"{}"}}"#, operation.name, operation.definition);
+    });
+    out.push(']');
+}
+
+fn list<T>(items: impl IntoIterator<Item = T>, out: &mut String, mut write: impl FnMut(T, &mut String)) {
+    for (i, item) in items.into_iter().enumerate() {
+        if i > 0 {
+            out.push(',');
+        }
+        write(item, out);
+    }
+}
+
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    escape_into(text, &mut out);
+    out
+}

@@ -1,0 +1,154 @@
+//! `_include` and `_revinclude` (R4 search.html#include): the resources that matches refer to and those that refer
+//! to them, each once, in the snapshot of the search, and never more than a bound.
+
+use super::incoming::parse;
+use super::{Service, outcome};
+use crate::base::{Failure, Issue, IssueCode, ResourceId};
+use crate::definitions::TypeId;
+use crate::index::{Condition, reference_term};
+use crate::json::Limits;
+use crate::search::{Include, Plan};
+use crate::store::{Query, Snapshot, Version};
+use rustc_hash::FxHashSet;
+
+/// References looked for in one question to the store.
+const CHUNK: usize = 200;
+
+/// What is gathered.
+struct Gathered<'p> {
+    seen: FxHashSet<(TypeId, ResourceId)>,
+    included: Vec<Version>,
+    limit: usize,
+    full: bool,
+    plan: &'p Plan,
+}
+
+impl Gathered<'_> {
+    fn add(&mut self, version: Version) {
+        if version.is_deleted() || !self.seen.insert((version.kind, version.id.clone())) {
+            return;
+        }
+        if self.included.len() < self.limit {
+            self.included.push(version);
+        } else {
+            self.full = true;
+        }
+    }
+}
+
+/// Follows the references of a page of matches.
+pub(super) async fn resolve(
+    service: &Service,
+    snapshot: &dyn Snapshot,
+    plan: &Plan,
+    matches: &[Version],
+    issues: &mut Vec<Issue>,
+) -> Result<Vec<Version>, Failure> {
+    let mut gathered = Gathered {
+        seen: matches.iter().map(|v| (v.kind, v.id.clone())).collect(),
+        included: Vec::new(),
+        limit: service.settings.max_includes,
+        full: false,
+        plan,
+    };
+    round(service, snapshot, &mut gathered, matches, false).await?;
+    // What was added is followed in its turn, for those that say so.
+    let mut done = 0;
+    let iterates = plan.includes.iter().chain(&plan.revincludes).any(|i| i.iterate);
+    while iterates && done < gathered.included.len() && !gathered.full {
+        let fresh: Vec<Version> = gathered.included.get(done..).unwrap_or_default().to_vec();
+        done += fresh.len();
+        round(service, snapshot, &mut gathered, &fresh, true).await?;
+    }
+    if gathered.full {
+        let bound = service.settings.max_includes;
+        issues.push(Issue::warning(
+            IssueCode::Incomplete,
+            format!("no more than {bound} resources are included on one page; ask for smaller pages"),
+        ));
+    }
+    Ok(gathered.included)
+}
+
+/// Follows the references of some resources once.
+async fn round(
+    service: &Service,
+    snapshot: &dyn Snapshot,
+    gathered: &mut Gathered<'_>,
+    from: &[Version],
+    again: bool,
+) -> Result<(), Failure> {
+    let plan = gathered.plan;
+    let wanted = |include: &&Include| !again || include.iterate;
+    let forward: Vec<&Include> = plan.includes.iter().filter(wanted).collect();
+    for version in from {
+        for (kind, id) in referred(service, version, &forward)? {
+            if gathered.full {
+                return Ok(());
+            }
+            if gathered.seen.contains(&(kind, id.clone())) {
+                continue;
+            }
+            if let Some(found) = snapshot.read(kind, &id).await.map_err(outcome::of_store)? {
+                gathered.add(found);
+            }
+        }
+    }
+    for include in plan.revincludes.iter().filter(wanted) {
+        for chunk in from.chunks(CHUNK) {
+            referring(service, snapshot, gathered, chunk, include).await?;
+        }
+    }
+    Ok(())
+}
+
+/// What a resource refers to under the parameters of some includes.
+fn referred(service: &Service, version: &Version, includes: &[&Include]) -> Result<Vec<(TypeId, ResourceId)>, Failure> {
+    let mut all = Vec::new();
+    if !includes.iter().any(|i| i.source == version.kind) {
+        return Ok(all);
+    }
+    let json = version.to_json(service.definitions.name(version.kind)).unwrap_or_default();
+    let document = parse(&json, &Limits { depth: usize::MAX, nodes: usize::MAX, number: usize::MAX })?;
+    for include in includes.iter().filter(|i| i.source == version.kind) {
+        for parameter in &include.parameters {
+            let references = service.extractor.references(version.kind, document.root(), *parameter);
+            all.extend(references.into_iter().filter(|(kind, _)| include.target.is_none_or(|t| t == *kind)));
+        }
+    }
+    Ok(all)
+}
+
+/// Adds the resources that refer to some under the parameters of a `_revinclude`.
+async fn referring(
+    service: &Service,
+    snapshot: &dyn Snapshot,
+    gathered: &mut Gathered<'_>,
+    to: &[Version],
+    include: &Include,
+) -> Result<(), Failure> {
+    let mut terms = Vec::new();
+    for version in to.iter().filter(|v| include.target.is_none_or(|t| t == v.kind)) {
+        let kind = service.definitions.name(version.kind);
+        for parameter in &include.parameters {
+            terms.push(Condition::Term(reference_term(*parameter, kind, version.id.as_str())));
+        }
+    }
+    if terms.is_empty() || gathered.full {
+        return Ok(());
+    }
+    let query = Query {
+        kinds: vec![include.source],
+        condition: Condition::Or(terms),
+        sort: Vec::new(),
+        after: None,
+        skip: 0,
+        // One more than fits, and those that are there already may come again.
+        limit: gathered.limit + gathered.seen.len() + 1,
+        total: false,
+    };
+    for version in snapshot.search(&query).await.map_err(outcome::of_store)?.rows {
+        gathered.add(version);
+    }
+    Ok(())
+}

@@ -1,0 +1,130 @@
+//! What clients send: from the bytes of a body to a resource that may be stored. One parse serves the checks, the
+//! validation, the index and the stored body. Stores nothing.
+
+use super::{Media, Payload, Request, Service, binary};
+use crate::base::{Failure, FailureKind, Issue, IssueCode, TextPosition};
+use crate::definitions::TypeId;
+use crate::json::{Document, Kind, Limits, SyntaxError, Value};
+use crate::store::{Body, Content};
+use std::borrow::Cow;
+
+/// A resource that passed the checks: what is stored of it, and what was noticed.
+#[derive(Clone, Debug)]
+pub(crate) struct Draft {
+    /// Its type.
+    pub kind: TypeId,
+    /// What is stored.
+    pub content: Content,
+    /// Warnings of the validation.
+    pub warnings: Vec<Issue>,
+}
+
+/// The body of a request; refuses requests without one.
+pub(crate) fn payload(request: &Request) -> Result<&Payload, Failure> {
+    match &request.body {
+        Some(payload) if !payload.bytes.is_empty() => Ok(payload),
+        _ => Err(Failure::malformed(IssueCode::Required, "the request has no body")),
+    }
+}
+
+/// The JSON text of the resource in a body. The content of a Binary may be sent as it is.
+pub(crate) fn resource_text<'r>(
+    service: &Service,
+    request: &'r Request,
+    kind: TypeId,
+) -> Result<Cow<'r, [u8]>, Failure> {
+    let payload = payload(request)?;
+    match &payload.media {
+        Media::Json => Ok(Cow::Borrowed(&payload.bytes)),
+        Media::Raw(content_type) if service.definitions.name(kind) == "Binary" => {
+            Ok(Cow::Owned(binary::wrap(content_type, &payload.bytes)))
+        }
+        other => Err(unsupported(other)),
+    }
+}
+
+/// The failure for a body in a format that is not read here.
+pub(crate) fn unsupported(media: &Media) -> Failure {
+    let name = match media {
+        Media::Json => "a FHIR resource",
+        Media::JsonPatch => "application/json-patch+json",
+        Media::MergePatch => "application/merge-patch+json",
+        Media::Form => "application/x-www-form-urlencoded",
+        Media::Raw(name) => name,
+    };
+    let name: String = name.chars().take(100).collect();
+    Failure::new(
+        FailureKind::UnsupportedMedia,
+        IssueCode::NotSupported,
+        format!("a body of type {name} is not accepted by this interaction"),
+    )
+}
+
+/// Reads a JSON text.
+pub(crate) fn parse<'t>(bytes: &'t [u8], limits: &Limits) -> Result<Document<'t>, Failure> {
+    Document::parse(bytes, limits).map_err(of_syntax)
+}
+
+/// The failure of a text that is not JSON.
+pub(crate) fn of_syntax(error: SyntaxError) -> Failure {
+    let mut issue = Issue::error(IssueCode::Structure, format!("this is not JSON: {error}"));
+    issue.position = Some(TextPosition { line: error.line, column: error.column });
+    Failure::of(FailureKind::Malformed, vec![issue])
+}
+
+impl Service {
+    /// Checks that a value is a resource of a type.
+    pub(crate) fn check_type(&self, kind: TypeId, resource: Value<'_>) -> Result<(), Failure> {
+        let expected = self.definitions.name(kind);
+        if resource.kind() != Kind::Object {
+            return Err(Failure::malformed(IssueCode::Structure, "a resource is a JSON object").at(expected));
+        }
+        match resource.get("resourceType").and_then(Value::as_str) {
+            Some(name) if name == expected => Ok(()),
+            Some(name) => {
+                let name: String = name.chars().take(64).collect();
+                Err(Failure::malformed(
+                    IssueCode::Invalid,
+                    format!("the resource is of type '{name}', but {expected} is expected here"),
+                )
+                .at(expected))
+            }
+            None => Err(Failure::malformed(IssueCode::Required, "the resource has no 'resourceType'").at(expected)),
+        }
+    }
+
+    /// Validates a resource, unless the settings say otherwise. Gives the warnings.
+    pub(crate) fn examine(&self, kind: TypeId, resource: Value<'_>) -> Result<Vec<Issue>, Failure> {
+        if !self.settings.validation {
+            return Ok(Vec::new());
+        }
+        let issues = self.validator.validate(Some(kind), resource);
+        if issues.iter().any(Issue::is_error) {
+            return Err(Failure::of(FailureKind::Unprocessable, issues));
+        }
+        Ok(issues)
+    }
+
+    /// What is stored of a resource.
+    pub(crate) fn content(&self, kind: TypeId, resource: Value<'_>) -> Content {
+        Content { body: Body::of(resource), terms: self.extractor.extract(kind, resource) }
+    }
+
+    /// All checks, then what is stored.
+    pub(crate) fn draft(&self, kind: TypeId, resource: Value<'_>) -> Result<Draft, Failure> {
+        self.check_type(kind, resource)?;
+        let warnings = self.examine(kind, resource)?;
+        Ok(Draft { kind, content: self.content(kind, resource), warnings })
+    }
+}
+
+/// The logical id in a resource of a type, if there is one; refuses anything but a string.
+pub(crate) fn id_of<'d>(kind: &str, resource: Value<'d>) -> Result<Option<Cow<'d, str>>, Failure> {
+    match resource.get("id") {
+        None => Ok(None),
+        Some(id) => match id.as_str() {
+            Some(id) => Ok(Some(id)),
+            None => Err(Failure::malformed(IssueCode::Structure, "'id' must be a string").at(&format!("{kind}.id"))),
+        },
+    }
+}

@@ -1,0 +1,148 @@
+//! patch and conditional patch (R4 http.html#patch): JSON Patch and JSON merge patch on the newest version. The
+//! result is judged like an update; how a patch is applied is in the room `patch`.
+
+use super::commit::{ATTEMPTS, Refused, Shown, commit, lost_race, too_many_races};
+use super::conditional::{self, Found};
+use super::incoming::{self, Draft, payload};
+use super::update::holds;
+use super::{Context, Effect, Media, Payload, Reply, Request, Service, outcome, read};
+use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
+use crate::definitions::TypeId;
+use crate::index::Condition;
+use crate::json::{Document, Kind, Tree, Value};
+use crate::patch;
+use crate::store::{Expect, Guard, Method, Snapshot, Version, Write};
+
+/// What is patched.
+pub(super) enum Target {
+    /// The resource with this id.
+    Id(ResourceId),
+    /// The one resource that the criteria of the address match.
+    Criteria,
+}
+
+/// How a patch is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Form {
+    Json,
+    Merge,
+}
+
+/// The form of a patch in a body.
+pub(crate) fn form(media: &Media, patch: Value<'_>) -> Result<Form, Failure> {
+    match media {
+        Media::JsonPatch => Ok(Form::Json),
+        Media::MergePatch => Ok(Form::Merge),
+        Media::Json => match patch.kind() {
+            Kind::Array => Ok(Form::Json),
+            Kind::Object if patch.get("resourceType").and_then(Value::as_plain) == Some("Parameters") => {
+                Err(fhirpath_patch())
+            }
+            _ => Ok(Form::Merge),
+        },
+        other => Err(incoming::unsupported(other)),
+    }
+}
+
+/// The failure of a FHIRPath Patch (R4 fhirpatch.html).
+pub(crate) fn fhirpath_patch() -> Failure {
+    Failure::new(FailureKind::NotSupported, IssueCode::NotSupported, "FHIRPath Patch is not served yet")
+}
+
+/// Applies a patch to a version; gives the draft of the next one.
+pub(crate) fn apply(service: &Service, version: &Version, form: Form, patch: Value<'_>) -> Result<Draft, Failure> {
+    let json = version.to_json(service.definitions.name(version.kind)).unwrap_or_default();
+    let before = Tree::parse(&json).map_err(Failure::internal)?;
+    let after = match form {
+        Form::Json => patch::json_patch(&before, patch)?,
+        Form::Merge => patch::merge_patch(&before, patch)?,
+    };
+    if !matches!(after, Tree::Object(_)) {
+        return Err(Failure::new(
+            FailureKind::Unprocessable,
+            IssueCode::Structure,
+            "the patch would leave something that is no resource",
+        ));
+    }
+    for element in ["resourceType", "id"] {
+        if after.get(element) != before.get(element) {
+            return Err(Failure::new(
+                FailureKind::Unprocessable,
+                IssueCode::BusinessRule,
+                format!("a patch may not change '{element}'"),
+            )
+            .at(&format!("{}.{element}", service.definitions.name(version.kind))));
+        }
+    }
+    let text = after.to_json();
+    let document = Document::parse(text.as_bytes(), &service.settings.limits)
+        .map_err(|e| Failure::new(FailureKind::Unprocessable, IssueCode::Structure, e.message))?;
+    service.draft(version.kind, document.root())
+}
+
+pub(super) async fn perform(
+    service: &Service,
+    context: &Context,
+    request: &Request,
+    kind: TypeId,
+    target: Target,
+) -> Result<Reply, Failure> {
+    let condition = match target {
+        Target::Id(_) => None,
+        Target::Criteria => Some(conditional::criteria(service, context, kind, &conditional::of_address(request)?)?),
+    };
+    let Payload { media, bytes } = payload(request)?;
+    if matches!(media, Media::Form | Media::Raw(_)) {
+        return Err(incoming::unsupported(media));
+    }
+    let document = incoming::parse(bytes, &service.settings.limits)?;
+    let form = form(media, document.root())?;
+    for _ in 0..ATTEMPTS {
+        let snapshot = service.snapshot(context).await?;
+        let (before, guards) = match (&target, &condition) {
+            (Target::Id(id), _) => {
+                let newest = snapshot.read(kind, id).await.map_err(outcome::of_store)?;
+                (read::existing(service, kind, id, newest)?, Vec::new())
+            }
+            (_, Some(condition)) => matching(&*snapshot, kind, condition).await?,
+            (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
+        };
+        holds(request, Some(before.version))?;
+        let draft = apply(service, &before, form, document.root())?;
+        let body = draft.content.body.0.clone();
+        let expect = Expect::Version(before.version);
+        let write = Write { kind, id: before.id.clone(), method: Method::Patch, expect, content: Some(draft.content) };
+        match commit(service, context, request, vec![write], guards).await {
+            Ok(committed) => {
+                let Some(done) = committed.first() else { break };
+                let shown = Shown {
+                    kind,
+                    id: &before.id,
+                    version: done.version,
+                    last_updated: done.last_updated,
+                    body: Some(&body),
+                };
+                return Ok(service.written(request, Effect::Ok, &shown, draft.warnings));
+            }
+            // With If-Match the next round finds that it does not hold any more.
+            Err(Refused::Store(error)) if lost_race(&error) => {}
+            Err(refused) => return Err(refused.into()),
+        }
+    }
+    Err(too_many_races())
+}
+
+/// The one match of criteria.
+async fn matching(
+    snapshot: &dyn Snapshot,
+    kind: TypeId,
+    condition: &Condition,
+) -> Result<(Version, Vec<Guard>), Failure> {
+    match conditional::find(snapshot, kind, condition).await? {
+        Found::One(version) => {
+            Ok((*version, vec![Guard { kind, condition: condition.clone(), as_of: snapshot.position() }]))
+        }
+        Found::None => Err(Failure::not_found("the criteria match nothing")),
+        Found::Many => Err(conditional::several()),
+    }
+}

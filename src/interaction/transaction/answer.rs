@@ -1,0 +1,114 @@
+//! The answer to a transaction: one entry for each, in the order of the request. What only reads is read here, after
+//! the commit, so that it sees the new state.
+
+use super::identity::About;
+use super::{Done, Item};
+use crate::base::Failure;
+use crate::interaction::batch::{self, Answer};
+use crate::interaction::bundle::at_entry;
+use crate::interaction::commit::Shown;
+use crate::interaction::{Context, Effect, Interaction, Reply, ReplyContent, Service, outcome, read};
+use crate::store::{self, Snapshot, Write};
+use futures_util::future::join_all;
+
+/// Checks before the commit that what is to be read will be there: if not, the transaction fails as a whole.
+pub(super) async fn check_reads(
+    service: &Service,
+    snapshot: &dyn Snapshot,
+    items: &[Item<'_>],
+    writes: &[Write],
+) -> Result<(), Failure> {
+    for item in items {
+        let Interaction::Read { kind, id } = &item.entry.interaction else { continue };
+        match writes.iter().find(|w| w.kind == *kind && w.id == *id) {
+            Some(write) if write.content.is_some() => continue,
+            Some(_) => {
+                let failure = Failure::not_found("this transaction deletes what the entry reads");
+                return Err(at_entry(item.entry.index, failure));
+            }
+            None => {
+                let newest = snapshot.read(*kind, id).await.map_err(outcome::of_store)?;
+                read::existing(service, *kind, id, newest).map_err(|f| at_entry(item.entry.index, f))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn reply(
+    service: &Service,
+    context: &Context,
+    items: Vec<Item<'_>>,
+    done: Done,
+) -> Result<Reply, Failure> {
+    let mut answers: Vec<Option<Answer>> = Vec::with_capacity(items.len());
+    let mut reads = Vec::new();
+    let mut results = done.committed.iter().zip(&done.bodies);
+    for (at, (item, about)) in items.into_iter().zip(&done.identities.about).enumerate() {
+        let answer = match about {
+            About::Reads => {
+                reads.push((at, item));
+                None
+            }
+            About::Existing(version) => {
+                let shown = Shown {
+                    kind: version.kind,
+                    id: &version.id,
+                    version: version.version,
+                    last_updated: version.last_updated,
+                    body: version.body.as_deref(),
+                };
+                Some(service.written(&item.entry.request, Effect::Ok, &shown, item.warnings))
+            }
+            About::Writes { targets, .. } => {
+                let results: Vec<_> = results.by_ref().take(targets.len()).collect();
+                Some(written(service, item, about, &results))
+            }
+        };
+        answers.push(answer.map(|reply| Answer::of(None, Ok(reply))));
+    }
+    let read = join_all(reads.into_iter().map(|(at, item)| async move {
+        let index = item.entry.index;
+        let answer = batch::perform_entry(service, context, item.entry).await;
+        (at, answer.unwrap_or_else(|failure| Answer::of(None, Err(at_entry(index, failure)))))
+    }));
+    for (at, answer) in read.await {
+        if let Some(slot) = answers.get_mut(at) {
+            *slot = Some(answer);
+        }
+    }
+    Ok(batch::reply(service, context, "transaction-response", answers))
+}
+
+/// The answer to an entry that wrote.
+fn written(
+    service: &Service,
+    item: Item<'_>,
+    about: &About,
+    results: &[(&store::Committed, &Option<Vec<u8>>)],
+) -> Reply {
+    let deletes = matches!(item.entry.interaction, Interaction::Delete { .. } | Interaction::ConditionalDelete { .. });
+    match (about.targets(), results) {
+        ([target], [(done, body)]) if !deletes => {
+            let effect = if done.effect == store::Effect::Created { Effect::Created } else { Effect::Ok };
+            let shown = Shown {
+                kind: target.kind,
+                id: &target.id,
+                version: done.version,
+                last_updated: done.last_updated,
+                body: body.as_deref(),
+            };
+            service.written(&item.entry.request, effect, &shown, item.warnings)
+        }
+        (_, results) => {
+            let mut reply = Reply::of(Effect::NoContent, ReplyContent::Nothing);
+            if let [(done, _)] = results
+                && done.version > 0
+            {
+                reply.version = Some(done.version);
+                reply.last_updated = Some(done.last_updated);
+            }
+            reply
+        }
+    }
+}

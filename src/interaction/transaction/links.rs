@@ -1,0 +1,105 @@
+//! What references in a transaction become: the `fullUrl` of each entry that writes, and conditional references
+//! (R4 http.html#trules).
+
+use super::Item;
+use super::identity::{About, Alone, Identities, remaining};
+use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
+use crate::definitions::TypeId;
+use crate::interaction::conditional::{self, Found};
+use crate::interaction::references::{self, Rewriter};
+use crate::interaction::{Context, Service};
+use crate::primitive::Reference;
+use crate::store::Snapshot;
+use rustc_hash::FxHashSet;
+
+/// Gathers what references become.
+pub(super) async fn rewriter(
+    service: &Service,
+    context: &Context,
+    snapshot: &dyn Snapshot,
+    items: &[Item<'_>],
+    identities: &Identities,
+) -> Result<Rewriter, Failure> {
+    let mut rewriter = Rewriter::default();
+    for (item, about) in items.iter().zip(&identities.about) {
+        let Some(url) = &item.entry.full_url else { continue };
+        let (kind, id) = match about {
+            About::Existing(version) => (version.kind, &version.id),
+            About::Writes { targets, .. } if item.writes.is_some() => match targets.first() {
+                Some(target) => (target.kind, &target.id),
+                None => continue,
+            },
+            _ => continue,
+        };
+        let target = format!("{}/{id}", service.definitions.name(kind));
+        // An address under our own base that names the resource itself stays as it is.
+        if url.strip_prefix(&*context.base).and_then(|rest| rest.strip_prefix('/')) != Some(target.as_str()) {
+            rewriter.add(url, target);
+        }
+    }
+    for item in items {
+        let (Some(kind), Some(resource)) = (item.writes, item.entry.resource) else { continue };
+        for (text, value) in references::conditional(&service.definitions, kind, resource) {
+            if rewriter.knows(&text) {
+                continue;
+            }
+            let place =
+                || format!("Bundle.entry[{}].resource{}", item.entry.index, references::path_to(resource, value));
+            let target = find(service, context, snapshot, items, identities, &text).await;
+            rewriter.resolve(text, target.map_err(|failure| located(failure, &place()))?);
+        }
+    }
+    Ok(rewriter)
+}
+
+fn located(mut failure: Failure, place: &str) -> Failure {
+    for issue in &mut failure.issues {
+        issue.expression = Some(place.to_owned());
+    }
+    failure
+}
+
+/// The one resource that a conditional reference means: stored before, or written by this transaction.
+async fn find(
+    service: &Service,
+    context: &Context,
+    snapshot: &dyn Snapshot,
+    items: &[Item<'_>],
+    identities: &Identities,
+    text: &str,
+) -> Result<String, Failure> {
+    let Reference::Conditional { kind: name, query } = Reference::parse(text) else {
+        return Err(Failure::malformed(IssueCode::Value, "this is no conditional reference"));
+    };
+    let kind = service
+        .definitions
+        .resource(name)
+        .ok_or_else(|| Failure::malformed(IssueCode::Value, "the conditional reference names no resource type"))?;
+    let condition = conditional::criteria(service, context, kind, query)?;
+    let mut written: FxHashSet<(TypeId, ResourceId)> = identities.deleted.clone();
+    let mut matching = Vec::new();
+    for (item, about) in items.iter().zip(&identities.about).filter(|(item, _)| item.writes == Some(kind)) {
+        let (Some(target), Some(resource)) = (about.targets().first(), item.entry.resource) else { continue };
+        written.insert((target.kind, target.id.clone()));
+        let mut terms = service.extractor.extract(kind, resource);
+        service.extractor.stamp(&mut terms, kind, &target.id, service.clock.now());
+        if condition.matches(kind, &terms, &Alone) {
+            matching.push(target.id.clone());
+        }
+    }
+    match remaining(snapshot, kind, &condition, &written).await? {
+        Found::Many => return Err(ambiguous("more than one resource")),
+        Found::One(version) => matching.push(version.id.clone()),
+        Found::None => {}
+    }
+    match matching.as_slice() {
+        [id] => Ok(format!("{name}/{id}")),
+        [] => Err(ambiguous("no resource")),
+        _ => Err(ambiguous("more than one resource")),
+    }
+}
+
+fn ambiguous(what: &str) -> Failure {
+    let code = if what == "no resource" { IssueCode::NotFound } else { IssueCode::MultipleMatches };
+    Failure::new(FailureKind::PreconditionFailed, code, format!("the conditional reference matches {what}"))
+}

@@ -1,0 +1,205 @@
+//! transaction (R4 http.html#trules): all entries in one commit, or none.
+//!
+//! 1. All resources are checked before anything else (`perform`).
+//! 2. `identity`: which resource each entry is about: new ids, criteria, preconditions.
+//! 3. `links`: references to other entries and conditional references become references to what is stored.
+//! 4. `attempt`: one commit, guarded; if another client came between, all from 2 again.
+//! 5. What only reads is answered afterwards, from the new state.
+
+mod answer;
+mod identity;
+mod links;
+
+use super::bundle::{self, Entry, at_entry, join};
+use super::commit::{ATTEMPTS, Refused, commit, precondition, too_many_races};
+use super::incoming::{self, Draft};
+use super::{Context, Interaction, Reply, Request, Service, outcome, patch, read};
+use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId};
+use crate::definitions::TypeId;
+use crate::json::Document;
+use crate::store::{Committed, Content, Guard, Method, Snapshot, StoreError, Write};
+use identity::{About, Identities};
+use rustc_hash::FxHashSet;
+
+/// An entry that was checked.
+struct Item<'d> {
+    entry: Entry<'d>,
+    /// The type of the resource that it writes.
+    writes: Option<TypeId>,
+    /// The id that a new resource gets.
+    fresh: Option<ResourceId>,
+    /// The id in the resource.
+    own: Option<ResourceId>,
+    /// Warnings of the validation.
+    warnings: Vec<Issue>,
+}
+
+/// What became of the entries.
+struct Done {
+    identities: Identities,
+    committed: Vec<Committed>,
+    /// For each write its body, if it is shown.
+    bodies: Vec<Option<Vec<u8>>>,
+}
+
+pub(super) async fn perform(
+    service: &Service,
+    context: &Context,
+    request: &Request,
+    entries: Vec<Entry<'_>>,
+) -> Result<Reply, Failure> {
+    let mut items = Vec::with_capacity(entries.len());
+    let mut failures = Vec::new();
+    let mut full_urls = FxHashSet::default();
+    for entry in entries {
+        let index = entry.index;
+        let twice = entry.full_url.as_ref().is_some_and(|url| !full_urls.insert(url.to_string()));
+        let checked = if twice { Err(same_full_url(index)) } else { check(service, entry) };
+        match checked {
+            Ok(item) => items.push(item),
+            Err(failure) => failures.push(at_entry(index, failure)),
+        }
+        if failures.len() > 20 {
+            break;
+        }
+    }
+    drop(full_urls);
+    if let Some(failure) = join(failures) {
+        return Err(failure);
+    }
+    for _ in 0..ATTEMPTS {
+        match attempt(service, context, request, &items).await {
+            Ok(done) => return answer::reply(service, context, items, done).await,
+            Err(Refused::Store(_)) => {}
+            Err(Refused::Failed(failure)) => return Err(failure),
+        }
+    }
+    Err(too_many_races())
+}
+
+fn same_full_url(index: usize) -> Failure {
+    Failure::malformed(IssueCode::Duplicate, "another entry has the same 'fullUrl'")
+        .at(&format!("Bundle.entry[{index}].fullUrl"))
+}
+
+/// Checks an entry by itself.
+fn check<'d>(service: &Service, entry: Entry<'d>) -> Result<Item<'d>, Failure> {
+    let mut item = Item { entry, writes: None, fresh: None, own: None, warnings: Vec::new() };
+    let kind = match &item.entry.interaction {
+        Interaction::Create { kind } | Interaction::ConditionalUpdate { kind } | Interaction::Update { kind, .. } => {
+            *kind
+        }
+        Interaction::Operation { name, .. } if item.entry.request.verb == super::Verb::Post => {
+            return if crate::operation::affects_state(name) {
+                Err(Failure::new(
+                    FailureKind::NotSupported,
+                    IssueCode::NotSupported,
+                    format!("${name} cannot be part of a transaction"),
+                ))
+            } else {
+                Ok(item)
+            };
+        }
+        _ => return Ok(item),
+    };
+    let Some(resource) = item.entry.resource else { return Ok(item) };
+    service.check_type(kind, resource)?;
+    let own = incoming::id_of(service.definitions.name(kind), resource)?;
+    match &item.entry.interaction {
+        Interaction::Update { id, .. } => super::update::check_id(service.definitions.name(kind), id, own.as_deref())?,
+        Interaction::ConditionalUpdate { .. } => {
+            item.own = match own.as_deref().map(|id| (id, ResourceId::new(id))) {
+                None => None,
+                // In a Bundle the id may be that of the fullUrl, which says nothing here.
+                Some((_, Some(id))) => Some(id),
+                Some((_, None)) => return Err(Failure::malformed(IssueCode::Value, "'id' is no logical id")),
+            };
+        }
+        _ => item.fresh = Some(service.ids.next()),
+    }
+    item.warnings = service.examine(kind, resource)?;
+    item.writes = Some(kind);
+    Ok(item)
+}
+
+/// Settles everything on one snapshot and commits. A lost race is given back as what the store said.
+async fn attempt(service: &Service, context: &Context, request: &Request, items: &[Item<'_>]) -> Result<Done, Refused> {
+    let snapshot = service.snapshot(context).await?;
+    let identities = identity::settle(service, context, &*snapshot, items).await?;
+    let rewriter = links::rewriter(service, context, &*snapshot, items, &identities).await?;
+    let mut writes = Vec::with_capacity(items.len());
+    let mut owners = Vec::with_capacity(items.len());
+    let mut bodies = Vec::with_capacity(items.len());
+    for (item, about) in items.iter().zip(&identities.about) {
+        let index = item.entry.index;
+        let shown = super::commit::shows_body(&item.entry.request);
+        for target in about.targets() {
+            let (method, content) = match (&item.entry.interaction, item.writes) {
+                (_, Some(kind)) => {
+                    let method = if item.fresh.is_some() { Method::Create } else { Method::Update };
+                    (method, Some(content(service, item, kind, &rewriter)))
+                }
+                (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, None) => {
+                    let draft = patched(service, &*snapshot, item, target).await.map_err(|f| at_entry(index, f))?;
+                    (Method::Patch, Some(draft.content))
+                }
+                _ => (Method::Delete, None),
+            };
+            bodies.push(content.as_ref().filter(|_| shown).map(|c| c.body.0.clone()));
+            owners.push(index);
+            writes.push(Write { kind: target.kind, id: target.id.clone(), method, expect: target.expect, content });
+        }
+    }
+    identity::no_new_duplicates(items, &identities, &owners, &writes)?;
+    answer::check_reads(service, &*snapshot, items, &writes).await?;
+    drop(snapshot);
+    let guards: Vec<Guard> = identities.guards.clone();
+    match commit(service, context, request, writes, guards).await {
+        Ok(committed) => Ok(Done { identities, committed, bodies }),
+        Err(Refused::Store(StoreError::VersionConflict { write, current })) => {
+            let owner = owners.get(write).copied();
+            let firm = owner.filter(|index| identities.about.get(*index).is_some_and(About::is_firm));
+            match firm {
+                Some(index) => Err(at_entry(index, precondition(current)).into()),
+                None => Err(Refused::Store(StoreError::VersionConflict { write, current })),
+            }
+        }
+        Err(Refused::Store(error)) if super::commit::lost_race(&error) => Err(Refused::Store(error)),
+        Err(Refused::Store(error)) => Err(outcome::of_store(error).into()),
+        Err(failed) => Err(failed),
+    }
+}
+
+/// What is stored of an entry, its references rewritten.
+fn content(service: &Service, item: &Item<'_>, kind: TypeId, rewriter: &super::references::Rewriter) -> Content {
+    let Some(resource) = item.entry.resource else {
+        return Content { body: crate::store::Body(b"}}".to_vec()), terms: crate::index::Terms::default() };
+    };
+    let rewritten = rewriter.rewrite(&service.definitions, kind, resource, item.entry.full_url.as_deref());
+    let document = rewritten.as_ref().and_then(|text| {
+        // The text passed the reader before; only strings changed.
+        Document::parse(text.as_bytes(), &service.settings.limits).ok()
+    });
+    match &document {
+        Some(document) => service.content(kind, document.root()),
+        None => service.content(kind, resource),
+    }
+}
+
+/// The draft of a patched resource.
+async fn patched(
+    service: &Service,
+    snapshot: &dyn Snapshot,
+    item: &Item<'_>,
+    target: &identity::Target,
+) -> Result<Draft, Failure> {
+    let newest = snapshot.read(target.kind, &target.id).await.map_err(outcome::of_store)?;
+    let before = read::existing(service, target.kind, &target.id, newest)?;
+    let Some(resource) = item.entry.resource else {
+        return Err(Failure::malformed(IssueCode::Required, "the entry has no 'resource'"));
+    };
+    let payload = bundle::patch(resource)?;
+    let document = incoming::parse(&payload.bytes, &service.settings.limits)?;
+    let form = patch::form(&payload.media, document.root())?;
+    patch::apply(service, &before, form, document.root())
+}
