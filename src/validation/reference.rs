@@ -3,7 +3,7 @@
 
 use super::place::Place;
 use super::walk::{Walk, shown};
-use crate::base::IssueCode;
+use crate::base::{IssueCode, Severity};
 use crate::definitions::{Definitions, Element, StructureKind, TypeId};
 use crate::json::Value;
 use std::borrow::Cow;
@@ -42,7 +42,8 @@ impl Walk<'_> {
                 Some(_) => {
                     let allowed: Vec<&str> = element.targets.iter().map(|t| self.definitions().name(*t)).collect();
                     let message = format!("'{}' may point to {}, not to {named}", element.name, allowed.join(", "));
-                    self.report(IssueCode::Value, &place.child(name), message);
+                    // Only a warning: the target may be a profile's or a later version's, and official examples do it.
+                    self.note(Severity::Warning, IssueCode::Value, &place.child(name), message);
                 }
                 // The type may also be the address of a logical model.
                 None if name == "type" => {}

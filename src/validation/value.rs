@@ -40,7 +40,7 @@ impl Walk<'_> {
         }
         if primitive == Primitive::Xhtml {
             if let Err(fault) = narrative::check(&text) {
-                self.report(fault.code, place, fault.message);
+                self.note(fault.severity, fault.code, place, fault.message);
             }
             return;
         }

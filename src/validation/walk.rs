@@ -5,7 +5,7 @@ use super::place::Place;
 use super::plan::Row;
 use super::reference::Container;
 use super::{MAX_ISSUES, Validator};
-use crate::base::{Issue, IssueCode};
+use crate::base::{Issue, IssueCode, Severity};
 use crate::definitions::{Definitions, Element, ElementType, Structure, TypeId};
 use crate::json::{Kind, Value};
 
@@ -53,8 +53,13 @@ impl<'v> Walk<'v> {
 
     /// Notes an error.
     pub(super) fn report(&mut self, code: IssueCode, place: &Place<'_>, message: impl Into<String>) {
+        self.note(Severity::Error, code, place, message);
+    }
+
+    /// Notes an issue of any severity.
+    pub(super) fn note(&mut self, severity: Severity, code: IssueCode, place: &Place<'_>, message: impl Into<String>) {
         if !self.full() {
-            self.issues.push(Issue::error(code, message).at(place.expression()));
+            self.issues.push(Issue::new(severity, code, message).at(place.expression()));
         }
     }
 
