@@ -14,20 +14,20 @@ pub fn elements(package: &Package, summary: &mut Summary) -> Result<String, Stri
     let mut table = format!("*\t{open}\n");
     for definition in ordered(package)? {
         summary.resources += usize::from(kind(definition) == 'R');
-        let inherited = inherited_names(package, definition);
         for (path, parent) in structures(definition)? {
             summary.structures += 1;
             let letter = if path.contains('.') { 'B' } else { kind(definition) };
             let _ = writeln!(table, "{path}\t{letter}\t{parent}");
+            let base = package.structure(&parent).map(|p| children(p, &p.name)).unwrap_or_default();
             for element in children(definition, &path) {
-                let name = last(&element.path);
-                let known = match path.contains('.') {
-                    true => name == "id" || name == "extension" || name == "modifierExtension",
-                    false => inherited.contains(name),
-                };
-                if !known {
-                    summary.elements += 1;
-                    table.push_str(&line(definition, element, &open)?);
+                let own = line(definition, element, &open)?;
+                match base.iter().find(|b| last(&b.path) == last(&element.path)) {
+                    None => {
+                        summary.elements += 1;
+                        table.push_str(&own);
+                    }
+                    Some(inherited) if line(definition, inherited, &open)? == own => {}
+                    Some(_) => return Err(format!("{} is not as it was inherited", element.path)),
                 }
             }
         }
@@ -233,9 +233,10 @@ fn open_types(package: &Package) -> Result<String, String> {
 }
 
 /// The FHIR type: where the package names a FHIRPath system type, an extension says which one is meant.
-/// That of the id of resources is `string` there, though the specification says `id` (resource.html#id).
+/// That of the id of resources (which alone is no attribute) is `string` there, though the specification says `id`
+/// (resource.html#id).
 fn type_name(element: &ElementDefinition, kind: &TypeReference) -> String {
-    if element.path == "Resource.id" {
+    if last(&element.path) == "id" && element.representation.is_empty() {
         return "id".to_owned();
     }
     let fhir = kind.extension.iter().find(|x| x.url == FHIR_TYPE).and_then(|x| x.value_url.clone());
