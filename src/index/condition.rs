@@ -104,6 +104,13 @@ pub enum Test {
         /// For each component the ranges of which one must hold.
         parts: Vec<Vec<Range>>,
     },
+    /// After `skip` bytes stand pairs of bytes, and this one is among them.
+    Lists {
+        /// Bytes to skip.
+        skip: usize,
+        /// The pair.
+        item: [u8; 2],
+    },
     /// All of them.
     All(Vec<Test>),
 }
@@ -137,6 +144,9 @@ impl Test {
                 };
                 parts.iter().zip(slices).all(|(ranges, slice)| ranges.iter().any(|range| range.holds(slice)))
             }
+            Test::Lists { skip, item } => {
+                term.get(*skip..).unwrap_or_default().chunks_exact(2).any(|pair| pair == &item[..])
+            }
             Test::All(tests) => tests.iter().all(|test| test.accepts(term)),
         }
     }
@@ -146,7 +156,7 @@ impl Test {
         match self {
             Test::EndsWith(_) | Test::Unit { .. } | Test::Parts { .. } => true,
             Test::All(tests) => tests.iter().any(Test::looks_at_end),
-            Test::Contains { .. } | Test::Within { .. } | Test::Upper { .. } => false,
+            Test::Contains { .. } | Test::Within { .. } | Test::Upper { .. } | Test::Lists { .. } => false,
         }
     }
 
@@ -157,6 +167,7 @@ impl Test {
             Test::Within { skip, from, below } => Test::Within { skip: skip + by, from, below },
             Test::Upper { skip, from, below } => Test::Upper { skip: skip + by, from, below },
             Test::Parts { skip, parts } => Test::Parts { skip: skip + by, parts },
+            Test::Lists { skip, item } => Test::Lists { skip: skip + by, item },
             Test::All(tests) => Test::All(tests.into_iter().map(|test| test.behind(by)).collect()),
             other @ (Test::EndsWith(_) | Test::Unit { .. }) => other,
         }

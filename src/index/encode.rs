@@ -4,7 +4,7 @@
 //!
 //! | form | value |
 //! |---|---|
-//! | [`PRESENT`] | nothing; for tokens and identifiers the system, so that `system\|` is one term |
+//! | [`SYSTEM`] | system of a token, so that `system\|` is one term |
 //! | [`TOKEN`] | code NUL system; for texts without a system the folded text NUL `FF` |
 //! | [`STRING`] | folded text NUL exact text |
 //! | [`DATE`] | class by length, start, end |
@@ -15,11 +15,16 @@
 //! | [`IDENTIFIER`] | value NUL system of `Reference.identifier` |
 //! | [`COMPOSITE`] | components, NUL between them, then where each but the last ends |
 //! | [`ID`] | logical id |
+//!
+//! One more term, [`SHAPE`], says which parameters have a value.
 
 use crate::primitive::Decimal;
 
-/// The parameter has a value; what follows is the system of a token.
-pub(super) const PRESENT: u8 = 0;
+/// In place of the number of a parameter: the term lists the numbers of all parameters that have a value. Resources of
+/// one sort have few different lists, so that this costs one short term and not one for each parameter.
+pub(super) const SHAPE: u16 = u16::MAX;
+/// Systems of tokens.
+pub(super) const SYSTEM: u8 = 0;
 /// Tokens, code first.
 pub(super) const TOKEN: u8 = 1;
 /// Texts of strings.

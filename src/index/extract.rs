@@ -24,8 +24,8 @@ pub struct Extractor {
 struct TypePlan {
     plan: Plan<Action>,
     composites: Vec<Composite>,
-    /// Number of different parameters in the plan.
-    slots: usize,
+    /// Numbers of the parameters in the plan, sorted.
+    parameters: Vec<u16>,
     id: Option<u16>,
     last_updated: Option<u16>,
     /// Parameters that cannot be extracted, and why.
@@ -53,15 +53,14 @@ impl Extractor {
         let Some(plan) = self.plan(kind) else { return Terms::default() };
         let context = self.context();
         let mut sink = Sink::for_terms();
-        let mut seen = vec![false; plan.slots];
+        let mut seen = vec![false; plan.parameters.len()];
         plan.plan.walk(resource, &mut |action, found| {
             sink.begin(action.parameter);
             action.encoder.encode(&context, found, &mut sink);
-            // One term that there is a value is enough; those of tokens also name the system.
-            if !std::mem::replace(&mut seen[action.slot], true) {
-                sink.put_present();
-            }
+            seen[action.slot] = true;
         });
+        let present = plan.parameters.iter().zip(&seen).filter(|(_, seen)| **seen);
+        sink.put_shape(present.map(|(number, _)| *number));
         for composite in &plan.composites {
             composite.extract(&context, resource, &mut sink);
         }
@@ -127,12 +126,14 @@ impl TypePlan {
         let mut plan = TypePlan {
             plan: Plan::default(),
             composites: Vec::new(),
-            slots: 0,
+            parameters: Vec::new(),
             id: number("_id"),
             last_updated: number("_lastUpdated"),
             problems: Vec::new(),
         };
-        for parameter in definitions.search_parameters_of(kind) {
+        let mut parameters = definitions.search_parameters_of(kind);
+        parameters.sort_by_key(|parameter| parameter.number);
+        for parameter in parameters {
             let stamped = matches!(&*parameter.code, "_id" | "_lastUpdated");
             if stamped || parameter.expression.is_empty() || parameter.kind == SearchKind::Special {
                 continue;
@@ -159,8 +160,8 @@ impl TypePlan {
             self.composites.push(Composite::compile(definitions, kind, parameter, &branches)?);
             return Ok(());
         }
-        let slot = self.slots;
-        self.slots += 1;
+        let slot = self.parameters.len();
+        self.parameters.push(parameter.number);
         for branch in &branches {
             let encoder = Encoder::for_branch(definitions, parameter.kind, branch);
             if !self.plan.add(branch, Action { parameter: parameter.number, slot, encoder }) {

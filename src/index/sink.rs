@@ -13,8 +13,6 @@ const MOST_COMPONENTS: usize = 200;
 pub(super) struct Sink {
     target: Target,
     bytes: Vec<u8>,
-    /// Whether a term says that the parameter has a value.
-    present: bool,
 }
 
 enum Target {
@@ -26,17 +24,16 @@ impl Sink {
     /// For terms.
     pub(super) fn for_terms() -> Sink {
         let target = Target::Terms { parameter: 0, terms: Vec::with_capacity(32) };
-        Sink { target, bytes: Vec::with_capacity(128), present: false }
+        Sink { target, bytes: Vec::with_capacity(128) }
     }
 
     /// For a component of a composite.
     pub(super) fn for_components() -> Sink {
-        Sink { target: Target::Components(Vec::new()), bytes: Vec::new(), present: false }
+        Sink { target: Target::Components(Vec::new()), bytes: Vec::new() }
     }
 
     /// The terms that follow are of this parameter.
     pub(super) fn begin(&mut self, of: u16) {
-        self.present = false;
         if let Target::Terms { parameter, .. } = &mut self.target {
             *parameter = of;
         }
@@ -71,19 +68,14 @@ impl Sink {
     /// Adds the term that the parameter has a token of this system.
     pub(super) fn put_system(&mut self, system: &str) {
         if !self.is_component() {
-            self.present = true;
-            self.put(encode::PRESENT, |out| {
-                out.push(0);
-                encode::push_text(system, out);
-            });
+            self.put(encode::SYSTEM, |out| encode::push_text(system, out));
         }
     }
 
-    /// Adds the term that the parameter has a value, if none says so yet since [`Sink::begin`].
-    pub(super) fn put_present(&mut self) {
-        if !self.present && !self.is_component() {
-            self.put(encode::PRESENT, |_| {});
-        }
+    /// Adds the term that these parameters, and no others, have a value.
+    pub(super) fn put_shape(&mut self, parameters: impl Iterator<Item = u16>) {
+        self.begin(encode::SHAPE);
+        self.put(0, |out| parameters.for_each(|number| out.extend_from_slice(&number.to_be_bytes())));
     }
 
     /// The terms.

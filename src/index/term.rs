@@ -1,7 +1,8 @@
 //! Terms: the searchable values of a resource as byte strings whose order is the order of the values.
 
 /// A term: number of the search parameter (two bytes, big-endian), a byte for the form, then the value. Terms
-/// compare as bytes.
+/// compare as bytes. One term of each resource belongs to no parameter: it has the largest number and lists the
+/// parameters that have a value.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Term(pub Box<[u8]>);
 

@@ -11,7 +11,7 @@ mod text;
 mod token;
 
 use super::encode::{self, head};
-use super::{Condition, Range, Term, id_term};
+use super::{Condition, Range, Term, Test, id_term};
 use crate::base::Timestamp;
 use crate::definitions::SearchParameter;
 use crate::primitive::{DateTime, Decimal};
@@ -63,8 +63,9 @@ pub fn missing(parameter: &SearchParameter, missing: bool) -> Condition {
     if matches!(&*parameter.code, "_id" | "_lastUpdated") {
         return if missing { Condition::Nothing } else { Condition::Everything };
     }
-    let from = head(parameter.number, encode::PRESENT);
-    let present = Condition::Range(Range { to: encode::after(&from), from: from.into(), test: None });
+    let from = head(encode::SHAPE, 0);
+    let test = Some(Test::Lists { skip: from.len(), item: parameter.number.to_be_bytes() });
+    let present = Condition::Range(Range { to: encode::after(&from), from: from.into(), test });
     if missing { Condition::Not(Box::new(present)) } else { present }
 }
 
@@ -142,4 +143,16 @@ pub fn composite(parameter: &SearchParameter, parts: &[CompositePart<'_>]) -> Op
 /// The condition that one term is there.
 fn term(parameter: u16, form: u8, value: &[u8]) -> Condition {
     Condition::Term(Term([&head(parameter, form), value].concat().into()))
+}
+
+/// The ranges of a date value, for tests on the bytes of one value.
+#[cfg(test)]
+pub(super) fn date_ranges(comparator: Comparator, start: i64, end: i64, now: Timestamp) -> Vec<Range> {
+    date::date(comparator, start, end, now).into_iter().map(pattern::Pattern::into_range).collect()
+}
+
+/// The ranges of a number value, for tests on the bytes of one value.
+#[cfg(test)]
+pub(super) fn number_ranges(comparator: Comparator, value: &Decimal) -> Vec<Range> {
+    number::number(comparator, value).into_iter().map(pattern::Pattern::into_range).collect()
 }

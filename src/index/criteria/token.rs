@@ -62,8 +62,7 @@ pub(super) fn of_system(parameter: &SearchParameter, system: SystemMatch<'_>) ->
         SystemMatch::None => "",
         SystemMatch::Is(system) => system,
     };
-    let mut value = Vec::with_capacity(of.len() + 1);
-    value.push(0);
+    let mut value = Vec::with_capacity(of.len());
     push_text(of, &mut value);
-    term(parameter.number, encode::PRESENT, &value)
+    term(parameter.number, encode::SYSTEM, &value)
 }

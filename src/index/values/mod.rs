@@ -167,3 +167,15 @@ fn bound_value_set(definitions: &Definitions, branch: &Branch) -> Option<Box<str
         binding.strength == BindingStrength::Required && definitions.value_sets.contains_key(&binding.value_set);
     known.then(|| binding.value_set.clone())
 }
+
+/// The bytes of the number of a Quantity or Range, for tests on the bytes of one value.
+#[cfg(test)]
+pub(super) fn quantity_bytes(value: crate::json::Value<'_>) -> Vec<u8> {
+    let mut sink = Sink::for_components();
+    if value.get("value").is_some() {
+        amount::quantity(value, &mut sink)
+    } else {
+        amount::range(value, &mut sink)
+    }
+    sink.into_components().remove(0)
+}
