@@ -35,7 +35,7 @@ fn numbers() {
         "RiskAssessment",
         range,
         "probability",
-        &["gt15", "lt15", "ge20", "le10", "sa9", "eb21", "ne15", "ap22", "gt19", "1e1"][..9].as_ref(),
+        &["gt15", "lt15", "ge20", "le10", "sa9", "eb21", "ne15", "ap22", "gt19"],
         &["15", "gt20", "lt10", "sa10", "eb20", "ge21", "le9", "ap9", "10"],
     );
     let at_least = "'prediction':[{'probabilityRange':{'low':{'value':10}}}]";
@@ -49,13 +49,7 @@ fn numbers() {
         &["-1.5", "lt0", "gt-2", "ap-1.6"],
         &["1.5", "-1.6", "lt-1.5", "gt-1"],
     );
-    check_all(
-        "ChargeItem",
-        "'factorOverride':0",
-        "factor-override",
-        &["0", "0.0", "0.4"][..2].as_ref(),
-        &["1", "gt0", "lt0"],
-    );
+    check_all("ChargeItem", "'factorOverride':0", "factor-override", &["0", "0.0"], &["1", "gt0", "lt0"]);
     check_all(
         "ChargeItem",
         "'factorOverride':100.00",
