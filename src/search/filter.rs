@@ -15,19 +15,21 @@ const MAX_DEPTH: usize = 50;
 /// Most conditions that all filters of one search may become. Chains over many types multiply.
 const MAX_CONDITIONS: usize = 100_000;
 
+/// From a question to a condition. Tests put something readable in.
+pub(super) type Leaf = fn(&SearchParameter, &Question, Timestamp) -> Condition;
+
 /// What filters are read against.
 pub(super) struct Filters<'d> {
     pub reader: Reader<'d>,
-    pub now: Timestamp,
-    /// From a question to a condition; tests put something readable in.
-    pub leaf: fn(&SearchParameter, &Question, Timestamp) -> Condition,
+    now: Timestamp,
+    leaf: Leaf,
     left: Cell<usize>,
 }
 
 impl<'d> Filters<'d> {
-    pub fn new(definitions: &'d Definitions, bases: &'d [String], now: Timestamp) -> Self {
+    pub fn new(definitions: &'d Definitions, bases: &'d [String], now: Timestamp, leaf: Leaf) -> Self {
         let reader = Reader { definitions, bases };
-        Filters { reader, now, leaf: super::leaf::condition, left: Cell::new(MAX_CONDITIONS) }
+        Filters { reader, now, leaf, left: Cell::new(MAX_CONDITIONS) }
     }
 
     /// The condition of one filter on resources of these types, each of which must have the parameter.
@@ -106,10 +108,7 @@ impl<'d> Filters<'d> {
         }
         match (any.is_empty(), refusal) {
             (true, Some(refusal)) => Err(refusal),
-            (true, None) => Err(match kinds {
-                [] => Refusal::unusable(format!("no type has the search parameter '{}'", brief(code))),
-                [first, ..] => self.unknown(*first, kinds.len(), code),
-            }),
+            (true, None) => Err(Refusal::unusable(format!("no type has the search parameter '{}'", brief(code)))),
             (false, _) => Ok(Condition::any(any)),
         }
     }
@@ -140,12 +139,11 @@ impl<'d> Filters<'d> {
                 return Err(self.no_target(p, name, whole));
             }
         }
-        let first = targets.first().copied();
-        let several = targets.len();
         if let Some(code) = Name::head(rest) {
+            let all = targets.clone();
             targets.retain(|t| self.definitions().search_parameter(*t, code).is_some());
-            if let (true, Some(first)) = (targets.is_empty(), first) {
-                return Err(self.unknown(first, several, code));
+            if targets.is_empty() {
+                return Err(self.unknown_behind(p, &all, code));
             }
         }
         self.spend(1, whole)?;
@@ -212,10 +210,31 @@ impl<'d> Filters<'d> {
     pub fn unknown(&self, kind: TypeId, several: usize, code: &str) -> Refusal {
         let definitions = self.definitions();
         let name = definitions.name(kind);
-        let codes = definitions.search_parameters_of(kind);
-        let hint = hint(code, codes.iter().map(|p| &*p.code));
-        let all = if several > 1 { ", and only what all types have can be searched on several" } else { "" };
-        Refusal::unusable(format!("{name} has no search parameter '{}'{all}{hint}", brief(code)))
+        if several > 1 {
+            return Refusal::unusable(format!(
+                "'{}' is not a search parameter of every type searched: {name} does not have it",
+                brief(code)
+            ));
+        }
+        Refusal::unusable(format!("{name} has no search parameter '{}'{}", brief(code), self.near(&[kind], code)))
+    }
+
+    /// None of the types that a step of a chain leads to has the next parameter.
+    fn unknown_behind(&self, p: &SearchParameter, kinds: &[TypeId], code: &str) -> Refusal {
+        if let [kind] = kinds {
+            return self.unknown(*kind, 1, code);
+        }
+        Refusal::unusable(format!(
+            "no type that '{}' refers to has a search parameter '{}'{}",
+            p.code,
+            brief(code),
+            self.near(kinds, code)
+        ))
+    }
+
+    fn near(&self, kinds: &[TypeId], code: &str) -> String {
+        let codes: Vec<_> = kinds.iter().flat_map(|k| self.definitions().search_parameters_of(*k)).collect();
+        hint(code, codes.iter().map(|p| &*p.code))
     }
 
     fn no_target(&self, p: &SearchParameter, name: &str, whole: &str) -> Refusal {

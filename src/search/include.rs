@@ -4,6 +4,7 @@
 use super::filter::targets;
 use super::refusal::{Refusal, brief};
 use super::suggest::hint;
+use super::value::is_served;
 use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
 
 /// References to follow: from a match to what it refers to (`_include`), or from other resources to a match
@@ -99,7 +100,7 @@ impl Reach<'_> {
     }
 
     fn reaches(&self, p: &SearchParameter) -> bool {
-        if p.kind != SearchKind::Reference || p.expression.is_empty() {
+        if p.kind != SearchKind::Reference || !is_served(p) {
             return false;
         }
         let targets = targets(self.definitions, p);

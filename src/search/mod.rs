@@ -19,6 +19,8 @@ mod refusal;
 mod result;
 mod sort;
 mod suggest;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use compartment::compartment_condition;
@@ -27,3 +29,4 @@ pub use include::Include;
 pub use links::{Links, Reached};
 pub use plan::{Handling, MAX_PARAMETERS, Options, Plan, Scope, Summary, Total, criteria, plan};
 pub use query::{encode, pairs};
+pub use value::is_served;

@@ -3,8 +3,9 @@
 
 use super::compartment::{self, compartment_condition};
 use super::cursor::{self, Cursor};
-use super::filter::Filters;
+use super::filter::{Filters, Leaf};
 use super::include::Include;
+use super::leaf;
 use super::query::{encode, pairs, too_many};
 use super::refusal::{Refusal, brief};
 use super::result::{Controls, control};
@@ -160,13 +161,24 @@ pub fn plan(
     parameters: &[(String, String)],
     options: &Options,
 ) -> Result<Plan, Failure> {
+    plan_with(definitions, scope, parameters, options, leaf::condition)
+}
+
+/// The same with another way to make conditions of questions, for tests.
+pub(super) fn plan_with(
+    definitions: &Definitions,
+    scope: &Scope,
+    parameters: &[(String, String)],
+    options: &Options,
+    leaf: Leaf,
+) -> Result<Plan, Failure> {
     if parameters.len() > MAX_PARAMETERS {
         return Err(too_many());
     }
     let (cursor, belongs) = page(parameters)?.map_or((None, None), |(c, b)| (Some(c), Some(b)));
     let began = cursor.map_or(options.now, |c| c.began);
     let kinds = kinds(definitions, scope, parameters)?;
-    let mut draft = Draft::new(definitions, &kinds, options, began);
+    let mut draft = Draft::new(definitions, &kinds, options, began, leaf);
     for (name, value) in parameters.iter().filter(|(name, _)| name != PAGE) {
         draft.read(scope, name, value);
     }
@@ -203,29 +215,42 @@ pub fn plan(
 }
 
 /// The condition of conditional forms (R4 http.html#cond-update, #ccreate): `criteria` is a query string, still
-/// encoded. Every parameter must be known, control parameters are refused, and at least one must have a value.
+/// encoded. Every parameter must be known and have a value (one that is left out would make the criteria match more
+/// than is meant), and control parameters are refused.
 pub fn criteria(
     definitions: &Definitions,
     kind: TypeId,
     criteria: &str,
     options: &Options,
 ) -> Result<Condition, Failure> {
+    criteria_with(definitions, kind, criteria, options, leaf::condition)
+}
+
+pub(super) fn criteria_with(
+    definitions: &Definitions,
+    kind: TypeId,
+    criteria: &str,
+    options: &Options,
+    leaf: Leaf,
+) -> Result<Condition, Failure> {
     let parameters = pairs(criteria)?;
     let options = Options { handling: Handling::Strict, ..options.clone() };
     let kinds = [kind];
-    let mut draft = Draft::new(definitions, &kinds, &options, options.now);
+    let mut draft = Draft::new(definitions, &kinds, &options, options.now, leaf);
     // How the answer is written is no matter of the criteria, but may stand in the same query string.
     for (name, value) in parameters.iter().filter(|(name, _)| name != "_format" && name != "_pretty") {
         if control(name).is_some() || name == PAGE || name == "_type" {
             let reason = format!("'{}' is not a criterion of a conditional request", brief(name));
             draft.refuse(Some(Refusal::illegal(reason)));
+        } else if value.trim().is_empty() {
+            draft.refuse(Some(Refusal::illegal(format!("the criterion '{}' has no value", brief(name)))));
         } else {
             draft.read(&Scope::Type(kind), name, value);
         }
     }
     let conditions = draft.finish()?;
     if conditions.is_empty() {
-        return Err(Failure::malformed(IssueCode::Required, "a conditional request needs criteria that have a value"));
+        return Err(Failure::malformed(IssueCode::Required, "a conditional request needs criteria"));
     }
     Ok(Condition::all(conditions))
 }
@@ -289,11 +314,17 @@ struct Draft<'d> {
 const MAX_ISSUES: usize = 50;
 
 impl<'d> Draft<'d> {
-    fn new(definitions: &'d Definitions, kinds: &'d [TypeId], options: &'d Options, now: Timestamp) -> Self {
+    fn new(
+        definitions: &'d Definitions,
+        kinds: &'d [TypeId],
+        options: &'d Options,
+        now: Timestamp,
+        leaf: Leaf,
+    ) -> Self {
         Draft {
             kinds,
             options,
-            filters: Filters::new(definitions, &options.bases, now),
+            filters: Filters::new(definitions, &options.bases, now, leaf),
             controls: Controls::default(),
             conditions: Vec::new(),
             applied: Vec::new(),

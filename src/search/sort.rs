@@ -2,6 +2,7 @@
 
 use super::filter::Filters;
 use super::refusal::{Refusal, brief};
+use super::value::is_served;
 use crate::definitions::TypeId;
 use crate::index::sort_key;
 use crate::store::Sort;
@@ -45,7 +46,7 @@ fn key(filters: &Filters<'_>, kinds: &[TypeId], piece: &str) -> Result<Sort, Ref
         found = Some((p.number, p));
     }
     found
-        .filter(|(_, p)| !p.expression.is_empty())
+        .filter(|(_, p)| is_served(p))
         .and_then(|(_, p)| sort_key(p, descending))
         .map(|range| Sort { from: range.from, to: range.to, skip: range.skip, descending: range.descending })
         .ok_or_else(|| Refusal::unusable(format!("'_sort': '{}' cannot be sorted by", brief(code))))

@@ -103,10 +103,15 @@ enum Modifier<'m> {
     Type(&'m str),
 }
 
+/// Whether a parameter can be searched by here: it has an expression, and is not of the type `special`.
+pub fn is_served(parameter: &SearchParameter) -> bool {
+    parameter.kind != SearchKind::Special && !parameter.expression.is_empty()
+}
+
 impl Reader<'_> {
     /// Reads `value`, which may hold several, of a parameter that was written as `name` in the query.
     pub fn read(&self, p: &SearchParameter, modifier: Option<&str>, name: &str, value: &str) -> Result<Asked, Refusal> {
-        if p.kind == SearchKind::Special || p.expression.is_empty() {
+        if !is_served(p) {
             return Err(Refusal::unusable(format!("the search parameter '{}' is not supported yet", p.code)));
         }
         let modifier = self.modifier(p, modifier, name)?;
