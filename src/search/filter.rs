@@ -101,6 +101,8 @@ impl<'d> Filters<'d> {
         for parameter in parameters {
             match read(parameter) {
                 Ok(condition) => any.push(condition),
+                // Nothing may be left out because it came last.
+                Err(costly @ Refusal::TooCostly(_)) => return Err(costly),
                 // What is wrong counts for more than what is unknown.
                 Err(other) if refusal.is_none() || matches!(other, Refusal::Illegal(_)) => refusal = Some(other),
                 Err(_) => {}

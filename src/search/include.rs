@@ -51,14 +51,10 @@ pub(super) fn read(
     let parts: Vec<_> = value.trim().split(':').collect();
     let (source, code, target) = match parts.as_slice() {
         ["*"] => ("*", "*", None),
+        ["*", code, ..] if *code != "*" => return Err(form(control, value)),
         [source, code] => (*source, *code, None),
         [source, code, target] => (*source, *code, Some(*target).filter(|t| !t.is_empty() && *t != "*")),
-        _ => {
-            return Err(Refusal::unusable(format!(
-                "'{control}': '{}' is not of the form [type]:[parameter], [type]:[parameter]:[target type] or *",
-                brief(value)
-            )));
-        }
+        _ => return Err(form(control, value)),
     };
     let target = target.map(|t| resource(definitions, control, t)).transpose()?;
     let sources = match (source, direction) {
@@ -81,6 +77,13 @@ pub(super) fn read(
         return Err(Refusal::unusable(format!("'{control}': '{}' follows no reference", brief(value))));
     }
     Ok((direction, includes))
+}
+
+fn form(control: &str, value: &str) -> Refusal {
+    Refusal::unusable(format!(
+        "'{control}': '{}' is not of the form [type]:[parameter], [type]:[parameter]:[target type] or *",
+        brief(value)
+    ))
 }
 
 /// What decides whether a parameter can be followed.

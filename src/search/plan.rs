@@ -10,7 +10,7 @@ use super::query::{encode, pairs, too_many};
 use super::refusal::{Refusal, brief};
 use super::result::{Controls, control};
 use super::suggest::hint;
-use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId, Timestamp};
+use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId, Severity, Timestamp};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::Condition;
 use crate::store::{Query, Sort};
@@ -242,12 +242,12 @@ pub(super) fn criteria_with(
         if control(name).is_some() || name == PAGE || name == "_type" {
             let reason = format!("'{}' is not a criterion of a conditional request", brief(name));
             draft.refuse(Some(Refusal::illegal(reason)));
-        } else if value.trim().is_empty() {
-            draft.refuse(Some(Refusal::illegal(format!("the criterion '{}' has no value", brief(name)))));
         } else {
             draft.read(&Scope::Type(kind), name, value);
         }
     }
+    // Strict as it is, only parameters without a value are left out with a warning.
+    draft.issues.iter_mut().for_each(|issue| issue.severity = Severity::Error);
     let conditions = draft.finish()?;
     if conditions.is_empty() {
         return Err(Failure::malformed(IssueCode::Required, "a conditional request needs criteria"));

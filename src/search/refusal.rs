@@ -12,14 +12,13 @@ pub(super) enum Refusal {
     Unusable(Issue),
     /// Known but wrong, so that ignoring it would answer another question: always an error.
     Illegal(Issue),
+    /// It would become too much work: always an error, and for all of the parameter.
+    TooCostly(Issue),
 }
 
 impl Refusal {
     pub fn empty(name: &str) -> Refusal {
-        Refusal::Empty(Issue::warning(
-            IssueCode::Informational,
-            format!("the parameter '{}' has no value and was ignored", brief(name)),
-        ))
+        Refusal::Empty(Issue::warning(IssueCode::Value, format!("the parameter '{}' has no value", brief(name))))
     }
 
     pub fn unusable(diagnostics: impl Into<String>) -> Refusal {
@@ -36,12 +35,13 @@ impl Refusal {
     }
 
     pub fn too_costly(diagnostics: impl Into<String>) -> Refusal {
-        Refusal::Illegal(Issue::error(IssueCode::TooCostly, diagnostics))
+        Refusal::TooCostly(Issue::error(IssueCode::TooCostly, diagnostics))
     }
 
     /// The same, with the name of the control parameter in front.
     pub fn within(mut self, control: &str) -> Refusal {
-        let (Refusal::Empty(issue) | Refusal::Unusable(issue) | Refusal::Illegal(issue)) = &mut self;
+        let (Refusal::Empty(issue) | Refusal::Unusable(issue) | Refusal::Illegal(issue) | Refusal::TooCostly(issue)) =
+            &mut self;
         issue.diagnostics.insert_str(0, &format!("'{control}': "));
         self
     }
@@ -49,7 +49,7 @@ impl Refusal {
     /// The issue: an error, or the warning that goes with the answer.
     pub fn into_issue(self, handling: Handling) -> Issue {
         match self {
-            Refusal::Empty(issue) | Refusal::Illegal(issue) => issue,
+            Refusal::Empty(issue) | Refusal::Illegal(issue) | Refusal::TooCostly(issue) => issue,
             Refusal::Unusable(issue) if handling == Handling::Strict => issue,
             Refusal::Unusable(mut issue) => {
                 issue.severity = Severity::Warning;

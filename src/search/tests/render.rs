@@ -128,7 +128,7 @@ pub fn plan(definitions: &Definitions, plan: &Plan, query: &str) -> Vec<String> 
     }
     let own = encode(plan.applied.iter().map(|(n, v)| (n.as_str(), v.as_str())));
     if own != query {
-        row("self", own);
+        row("self", if own.is_empty() { "no parameters".to_owned() } else { own });
     }
     for issue in &plan.issues {
         row(issue.severity.code(), issue.diagnostics.clone());
