@@ -1,4 +1,5 @@
 //! One binary for all integration tests.
 
+mod fuzz;
 mod primitives;
 mod xml;
