@@ -1,7 +1,7 @@
 //! JSON Schemas (draft 2020-12), one for each resource type and one that they share for the data types, made from the
 //! element tables. They say names, types, lists, cardinality, patterns of primitives and codes of complete required
-//! bindings. They do not say that only one type of a choice may be there, what resource lies in a resource, and
-//! nothing of invariants: `validation` judges those.
+//! bindings, and that a choice has one type at most. They do not say that a mandatory choice is there, what resource
+//! lies in a resource, and nothing of invariants: `validation` judges those.
 
 use super::package::Package;
 use crate::definitions::model::{BindingStrength, Definitions, Element, ElementType, Structure, StructureKind};
@@ -154,6 +154,7 @@ fn object(structure: &Structure, definitions: &Definitions, types: &str) -> Map<
             _ => {}
         }
     }
+    conditions.extend((0..structure.choices.len()).map(|choice| one_at_most(structure, choice)));
     let mut schema = Map::from_iter([("type".to_owned(), json!("object")), ("properties".into(), properties.into())]);
     schema.insert("additionalProperties".into(), json!(false));
     if !required.is_empty() {
@@ -163,6 +164,15 @@ fn object(structure: &Structure, definitions: &Definitions, types: &str) -> Map<
         schema.insert("allOf".into(), json!(conditions));
     }
     schema
+}
+
+/// Either one of the types of a choice, or none.
+fn one_at_most(structure: &Structure, choice: usize) -> Value {
+    let types = structure.elements.iter().filter(|e| e.choice.map(usize::from) == Some(choice)).map(|e| &*e.name);
+    let none: Map<String, Value> = types.clone().map(|name| (name.to_owned(), json!(false))).collect();
+    let mut cases: Vec<Value> = types.map(|name| json!({"required": [name]})).collect();
+    cases.push(json!({"properties": none}));
+    json!({"oneOf": cases})
 }
 
 fn property(element: &Element, definitions: &Definitions, types: &str) -> Value {

@@ -68,6 +68,7 @@ fn legal_and_illegal_resources() {
         (json!({"valueQuantity": {"value": "1.50"}}), false),
         (json!({"valueInteger": 1.5}), false),
         (json!({"value": 1}), false),
+        (json!({"valueInteger": 1, "valueString": "1"}), false),
         (json!({"category": {"text": "not in a list"}}), false),
         (json!({"category": []}), false),
         (json!({"issued": "2020-01-01"}), false),
@@ -106,4 +107,20 @@ fn official_examples_are_accepted() {
     // An item without linkId, which is mandatory.
     let known = ["Questionnaire-qs1.json"];
     assert!(faults.keys().eq(known.iter()), "{faults:?}");
+}
+
+#[test]
+fn single_faults_are_refused() {
+    let Some(path) = shared("mutants/mutants.dev.json.zst") else {
+        return;
+    };
+    let mut decoder = zstd::Decoder::new(std::fs::File::open(path).expect("file")).expect("zstd");
+    decoder.window_log_max(27).expect("window");
+    let mutants: Vec<Value> = serde_json::from_reader(decoder).expect("JSON");
+    let text = |mutant: &Value, name: &str| mutant[name].as_str().expect("text").to_owned();
+    let resources: Vec<_> = mutants.iter().map(|m| (text(m, "id"), m["resource"].clone())).collect();
+    let faults = refused(&resources);
+    let accepted: Vec<_> = resources.iter().map(|r| &r.0).filter(|id| !faults.contains_key(*id)).collect();
+    assert_eq!(mutants.len(), 862);
+    assert!(accepted.is_empty(), "{accepted:?}");
 }
