@@ -2,6 +2,9 @@
 //! editing; writing, minifying and NDJSON. Knows nothing of FHIR.
 
 mod document;
+#[cfg(test)]
+mod properties;
+mod reader;
 mod tree;
 mod write;
 

@@ -77,6 +77,22 @@ pub struct Transaction {
     pub guards: Vec<Guard>,
 }
 
+impl Transaction {
+    /// Refuses a transaction of a wrong shape: a defect of the caller, which every engine finds alike.
+    pub fn check_shape(&self) -> Result<(), StoreError> {
+        let mut seen = std::collections::HashSet::new();
+        for write in &self.writes {
+            if !seen.insert((write.kind, write.id.as_str())) {
+                return Err(StoreError::Broken(format!("{} is written twice in one transaction", write.id)));
+            }
+            if (write.method == Method::Delete) != write.content.is_none() {
+                return Err(StoreError::Broken("a write has content unless it is a delete".into()));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// What a write did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {

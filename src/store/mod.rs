@@ -7,9 +7,13 @@
 
 mod body;
 mod contract;
+pub mod embedded;
+pub mod memory;
+mod vocabulary;
 
 pub use body::Body;
 pub use contract::{
     ChangeLog, Committed, Content, Effect, Expect, Guard, HistoryQuery, HistoryScope, Method, Page, Query, Snapshot,
     Sort, Store, StoreError, Transaction, Version, Write,
 };
+pub use vocabulary::Vocabulary;

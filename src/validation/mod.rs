@@ -1,6 +1,6 @@
 //! Floor 4: is a resource legal FHIR? Validation on write against the base definitions of R4 (not against
 //! profiles): structure, cardinality, primitive values, required bindings, reference targets, contained
-//! resources, narrative, and the few invariants of [`invariants`].
+//! resources, narrative, and the few invariants of `invariants.rs`.
 //!
 //! One pass over the borrowed document, driven by tables; nothing is allocated unless there is an issue.
 //! It does not look at other resources, does not ask a terminology server and does not evaluate FHIRPath.

@@ -1,0 +1,178 @@
+//! Verifies what is stored: checksums, bodies, the order of versions, the map of newest versions; and that the index
+//! is what the truth says. Repairs nothing.
+
+use super::Shared;
+use super::rebuild::terms;
+use super::record::Header;
+use super::truth::{Look, Reading};
+use crate::base::{ResourceId, TenantId, Timestamp};
+use crate::store::StoreError;
+use rustc_hash::FxHashMap;
+
+/// Faults that are listed by word; the rest is only counted.
+const LISTED: usize = 1000;
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub struct CheckReport {
+    /// Versions that were looked at.
+    pub versions: u64,
+    /// Resources, deleted ones included.
+    pub resources: u64,
+    /// Number of faults.
+    pub faults: u64,
+    /// What the first of them are.
+    pub listed: Vec<String>,
+}
+
+impl CheckReport {
+    /// Whether nothing is wrong.
+    pub fn is_sound(&self) -> bool {
+        self.faults == 0
+    }
+
+    fn fault(&mut self, what: impl FnOnce() -> String) {
+        self.faults += 1;
+        if self.listed.len() < LISTED {
+            self.listed.push(what());
+        }
+    }
+}
+
+/// The newest version of a resource, as the versions say.
+struct Last {
+    number: u64,
+    version: u64,
+    deleted: bool,
+}
+
+/// Looks at everything.
+pub fn check(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport, StoreError> {
+    let mut report = CheckReport::default();
+    let reading = shared.truth.read()?;
+    let total = reading.versions()?;
+    for (tenant, _) in reading.tenants()? {
+        // The index may be ahead of what this reading sees, but not behind.
+        let mut check = Check { shared, tenant, reading: &reading, resources: FxHashMap::default(), last: None };
+        check.versions(&mut report, &mut |done| progress(done, total))?;
+        check.newest(&mut report)?;
+        report.resources += check.resources.len() as u64;
+    }
+    let listed = reading.resources()?;
+    if listed != report.resources {
+        let known = report.resources;
+        report.fault(|| format!("{listed} resources are in the map of newest versions, {known} have versions"));
+    }
+    Ok(report)
+}
+
+struct Check<'c> {
+    shared: &'c Shared,
+    tenant: TenantId,
+    reading: &'c Reading<'c>,
+    resources: FxHashMap<(u16, ResourceId), Last>,
+    last: Option<(u64, Timestamp)>,
+}
+
+impl Check<'_> {
+    fn versions(&mut self, report: &mut CheckReport, progress: &mut dyn FnMut(u64)) -> Result<(), StoreError> {
+        let mut text = Vec::new();
+        let mut expected = 1;
+        for record in self.reading.records(self.tenant, 1, u64::MAX)? {
+            let (number, record) = record?;
+            while expected < number {
+                report.fault(|| format!("version {expected} of tenant {} is missing", self.tenant.0));
+                expected += 1;
+            }
+            expected = number + 1;
+            match Header::decode(self.tenant, number, record) {
+                None => report.fault(|| format!("version {number} of tenant {} has a wrong checksum", self.tenant.0)),
+                Some((header, body)) => self.version(&header, body, &mut text, report),
+            }
+            report.versions += 1;
+            if report.versions.is_multiple_of(1024) {
+                progress(report.versions);
+            }
+        }
+        progress(report.versions);
+        Ok(())
+    }
+
+    fn version(&mut self, header: &Header, body: &[u8], text: &mut Vec<u8>, report: &mut CheckReport) {
+        let what = format!("version {} of tenant {} ({})", header.number, self.tenant.0, header.id);
+        if self.last.is_some_and(|(_, moment)| header.last_updated < moment) {
+            report.fault(|| format!("{what} is older than the one before it"));
+        }
+        if header.commit > header.number || self.last.is_some_and(|(commit, _)| header.commit < commit) {
+            report.fault(|| format!("{what} is of a commit out of order"));
+        }
+        self.last = Some((header.commit, header.last_updated));
+        let last = Last { number: header.number, version: header.version, deleted: header.is_deleted() };
+        let before = self.resources.insert((header.stored_type, header.id.clone()), last);
+        let (previous, version) = before.as_ref().map_or((None, 0), |b| (Some(b.number), b.version));
+        if (header.previous, header.version) != (previous, version + 1) {
+            report.fault(|| format!("{what} does not follow version {version} of its resource"));
+        }
+        if header.is_deleted() && before.is_none_or(|b| b.deleted) {
+            report.fault(|| format!("{what} deletes what is not there"));
+        }
+        if let Err(error) = self.index(header, body, text) {
+            report.fault(|| format!("{what}: {error}"));
+        }
+    }
+
+    /// Compares the index with what is extracted now.
+    fn index(&self, header: &Header, body: &[u8], text: &mut Vec<u8>) -> Result<(), String> {
+        let kind = self.shared.types.kind(header.stored_type).map_err(|e| e.to_string())?;
+        let terms = terms(self.shared, self.tenant, kind, header, body, text).map_err(|e| e.to_string())?;
+        self.shared.index.tenant(self.tenant).with(kind, |index| {
+            let ordinal = index.ordinal(header.number).ok_or("it is not in the index")?;
+            if index.is_delete(ordinal) != header.is_deleted() {
+                return Err("the index has it wrong whether it is a delete".to_owned());
+            }
+            let id = self.shared.vocabulary.id_term(kind, header.id.as_str());
+            if *index.id_term(ordinal) != *id.0 {
+                return Err("the index has another id".to_owned());
+            }
+            let Some(terms) = terms else { return Ok(()) };
+            let indexed = index.forward(ordinal);
+            let same = indexed.len() == terms.as_slice().len()
+                && indexed.iter().zip(terms.as_slice()).all(|(i, t)| *index.slot(*i).bytes == *t.0);
+            if !same {
+                return Err("the index has other terms".to_owned());
+            }
+            let missing = indexed.iter().find(|i| index.slot(**i).postings().binary_search(&ordinal).is_err());
+            missing.map_or(Ok(()), |_| Err("the index lacks it among the versions of a term".to_owned()))
+        })
+    }
+
+    /// The map of newest versions, and which the index holds to be current.
+    fn newest(&self, report: &mut CheckReport) -> Result<(), StoreError> {
+        for ((stored_type, id), last) in &self.resources {
+            let found = self.reading.newest(self.tenant, *stored_type, id.as_str());
+            let right = matches!(&found, Ok(Some(n)) if n.number == last.number
+                && n.version == last.version && n.deleted == last.deleted);
+            if !right {
+                let number = last.number;
+                report.fault(|| format!("the newest version of {id} is {number}; the map says {found:?}"));
+            }
+            let kind = self.shared.types.kind(*stored_type)?;
+            self.shared.index.tenant(self.tenant).with(kind, |index| {
+                let newest = index.ordinal(last.number).is_some_and(|o| match index.superseded_by(o, u64::MAX) {
+                    None => last.deleted || index.live().contains(o),
+                    // Superseded after this check began.
+                    Some(by) => self.last.is_some() && self.is_later(by),
+                });
+                if !newest {
+                    report.fault(|| format!("the index has another newest version of {id} than {}", last.number));
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a number is beyond what this check reads.
+    fn is_later(&self, number: u64) -> bool {
+        matches!(self.reading.record(self.tenant, number), Ok(None))
+    }
+}

@@ -1,0 +1,97 @@
+//! The index of all tenants: one for each type, each behind a lock of its own, and the position that is published.
+//! It is derived from the truth and can always be made again.
+
+use super::type_index::{Entry, TypeIndex};
+use crate::base::{ResourceId, TenantId};
+use crate::definitions::TypeId;
+use crate::index::Terms;
+use crate::store::Vocabulary;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// The index of a tenant.
+#[derive(Default)]
+pub struct TenantIndex {
+    /// The last number that readers see. What the index knows beyond it is invisible.
+    position: AtomicU64,
+    types: RwLock<FxHashMap<TypeId, Arc<RwLock<TypeIndex>>>>,
+}
+
+/// A version, as the index wants it.
+pub struct Indexed {
+    /// Its number.
+    pub number: u64,
+    /// Its type.
+    pub kind: TypeId,
+    /// Its logical id.
+    pub id: ResourceId,
+    /// Its terms, stamped; none for a delete.
+    pub terms: Option<Terms>,
+}
+
+impl TenantIndex {
+    /// The last number that readers see.
+    pub fn position(&self) -> u64 {
+        self.position.load(Ordering::Acquire)
+    }
+
+    /// Lets readers see everything up to a number.
+    pub fn publish(&self, position: u64) {
+        self.position.store(position, Ordering::Release);
+    }
+
+    /// Looks at the index of a type; an empty one if there is nothing of it.
+    pub fn with<R>(&self, kind: TypeId, look: impl FnOnce(&TypeIndex) -> R) -> R {
+        let found = self.types.read_recursive().get(&kind).cloned();
+        match found {
+            // Recursive, as a chain may come back to a type: a writer that waits must not stand in between.
+            Some(index) => look(&index.read_recursive()),
+            None => look(&TypeIndex::default()),
+        }
+    }
+
+    /// The types of which there are versions.
+    pub fn kinds(&self) -> Vec<TypeId> {
+        let mut kinds: Vec<_> = self.types.read_recursive().keys().copied().collect();
+        kinds.sort();
+        kinds
+    }
+
+    /// Adds versions, in order of their numbers. They become visible when they are published.
+    pub fn add(&self, vocabulary: &dyn Vocabulary, versions: &[Indexed]) {
+        let mut by_kind: FxHashMap<TypeId, Vec<&Indexed>> = FxHashMap::default();
+        for version in versions {
+            by_kind.entry(version.kind).or_default().push(version);
+        }
+        for (kind, versions) in by_kind {
+            let index = self.types.write().entry(kind).or_default().clone();
+            // One lock at a time: a reader that has another one and waits for this cannot be waited for.
+            let mut index = index.write();
+            for version in versions {
+                index.add(&Entry {
+                    number: version.number as u32,
+                    id: vocabulary.id_term(kind, version.id.as_str()),
+                    terms: version.terms.as_ref(),
+                });
+            }
+        }
+    }
+}
+
+/// The index of all tenants.
+#[derive(Default)]
+pub struct Index {
+    tenants: RwLock<FxHashMap<TenantId, Arc<TenantIndex>>>,
+}
+
+impl Index {
+    /// The index of a tenant.
+    pub fn tenant(&self, tenant: TenantId) -> Arc<TenantIndex> {
+        if let Some(found) = self.tenants.read().get(&tenant) {
+            return found.clone();
+        }
+        self.tenants.write().entry(tenant).or_default().clone()
+    }
+}

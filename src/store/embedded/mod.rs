@@ -1,0 +1,232 @@
+//! The embedded engine: the truth in LMDB, the index derived from it in memory. One process per directory.
+//!
+//! `truth`, `record`, `types` and `dictionary` are what is on the disk; `writer` and `group` are the only ones that
+//! write; `index`, `type_index` and `postings` are the index; `evaluate`, `node`, `order` and `history` answer
+//! questions; `rebuild` makes the index at the start; `check` compares everything with everything.
+
+mod check;
+mod dictionary;
+mod evaluate;
+mod group;
+mod history;
+mod index;
+mod lock;
+mod node;
+mod order;
+mod postings;
+mod rebuild;
+mod record;
+mod snapshot;
+mod truth;
+mod type_index;
+mod types;
+mod writer;
+
+pub use check::CheckReport;
+
+use crate::base::{Clock, TenantId};
+use crate::store::{ChangeLog, Committed, Snapshot, Store, StoreError, Transaction, Vocabulary};
+use async_trait::async_trait;
+use dictionary::Codec;
+use index::Index;
+use lock::DirectoryLock;
+use parking_lot::Mutex;
+use snapshot::EmbeddedSnapshot;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::sync::{mpsc, oneshot};
+use truth::{MetaRow, Truth, damaged};
+use types::Types;
+use writer::{Job, Order, Prepared, PreparedContent};
+
+/// What can be set. The defaults are meant for a server.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Address space for the data file, which grows as it is filled; doubled when it is used up.
+    pub map_size: usize,
+    /// Level of zstd.
+    pub level: i32,
+    /// Bodies of a type after which its dictionary is trained; 0: never.
+    pub train_after: usize,
+    /// Transactions that may wait; more callers wait outside.
+    pub queue: usize,
+    /// Writes of one flush, roughly, at most.
+    pub group: usize,
+    /// Threads that extract terms at the start.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { map_size: 256 << 30, level: 3, train_after: 1000, queue: 1024, group: 4096, threads: 2 }
+    }
+}
+
+/// What all parts of an open store share.
+struct Shared {
+    truth: Truth,
+    types: Types,
+    codec: Codec,
+    index: Index,
+    vocabulary: Arc<dyn Vocabulary>,
+    clock: Arc<dyn Clock>,
+    /// A commit failed: nothing is written any more.
+    poisoned: AtomicBool,
+}
+
+/// The embedded store.
+pub struct EmbeddedStore {
+    shared: Arc<Shared>,
+    queue: Option<mpsc::Sender<Order>>,
+    writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    // The last to go: the directory is free when everything is closed.
+    _lock: DirectoryLock,
+}
+
+impl EmbeddedStore {
+    /// Opens the store in a directory, which is made if it is not there. Rebuilds the index; `progress` is told how
+    /// many versions of how many are done.
+    pub fn open_with(
+        directory: &Path,
+        vocabulary: Arc<dyn Vocabulary>,
+        clock: Arc<dyn Clock>,
+        options: &Options,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<EmbeddedStore, StoreError> {
+        std::fs::create_dir_all(directory).map_err(|e| {
+            StoreError::Unavailable(format!("the data directory {} cannot be made: {e}", directory.display()))
+        })?;
+        let lock = DirectoryLock::take(directory)?;
+        let truth = Truth::open(&directory.join("truth"), options.map_size)?;
+        let (types, codec) = {
+            let rows = truth.read()?.all_meta()?;
+            let types = Types::load(&rows, &*vocabulary)?;
+            let codec = Codec::new(options.level, options.train_after);
+            load_dictionaries(&rows, &types, &codec)?;
+            (types, codec)
+        };
+        let poisoned = AtomicBool::new(false);
+        let shared = Arc::new(Shared { truth, types, codec, index: Index::default(), vocabulary, clock, poisoned });
+        rebuild::rebuild(&shared, options.threads, progress)?;
+        let (queue, orders) = mpsc::channel(options.queue.max(1));
+        let writer = writer::start(shared.clone(), orders, options.group.max(1))
+            .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
+        Ok(EmbeddedStore { shared, queue: Some(queue), writer: Mutex::new(Some(writer)), _lock: lock })
+    }
+
+    /// Bytes of the data file.
+    pub fn file_size(&self) -> u64 {
+        self.shared.truth.file_size()
+    }
+
+    /// Verifies everything that is stored and compares it with the index. Commits that happen meanwhile are not
+    /// looked at.
+    pub fn check(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport, StoreError> {
+        check::check(&self.shared, progress)
+    }
+
+    /// Compresses what can be compressed before the writer's turn.
+    fn prepare(&self, transaction: Transaction) -> Result<(Vec<Prepared>, Vec<crate::store::Guard>), StoreError> {
+        let Transaction { writes, guards } = transaction;
+        let mut prepared = Vec::with_capacity(writes.len());
+        for write in writes {
+            let content = match write.content {
+                None => None,
+                Some(content) => {
+                    let (dictionary, body) = self.shared.codec.compress(write.kind, &content.body.0)?;
+                    if dictionary == 0
+                        && let Some(samples) = self.shared.codec.sample(write.kind, &content.body.0)
+                        && let Some(queue) = &self.queue
+                    {
+                        writer::train(samples, queue.downgrade());
+                    }
+                    Some(PreparedContent { terms: content.terms, dictionary, body })
+                }
+            };
+            let crate::store::Write { kind, id, method, expect, .. } = write;
+            prepared.push(Prepared { kind, id, method, expect, content });
+        }
+        Ok((prepared, guards))
+    }
+}
+
+fn load_dictionaries(rows: &[MetaRow], types: &Types, codec: &Codec) -> Result<(), StoreError> {
+    for (key, value) in rows.iter().filter(|(key, _)| key.first() == Some(&b'd')) {
+        let next = codec.len() + 1;
+        let (stored_type, bytes) = value
+            .split_first_chunk::<2>()
+            .filter(|_| *key == truth::meta::dictionary(next))
+            .ok_or_else(|| StoreError::Broken(format!("dictionary {next} is missing or damaged")))?;
+        codec.add(types.kind(u16::from_be_bytes(*stored_type))?, bytes.to_vec());
+    }
+    Ok(())
+}
+
+#[async_trait]
+impl Store for EmbeddedStore {
+    async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
+        let index = self.shared.index.tenant(tenant);
+        let position = index.position();
+        Ok(Box::new(EmbeddedSnapshot { shared: self.shared.clone(), tenant, index, position }))
+    }
+
+    async fn snapshot_at(&self, tenant: TenantId, position: u64) -> Result<Box<dyn Snapshot>, StoreError> {
+        let index = self.shared.index.tenant(tenant);
+        if position > index.position() {
+            return Err(StoreError::UnknownPosition);
+        }
+        Ok(Box::new(EmbeddedSnapshot { shared: self.shared.clone(), tenant, index, position }))
+    }
+
+    async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {
+        transaction.check_shape()?;
+        if self.shared.poisoned.load(Ordering::Acquire) {
+            return Err(writer::poisoned());
+        }
+        let closing = || StoreError::Unavailable("the store is closing".into());
+        let queue = self.queue.as_ref().ok_or_else(closing)?;
+        let (writes, guards) = self.prepare(transaction)?;
+        let (answer, result) = oneshot::channel();
+        let job = Job { tenant, writes, guards, answer };
+        queue.send(Order::Commit(job)).await.map_err(|_| closing())?;
+        result.await.map_err(|_| StoreError::Broken("the writer has stopped".into()))?
+    }
+
+    async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {
+        let index = self.shared.index.tenant(tenant);
+        let position = index.position();
+        if after > position {
+            return Err(StoreError::UnknownPosition);
+        }
+        let mut log = ChangeLog { versions: Vec::new(), position: after };
+        let reading = self.shared.truth.read()?;
+        for record in reading.records(tenant, after + 1, position)? {
+            let (number, record) = record?;
+            let (header, body) =
+                record::Header::decode(tenant, number, record).ok_or_else(|| damaged(tenant, number, "is damaged"))?;
+            if number != log.position + 1 {
+                return Err(damaged(tenant, log.position + 1, "is missing"));
+            }
+            if log.versions.len() >= limit && header.commit == number {
+                break;
+            }
+            let newest = self.shared.is_newest(&index, tenant, &header, position)?;
+            log.versions.push(self.shared.version(tenant, header, body, newest)?);
+            log.position = number;
+        }
+        Ok(log)
+    }
+}
+
+impl Drop for EmbeddedStore {
+    /// Waits until everything that was accepted is written.
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(writer) = self.writer.lock().take()
+            && writer.join().is_err()
+        {
+            tracing::error!("the writer of the store has panicked");
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! A compiled condition over the versions of one type: what can be asked of it is the next version that fulfils it
+//! and whether one does. Whether a version is visible at a position is asked elsewhere.
+
+use super::postings::{Bits, gallop};
+use super::type_index::{Slot, TypeIndex};
+use crate::index::Range;
+use std::borrow::Cow;
+
+/// Work, in units of about a nanosecond: looking at one version's terms for a range,
+const VERIFY: usize = 80;
+/// stepping to the next term of a range,
+const STEP: usize = 20;
+/// testing a term,
+const TEST: usize = 30;
+/// and collecting one ordinal.
+const COLLECT: usize = 3;
+
+/// A compiled condition.
+#[derive(Clone)]
+pub enum Node<'i> {
+    /// No version.
+    Nothing,
+    /// Every version.
+    All,
+    /// The versions of one term.
+    Term(&'i Slot, usize),
+    /// These versions, ascending.
+    List(Cow<'i, [u32]>, usize),
+    /// These versions, and how many they are.
+    Bits(Bits, usize),
+    /// Versions with a term in a range, found by their own terms; how many postings there are in it, if known.
+    Range(&'i Range, Option<usize>),
+    /// All others.
+    Not(Box<Node<'i>>),
+    /// Those in all; the first leads.
+    And(Vec<Node<'i>>),
+    /// Those in one at least.
+    Or(Vec<Node<'i>>),
+}
+
+impl<'i> Node<'i> {
+    /// The versions of a term.
+    pub fn of_term(index: &'i TypeIndex, bytes: &[u8]) -> Node<'i> {
+        match index.term(bytes) {
+            Some(term) => Node::Term(index.slot(term), 0),
+            None => Node::Nothing,
+        }
+    }
+
+    /// The versions with a term in a range: a list if it is clear that there are few.
+    pub fn of_range(index: &'i TypeIndex, range: &'i Range) -> Node<'i> {
+        const TERMS: usize = 48;
+        const FEW: usize = 1024;
+        let mut postings = 0;
+        for (i, slot) in index.terms_between(&range.from, &range.to).enumerate() {
+            if i == TERMS {
+                return Node::Range(range, None);
+            }
+            postings += slot.postings().len();
+        }
+        let node = Node::Range(range, Some(postings));
+        if postings <= FEW { node.settled(index, usize::MAX) } else { node }
+    }
+
+    /// A set of versions in any order.
+    pub fn of_set(mut found: Vec<u32>) -> Node<'i> {
+        found.sort_unstable();
+        found.dedup();
+        if found.is_empty() { Node::Nothing } else { Node::List(Cow::Owned(found), 0) }
+    }
+
+    /// All of them; the one with the fewest versions leads.
+    pub fn and(index: &'i TypeIndex, nodes: Vec<Node<'i>>, budget: usize) -> Node<'i> {
+        let mut all = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            match node {
+                Node::All => {}
+                Node::Nothing => return Node::Nothing,
+                Node::And(inner) => all.extend(inner),
+                other => all.push(other),
+            }
+        }
+        if all.len() < 2 {
+            return all.pop().unwrap_or(Node::All);
+        }
+        all.sort_by_cached_key(|n| n.estimate(index));
+        let lead = all.remove(0).leading(index, budget);
+        let steps = lead.estimate(index);
+        let mut rest: Vec<_> = all.into_iter().map(|n| n.settled(index, steps.saturating_mul(VERIFY))).collect();
+        rest.sort_by_cached_key(|n| n.estimate(index));
+        rest.insert(0, lead);
+        Node::And(rest)
+    }
+
+    /// At least one of them.
+    pub fn or(nodes: Vec<Node<'i>>) -> Node<'i> {
+        let mut any = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            match node {
+                Node::Nothing => {}
+                Node::All => return Node::All,
+                Node::Or(inner) => any.extend(inner),
+                other => any.push(other),
+            }
+        }
+        if any.len() < 2 { any.pop().unwrap_or(Node::Nothing) } else { Node::Or(any) }
+    }
+
+    /// Not this one.
+    pub fn not(node: Node<'i>) -> Node<'i> {
+        match node {
+            Node::Nothing => Node::All,
+            Node::All => Node::Nothing,
+            Node::Not(inner) => *inner,
+            other => Node::Not(Box::new(other)),
+        }
+    }
+
+    /// How many versions it can be at most.
+    pub fn estimate(&self, index: &TypeIndex) -> usize {
+        let all = index.len() as usize;
+        match self {
+            Node::Nothing => 0,
+            Node::All | Node::Not(_) => all,
+            Node::Term(slot, _) => slot.postings().len(),
+            Node::List(list, _) => list.len(),
+            Node::Bits(_, count) => *count,
+            Node::Range(_, known) => known.unwrap_or(all).min(all),
+            Node::And(nodes) => nodes.iter().map(|n| n.estimate(index)).min().unwrap_or(all),
+            Node::Or(nodes) => nodes.iter().map(|n| n.estimate(index)).sum::<usize>().min(all),
+        }
+    }
+
+    /// The same, fit to lead: one that finds its versions without trying others. Ranges that would cost more than
+    /// the budget are left to be tried version by version.
+    pub fn leading(self, index: &'i TypeIndex, budget: usize) -> Node<'i> {
+        match self {
+            Node::Range(..) | Node::Not(_) => self.settled(index, budget),
+            Node::Or(nodes) => {
+                // An Or leads only as well as the worst of its parts: one range left open makes it try every version.
+                let nodes: Vec<_> = nodes.into_iter().map(|n| n.leading(index, budget)).collect();
+                if nodes.len() > 4 && nodes.iter().all(Node::is_set) { union(index, &nodes) } else { Node::Or(nodes) }
+            }
+            other => other,
+        }
+    }
+
+    /// The same, its ranges turned into sets where that costs less than the budget.
+    fn settled(self, index: &'i TypeIndex, budget: usize) -> Node<'i> {
+        match self {
+            Node::Range(range, known) => match collect(index, range, budget) {
+                Some(set) => set,
+                None => Node::Range(range, known),
+            },
+            Node::Not(inner) => Node::not(inner.settled(index, budget)),
+            Node::Or(nodes) => Node::or(nodes.into_iter().map(|n| n.settled(index, budget)).collect()),
+            other => other,
+        }
+    }
+
+    fn is_set(&self) -> bool {
+        matches!(self, Node::Nothing | Node::Term(..) | Node::List(..) | Node::Bits(..))
+    }
+
+    /// The first version that fulfils it and is not below `from`.
+    pub fn seek(&mut self, index: &TypeIndex, from: u32) -> Option<u32> {
+        match self {
+            Node::Nothing => None,
+            Node::All => (from < index.len()).then_some(from),
+            Node::Term(slot, at) => seek_list(slot.postings(), at, from),
+            Node::List(list, at) => seek_list(list, at, from),
+            Node::Bits(bits, _) => bits.seek(from),
+            Node::Range(range, _) => (from..index.len()).find(|o| index.in_range(*o, range)),
+            Node::Not(inner) => (from..index.len()).find(|o| !inner.contains(index, *o)),
+            Node::And(nodes) => {
+                let (lead, rest) = nodes.split_first_mut()?;
+                let mut candidate = lead.seek(index, from)?;
+                'next: loop {
+                    for node in rest.iter_mut() {
+                        let next = match node {
+                            Node::Term(..) | Node::List(..) | Node::Bits(..) => node.seek(index, candidate)?,
+                            other => candidate + u32::from(!other.contains(index, candidate)),
+                        };
+                        if next != candidate {
+                            candidate = lead.seek(index, next)?;
+                            continue 'next;
+                        }
+                    }
+                    return Some(candidate);
+                }
+            }
+            Node::Or(nodes) => nodes.iter_mut().filter_map(|n| n.seek(index, from)).min(),
+        }
+    }
+
+    /// Whether a version fulfils it. Cheapest if asked in ascending order.
+    pub fn contains(&mut self, index: &TypeIndex, ordinal: u32) -> bool {
+        match self {
+            Node::Nothing => false,
+            Node::All => true,
+            Node::Term(..) | Node::List(..) => self.seek(index, ordinal) == Some(ordinal),
+            Node::Bits(bits, _) => bits.contains(ordinal),
+            Node::Range(range, _) => index.in_range(ordinal, range),
+            Node::Not(inner) => !inner.contains(index, ordinal),
+            Node::And(nodes) => nodes.iter_mut().all(|n| n.contains(index, ordinal)),
+            Node::Or(nodes) => nodes.iter_mut().any(|n| n.contains(index, ordinal)),
+        }
+    }
+}
+
+fn seek_list(list: &[u32], at: &mut usize, from: u32) -> Option<u32> {
+    if *at > 0 && list[*at - 1] >= from {
+        *at = 0;
+    }
+    *at = gallop(list, *at, from);
+    list.get(*at).copied()
+}
+
+/// The versions with a term in a range as a set; `None` if it costs more than the budget.
+fn collect<'i>(index: &TypeIndex, range: &Range, budget: usize) -> Option<Node<'i>> {
+    let mut set = Collector::new(index);
+    let mut cost = 0_usize;
+    for slot in index.terms_between(&range.from, &range.to) {
+        cost += STEP;
+        if let Some(test) = &range.test {
+            cost += TEST;
+            if !test.accepts(&slot.bytes) {
+                continue;
+            }
+        }
+        cost += COLLECT * slot.postings().len();
+        if cost > budget {
+            return None;
+        }
+        set.extend(slot.postings());
+    }
+    Some(set.into_node())
+}
+
+/// The union of sets.
+fn union<'i>(index: &TypeIndex, nodes: &[Node<'i>]) -> Node<'i> {
+    let mut set = Collector::new(index);
+    for node in nodes {
+        match node {
+            Node::Term(slot, _) => set.extend(slot.postings()),
+            Node::List(list, _) => set.extend(list),
+            Node::Bits(bits, _) => bits.iter().for_each(|o| set.extend(&[o])),
+            _ => {}
+        }
+    }
+    set.into_node()
+}
+
+/// Collects ordinals: as a list while they are few, then as bits.
+struct Collector {
+    few: Vec<u32>,
+    many: Option<Bits>,
+    most: usize,
+    bound: u32,
+}
+
+impl Collector {
+    fn new(index: &TypeIndex) -> Collector {
+        Collector { few: Vec::new(), many: None, most: index.len() as usize / 64 + 256, bound: index.len() }
+    }
+
+    fn extend(&mut self, ordinals: &[u32]) {
+        if let Some(bits) = &mut self.many {
+            ordinals.iter().for_each(|o| bits.insert(*o));
+            return;
+        }
+        self.few.extend_from_slice(ordinals);
+        if self.few.len() > self.most {
+            let mut bits = Bits::below(self.bound);
+            self.few.drain(..).for_each(|o| bits.insert(o));
+            self.many = Some(bits);
+        }
+    }
+
+    fn into_node<'i>(self) -> Node<'i> {
+        match self.many {
+            Some(bits) => {
+                let count = bits.len();
+                Node::Bits(bits, count)
+            }
+            None => Node::of_set(self.few),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! One page of a search: which rows, in which order, and how many there are in all. Works on ordinals and numbers;
+//! bodies are read elsewhere.
+
+use super::evaluate::{Moment, Visible};
+use super::node::Node;
+use super::postings::Bits;
+use super::type_index::TypeIndex;
+use crate::definitions::TypeId;
+use crate::store::{Query, Sort};
+use std::cmp::Ordering;
+
+/// A row: its sort keys and its number.
+type Row = (Vec<Option<Box<[u8]>>>, u64);
+
+/// Numbers of a page.
+#[derive(Debug, Default, PartialEq)]
+pub struct Found {
+    /// The rows, in order.
+    pub numbers: Vec<u64>,
+    /// All matches, if asked for.
+    pub total: Option<u64>,
+    /// Whether there are more rows.
+    pub more: bool,
+}
+
+/// Answers a query at a moment.
+pub fn page(moment: &Moment<'_>, query: &Query) -> Found {
+    let needed = (query.skip as usize).saturating_add(query.limit).saturating_add(1);
+    let mut kinds = query.kinds.clone();
+    kinds.sort();
+    kinds.dedup();
+    let mut total = 0;
+    let mut rows: Vec<Row> = Vec::new();
+    for kind in &kinds {
+        moment.tenant.with(*kind, |index| {
+            let search = Search { moment, query, index, visible: Visible::at(index, moment.position), needed };
+            total += search.run(*kind, &mut rows);
+        });
+    }
+    if kinds.len() > 1 {
+        rows.sort_by(|a, b| compare(&query.sort, a, b));
+    }
+    let start = (query.skip as usize).min(rows.len());
+    let end = start.saturating_add(query.limit).min(rows.len());
+    Found {
+        numbers: rows[start..end].iter().map(|r| r.1).collect(),
+        total: query.total.then_some(total as u64),
+        more: rows.len() > end,
+    }
+}
+
+fn compare(sorts: &[Sort], a: &Row, b: &Row) -> Ordering {
+    for (sort, (a, b)) in sorts.iter().zip(a.0.iter().zip(&b.0)) {
+        let order = match (a, b) {
+            (Some(a), Some(b)) if sort.descending => b.cmp(a),
+            (Some(a), Some(b)) => a.cmp(b),
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (None, None) => Ordering::Equal,
+        };
+        if order.is_ne() {
+            return order;
+        }
+    }
+    a.1.cmp(&b.1)
+}
+
+/// A search over one type.
+struct Search<'s, 'i> {
+    moment: &'s Moment<'s>,
+    query: &'s Query,
+    index: &'i TypeIndex,
+    visible: Visible<'i>,
+    /// Rows that can matter for the page, one more than it has.
+    needed: usize,
+}
+
+/// Up to this many matches are sorted by looking at each.
+const FEW: usize = 512;
+
+impl<'i> Search<'_, 'i> {
+    /// Adds the rows of this type, in order, and gives the number of all matches if that is asked for.
+    fn run(&self, kind: TypeId, rows: &mut Vec<Row>) -> usize
+    where
+        Self: 'i,
+    {
+        let everything = self.query.total || !self.query.sort.is_empty();
+        let budget = if everything { usize::MAX } else { 20_000_usize.max(self.index.len() as usize / 4) };
+        let node = self.moment.compile(kind, self.index, &self.query.condition, budget);
+        let mut node = node.leading(self.index, budget);
+        let first = self.query.after.map_or(0, |after| self.index.bound(after));
+        if self.query.sort.is_empty() {
+            self.by_number(&mut node, first, rows)
+        } else {
+            self.sorted(&mut node, first, rows)
+        }
+    }
+
+    fn by_number(&self, node: &mut Node<'_>, first: u32, rows: &mut Vec<Row>) -> usize {
+        let known = if self.query.total { self.visible.count(node) } else { Some(0) };
+        let mut count = 0;
+        let mut taken = 0;
+        // Without a known count all matches are walked, otherwise only those of the page.
+        let mut from = if known.is_some() { first } else { 0 };
+        while let Some(ordinal) = self.visible.seek(node, from) {
+            count += 1;
+            if ordinal >= first && taken < self.needed {
+                taken += 1;
+                rows.push((Vec::new(), self.index.number(ordinal)));
+            }
+            if known.is_some() && taken == self.needed {
+                break;
+            }
+            from = ordinal + 1;
+        }
+        known.unwrap_or(count)
+    }
+
+    fn sorted(&self, node: &mut Node<'_>, first: u32, rows: &mut Vec<Row>) -> usize {
+        let mut matches = self.visible.collect(node);
+        let count = matches.len();
+        matches.retain(|o| *o >= first);
+        let mut found = if matches.len() > FEW && self.index_has_order() {
+            self.walk(matches)
+        } else {
+            matches.into_iter().map(|o| self.row(o)).collect()
+        };
+        let order = |a: &Row, b: &Row| compare(&self.query.sort, a, b);
+        if found.len() > self.needed {
+            found.select_nth_unstable_by(self.needed - 1, order);
+            found.truncate(self.needed);
+        }
+        found.sort_unstable_by(order);
+        rows.append(&mut found);
+        count
+    }
+
+    fn row(&self, ordinal: u32) -> Row {
+        let keys = self.query.sort.iter().map(|sort| {
+            let keys = self.index.forward_between(ordinal, &sort.from, &sort.to);
+            let keys = keys.map(|t| t.get(sort.skip..).unwrap_or_default());
+            (if sort.descending { keys.max() } else { keys.min() }).map(Box::from)
+        });
+        (keys.collect(), self.index.number(ordinal))
+    }
+
+    /// Whether the order of the terms is the order of the first sort key: the bytes that it skips are the same in all
+    /// terms of the range.
+    fn index_has_order(&self) -> bool {
+        let Some(Sort { from, to, skip, .. }) = self.query.sort.first() else { return false };
+        let same = from.iter().zip(to.iter()).take_while(|(a, b)| a == b).count();
+        // `to` just behind all that begin with `from`: then all terms begin with `from`.
+        let successor = to.len() == from.len()
+            && same + 1 == from.len()
+            && from.last().zip(to.last()).is_some_and(|(a, b)| a.checked_add(1) == Some(*b));
+        *skip <= if successor { from.len() } else { same }
+    }
+
+    /// The first rows of many matches: walks the terms in order and takes the versions that are among the matches,
+    /// until there are enough. All versions of the last term are taken, so that later keys can decide.
+    fn walk(&self, matches: Vec<u32>) -> Vec<Row> {
+        let Some(Sort { from, to, descending, .. }) = self.query.sort.first() else { return Vec::new() };
+        let mut left: Bits = matches.iter().copied().collect();
+        let mut found = Vec::new();
+        let mut take = |slot: &super::type_index::Slot| {
+            for ordinal in slot.postings() {
+                if left.contains(*ordinal) {
+                    left.remove(*ordinal);
+                    found.push(*ordinal);
+                }
+            }
+            found.len() < self.needed
+        };
+        let mut terms = self.index.terms_between(from, to);
+        let enough = if *descending { !terms.by_ref().rev().all(&mut take) } else { !terms.by_ref().all(&mut take) };
+        if !enough {
+            // Those without the key come last, in order of their number unless a later key decides.
+            let missing = if self.query.sort.len() > 1 { usize::MAX } else { self.needed - found.len() };
+            found.extend(left.iter().take(missing));
+        }
+        found.into_iter().map(|o| self.row(o)).collect()
+    }
+}

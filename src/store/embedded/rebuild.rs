@@ -1,0 +1,127 @@
+//! The index is made again from the truth at every start: some threads read and extract, one adds in order. A record
+//! that is damaged stops the start; which ones they are is the business of `check`.
+
+use super::Shared;
+use super::index::Indexed;
+use super::record::Header;
+use super::truth::damaged;
+use crate::base::TenantId;
+use crate::definitions::TypeId;
+use crate::index::Terms;
+use crate::json::{Document, Limits};
+use crate::store::{Body, StoreError};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc;
+
+/// Versions that a thread takes at once.
+const CHUNK: u64 = 256;
+
+/// Adds all versions of all tenants to the index and publishes their positions.
+pub fn rebuild(shared: &Shared, threads: usize, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
+    let (tenants, total) = {
+        let reading = shared.truth.read()?;
+        (reading.tenants()?, reading.versions()?)
+    };
+    let mut done = 0;
+    for (tenant, last) in tenants {
+        rebuild_tenant(shared, tenant, last, threads, &mut |added| {
+            done += added;
+            progress(done, total);
+        })?;
+    }
+    Ok(())
+}
+
+fn rebuild_tenant(
+    shared: &Shared,
+    tenant: TenantId,
+    last: u64,
+    threads: usize,
+    progress: &mut dyn FnMut(u64),
+) -> Result<(), StoreError> {
+    let index = shared.index.tenant(tenant);
+    let next_chunk = AtomicU64::new(0);
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let (send, receive) = mpsc::sync_channel(threads * 4);
+        for _ in 0..threads.max(1) {
+            let send = send.clone();
+            scope.spawn(|| {
+                let send = send;
+                loop {
+                    let chunk = next_chunk.fetch_add(1, Ordering::Relaxed);
+                    let from = chunk * CHUNK + 1;
+                    if from > last || stop.load(Ordering::Relaxed) {
+                        return;
+                    }
+                    let versions = read_chunk(shared, tenant, from, last.min(from + CHUNK - 1));
+                    if send.send((chunk, versions)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(send);
+        // Chunks may come out of order; they are added in order.
+        let mut early = BTreeMap::new();
+        let mut expected = 0;
+        for (chunk, versions) in receive {
+            early.insert(chunk, versions.inspect_err(|_| stop.store(true, Ordering::Relaxed))?);
+            while let Some(versions) = early.remove(&expected) {
+                index.add(&*shared.vocabulary, &versions);
+                progress(versions.len() as u64);
+                expected += 1;
+            }
+        }
+        Ok::<(), StoreError>(())
+    })?;
+    index.publish(last);
+    Ok(())
+}
+
+fn read_chunk(shared: &Shared, tenant: TenantId, from: u64, to: u64) -> Result<Vec<Indexed>, StoreError> {
+    let reading = shared.truth.read()?;
+    let mut found = Vec::with_capacity((to - from + 1) as usize);
+    let mut text = Vec::new();
+    let mut expected = from;
+    for record in reading.records(tenant, from, to)? {
+        let (number, record) = record?;
+        if number != expected {
+            break;
+        }
+        expected += 1;
+        let (header, body) =
+            Header::decode(tenant, number, record).ok_or_else(|| damaged(tenant, number, "is damaged"))?;
+        let kind = shared.types.kind(header.stored_type)?;
+        let terms = terms(shared, tenant, kind, &header, body, &mut text)?;
+        found.push(Indexed { number, kind, id: header.id, terms });
+    }
+    if expected != to + 1 {
+        return Err(damaged(tenant, expected, "is missing"));
+    }
+    Ok(found)
+}
+
+/// The terms of a stored version, stamped; none for a delete.
+pub fn terms(
+    shared: &Shared,
+    tenant: TenantId,
+    kind: TypeId,
+    header: &Header,
+    body: &[u8],
+    text: &mut Vec<u8>,
+) -> Result<Option<Terms>, StoreError> {
+    if header.is_deleted() {
+        return Ok(None);
+    }
+    let wrong = |what: &dyn std::fmt::Display| damaged(tenant, header.number, &format!("is damaged: {what}"));
+    let body = shared.codec.decompress(header.dictionary, body).map_err(|e| wrong(&e))?;
+    text.clear();
+    let name = shared.vocabulary.name(kind);
+    Body::write_resource(&body, name, header.id.as_str(), header.version, header.last_updated, text);
+    let document = Document::parse(text, &Limits::default()).map_err(|e| wrong(&e))?;
+    let mut terms = shared.vocabulary.extract(kind, document.root());
+    shared.vocabulary.stamp(&mut terms, kind, &header.id, header.last_updated);
+    Ok(Some(terms))
+}

@@ -1,0 +1,342 @@
+//! The truth: three LMDB databases and how they are read. `versions` holds every version by tenant and number,
+//! `current` the newest version of every resource, `meta` the format, the type table and the dictionaries.
+//! What the writer does with them is in `writer`.
+
+use super::record::{Header, Newest, current_key, version_key, version_of};
+use crate::base::{TenantId, Timestamp};
+use crate::store::StoreError;
+use heed::types::Bytes;
+use heed::{CommitOrAbort, Env, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithTls};
+use parking_lot::{RwLock, RwLockReadGuard};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// A key and a value of `meta`.
+pub type MetaRow = (Vec<u8>, Vec<u8>);
+
+type Database = heed::Database<'static, Bytes, Bytes>;
+
+/// The form of what is stored. A store of another form is refused.
+const FORMAT: &[u8] = b"vesta 1";
+
+/// Keys of `meta`.
+pub mod meta {
+    /// The form of what is stored.
+    pub const FORMAT: &[u8] = b"f";
+
+    /// A row of the type table.
+    pub fn kind(stored: u16) -> [u8; 3] {
+        let [a, b] = stored.to_be_bytes();
+        [b't', a, b]
+    }
+
+    /// A dictionary.
+    pub fn dictionary(id: u32) -> [u8; 5] {
+        let [a, b, c, d] = id.to_be_bytes();
+        [b'd', a, b, c, d]
+    }
+}
+
+/// The open databases.
+pub struct Truth {
+    env: Env<WithTls>,
+    versions: Database,
+    current: Database,
+    meta: Database,
+    map_size: AtomicUsize,
+    /// Read by everything that has a transaction, written while the map grows: LMDB wants none then.
+    gate: RwLock<()>,
+}
+
+/// Why a write did not work.
+#[derive(Debug)]
+pub enum Fault {
+    /// The map is too small: grow it and do it again.
+    MapFull,
+    /// The disk is full. Nothing was written, nothing is damaged.
+    DiskFull,
+    /// Anything else.
+    Failed(String),
+}
+
+impl From<heed::Error> for Fault {
+    fn from(error: heed::Error) -> Fault {
+        match &error {
+            heed::Error::Mdb(MdbError::MapFull) => Fault::MapFull,
+            heed::Error::Io(e) if matches!(e.kind(), std::io::ErrorKind::StorageFull) => Fault::DiskFull,
+            heed::Error::Io(e) if matches!(e.kind(), std::io::ErrorKind::QuotaExceeded) => Fault::DiskFull,
+            other => Fault::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for StoreError {
+    fn from(fault: Fault) -> StoreError {
+        match fault {
+            Fault::MapFull | Fault::DiskFull => StoreError::Full,
+            Fault::Failed(why) => StoreError::Broken(why),
+        }
+    }
+}
+
+fn broken(error: heed::Error) -> StoreError {
+    Fault::from(error).into()
+}
+
+/// A record that cannot be trusted.
+pub fn damaged(tenant: TenantId, number: u64, what: &str) -> StoreError {
+    StoreError::Broken(format!("version {number} of tenant {} {what}", tenant.0))
+}
+
+impl Truth {
+    /// Opens or makes the databases in a directory that is locked.
+    pub fn open(directory: &Path, map_size: usize) -> Result<Truth, StoreError> {
+        std::fs::create_dir_all(directory)
+            .map_err(|e| StoreError::Unavailable(format!("{} cannot be made: {e}", directory.display())))?;
+        let (env, map_size) = open_env(directory, map_size)?;
+        // A process that was killed leaves its readers in the table.
+        env.clear_stale_readers().map_err(broken)?;
+        let opened = {
+            let txn = env.write_txn().map_err(broken)?;
+            env.create_databases_and_commit(txn, |opener, txn| -> heed::Result<_> {
+                let versions = opener.create_database::<Bytes, Bytes>(txn, Some("versions"))?;
+                let current = opener.create_database::<Bytes, Bytes>(txn, Some("current"))?;
+                let meta = opener.create_database::<Bytes, Bytes>(txn, Some("meta"))?;
+                Ok(CommitOrAbort::<_, ()>::Commit((versions, current, meta)))
+            })
+            .map_err(broken)?
+        };
+        let CommitOrAbort::Commit((versions, current, meta)) = opened else {
+            return Err(StoreError::Broken("the databases were not opened".into()));
+        };
+        let map_size = AtomicUsize::new(map_size);
+        let truth = Truth { env, versions, current, meta, map_size, gate: RwLock::new(()) };
+        truth.check_format(directory)?;
+        Ok(truth)
+    }
+
+    fn check_format(&self, directory: &Path) -> Result<(), StoreError> {
+        let found = self.read()?.meta(meta::FORMAT)?.map(<[u8]>::to_vec);
+        match found {
+            Some(format) if format == FORMAT => Ok(()),
+            Some(other) => Err(StoreError::Unavailable(format!(
+                "the store in {} has the form {:?}; this program reads {:?}",
+                directory.display(),
+                String::from_utf8_lossy(&other),
+                String::from_utf8_lossy(FORMAT)
+            ))),
+            None => {
+                let mut writing = self.write().map_err(StoreError::from)?;
+                writing.put_meta(meta::FORMAT, FORMAT).map_err(StoreError::from)?;
+                writing.commit().map_err(StoreError::from)
+            }
+        }
+    }
+
+    /// A short look at the truth. Never held while waiting: old pages are kept for it, and a thread has one at most.
+    pub fn read(&self) -> Result<Reading<'_>, StoreError> {
+        let gate = self.gate.read_recursive();
+        let txn = self.env.read_txn().map_err(broken)?;
+        Ok(Reading { txn, truth: self, _gate: gate })
+    }
+
+    /// The one write transaction.
+    pub fn write(&self) -> Result<Writing<'_>, Fault> {
+        let gate = self.gate.read_recursive();
+        let txn = self.env.write_txn()?;
+        Ok(Writing { txn, truth: self, _gate: gate })
+    }
+
+    /// Doubles the map. Nobody reads or writes meanwhile.
+    pub fn grow(&self) -> Result<(), Fault> {
+        let _alone = self.gate.write();
+        let size = self.map_size.load(Ordering::Relaxed).saturating_mul(2);
+        // SAFETY: LMDB wants that no transaction of this process is active. Every transaction is made by `read` or
+        // `write` and holds the gate for reading as long as it lives; the gate is held for writing here.
+        #[allow(unsafe_code)]
+        unsafe {
+            self.env.resize(size)?;
+        }
+        self.map_size.store(size, Ordering::Relaxed);
+        tracing::info!(bytes = size, "the map of the store has grown");
+        Ok(())
+    }
+
+    /// Bytes of the data file.
+    pub fn file_size(&self) -> u64 {
+        self.env.real_disk_size().unwrap_or(0)
+    }
+}
+
+/// Opens the environment; where so large a map is not granted (address space is limited), with a smaller one.
+fn open_env(directory: &Path, wanted: usize) -> Result<(Env<WithTls>, usize), StoreError> {
+    const PAGE: usize = 1 << 16;
+    let mut size = wanted.max(PAGE).next_multiple_of(PAGE);
+    loop {
+        let mut options = EnvOpenOptions::new();
+        options.map_size(size).max_readers(2048).max_dbs(8);
+        // SAFETY: the file is mapped; it must not be changed but by LMDB. The directory is ours and locked by
+        // `DirectoryLock`, so no second process opens it, and LMDB's own locking stays on.
+        #[allow(unsafe_code)]
+        let opened = unsafe { options.open(directory) };
+        match opened {
+            Ok(env) => return Ok((env, size)),
+            Err(heed::Error::Io(e)) if e.kind() == std::io::ErrorKind::OutOfMemory && size > 1 << 28 => size /= 2,
+            Err(e) => {
+                return Err(StoreError::Unavailable(format!(
+                    "the store in {} cannot be opened: {e}",
+                    directory.display()
+                )));
+            }
+        }
+    }
+}
+
+/// A consistent look at the truth.
+pub struct Reading<'t> {
+    txn: RoTxn<'t, WithTls>,
+    truth: &'t Truth,
+    // Let go after the transaction: fields are dropped in this order.
+    _gate: RwLockReadGuard<'t, ()>,
+}
+
+/// What reading and writing have in common.
+pub trait Look {
+    /// A value of `meta`.
+    fn meta(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError>;
+    /// A record as stored.
+    fn record(&self, tenant: TenantId, number: u64) -> Result<Option<&[u8]>, StoreError>;
+    /// The newest version of a resource.
+    fn newest(&self, tenant: TenantId, stored_type: u16, id: &str) -> Result<Option<Newest>, StoreError>;
+
+    /// Header and compressed body of a version that must be there.
+    fn version(&self, tenant: TenantId, number: u64) -> Result<(Header, &[u8]), StoreError> {
+        let record = self.record(tenant, number)?.ok_or_else(|| damaged(tenant, number, "is missing"))?;
+        Header::decode(tenant, number, record).ok_or_else(|| damaged(tenant, number, "is damaged"))
+    }
+}
+
+impl Look for Reading<'_> {
+    fn meta(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        self.truth.meta.get(&self.txn, key).map_err(broken)
+    }
+
+    fn record(&self, tenant: TenantId, number: u64) -> Result<Option<&[u8]>, StoreError> {
+        self.truth.versions.get(&self.txn, &version_key(tenant, number)).map_err(broken)
+    }
+
+    fn newest(&self, tenant: TenantId, stored_type: u16, id: &str) -> Result<Option<Newest>, StoreError> {
+        let value = self.truth.current.get(&self.txn, &current_key(tenant, stored_type, id)).map_err(broken)?;
+        value.map(|v| Newest::decode(v).ok_or_else(|| not_a_newest(tenant, id))).transpose()
+    }
+}
+
+fn not_a_newest(tenant: TenantId, id: &str) -> StoreError {
+    StoreError::Broken(format!("the entry of the newest version of {id} of tenant {} is damaged", tenant.0))
+}
+
+impl Reading<'_> {
+    /// All of `meta`, in order of its keys.
+    pub fn all_meta(&self) -> Result<Vec<MetaRow>, StoreError> {
+        let rows = self.truth.meta.iter(&self.txn).map_err(broken)?;
+        rows.map(|row| row.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(broken)).collect()
+    }
+
+    /// The tenants that have versions, each with its last number.
+    pub fn tenants(&self) -> Result<Vec<(TenantId, u64)>, StoreError> {
+        let mut found = Vec::new();
+        let mut from = Some(TenantId(0));
+        while let Some(tenant) = from {
+            let start = version_key(tenant, 0);
+            let first = self.truth.versions.get_greater_than_or_equal_to(&self.txn, &start).map_err(broken)?;
+            let Some((tenant, _)) = first.and_then(|(key, _)| version_of(key)) else { break };
+            let end = version_key(tenant, u64::MAX);
+            let last = self.truth.versions.get_lower_than_or_equal_to(&self.txn, &end).map_err(broken)?;
+            let number = last.and_then(|(key, _)| version_of(key)).map_or(0, |(_, number)| number);
+            found.push((tenant, number));
+            from = tenant.0.checked_add(1).map(TenantId);
+        }
+        Ok(found)
+    }
+
+    /// The records of a tenant from a number up to and including another, as stored.
+    pub fn records(
+        &self,
+        tenant: TenantId,
+        from: u64,
+        to: u64,
+    ) -> Result<impl Iterator<Item = Result<(u64, &[u8]), StoreError>>, StoreError> {
+        let range = (version_key(tenant, from), version_key(tenant, to));
+        let bounds = (std::ops::Bound::Included(&range.0[..]), std::ops::Bound::Included(&range.1[..]));
+        let rows = self.truth.versions.range(&self.txn, &bounds).map_err(broken)?;
+        Ok(rows.map(|row| {
+            let (key, record) = row.map_err(broken)?;
+            let (_, number) =
+                version_of(key).ok_or_else(|| StoreError::Broken("a key of a version is damaged".into()))?;
+            Ok((number, record))
+        }))
+    }
+
+    /// How many resources there are in the map of newest versions, deleted ones included, over all tenants.
+    pub fn resources(&self) -> Result<u64, StoreError> {
+        self.truth.current.len(&self.txn).map_err(broken)
+    }
+
+    /// How many versions there are, over all tenants.
+    pub fn versions(&self) -> Result<u64, StoreError> {
+        self.truth.versions.len(&self.txn).map_err(broken)
+    }
+
+    /// The last number up to `position` whose version was made before a moment; 0 if there is none.
+    pub fn last_before(&self, tenant: TenantId, position: u64, moment: Timestamp) -> Result<u64, StoreError> {
+        let (mut before, mut after) = (0, position + 1);
+        while after - before > 1 {
+            let middle = before + (after - before) / 2;
+            if self.version(tenant, middle)?.0.last_updated < moment { before = middle } else { after = middle }
+        }
+        Ok(before)
+    }
+}
+
+/// The write transaction. Dropped without commit it leaves no trace.
+pub struct Writing<'t> {
+    txn: RwTxn<'t>,
+    truth: &'t Truth,
+    _gate: RwLockReadGuard<'t, ()>,
+}
+
+impl Look for Writing<'_> {
+    fn meta(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        self.truth.meta.get(&self.txn, key).map_err(broken)
+    }
+
+    fn record(&self, tenant: TenantId, number: u64) -> Result<Option<&[u8]>, StoreError> {
+        self.truth.versions.get(&self.txn, &version_key(tenant, number)).map_err(broken)
+    }
+
+    fn newest(&self, tenant: TenantId, stored_type: u16, id: &str) -> Result<Option<Newest>, StoreError> {
+        let value = self.truth.current.get(&self.txn, &current_key(tenant, stored_type, id)).map_err(broken)?;
+        value.map(|v| Newest::decode(v).ok_or_else(|| not_a_newest(tenant, id))).transpose()
+    }
+}
+
+impl Writing<'_> {
+    /// Sets a value of `meta`.
+    pub fn put_meta(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        Ok(self.truth.meta.put(&mut self.txn, key, value)?)
+    }
+
+    /// Adds a version, whose number follows the last one of its tenant, and makes it the newest of its resource.
+    pub fn put_version(&mut self, tenant: TenantId, header: &Header, body: &[u8]) -> Result<(), Fault> {
+        let record = header.encode(tenant, body);
+        self.truth.versions.put(&mut self.txn, &version_key(tenant, header.number), &record)?;
+        let newest = Newest { number: header.number, version: header.version, deleted: header.is_deleted() };
+        let key = current_key(tenant, header.stored_type, header.id.as_str());
+        Ok(self.truth.current.put(&mut self.txn, &key, &newest.encode())?)
+    }
+
+    /// Makes it durable.
+    pub fn commit(self) -> Result<(), Fault> {
+        Ok(self.txn.commit()?)
+    }
+}

@@ -1,0 +1,173 @@
+//! The writer: one thread that takes all waiting transactions, checks each against what was before it, writes them in
+//! one LMDB transaction with one flush, adds them to the index, publishes the position and answers. A transaction
+//! that fails leaves no trace and does not touch the others of its group. What a group has in common is in `group`.
+
+use super::Shared;
+use super::dictionary::Samples;
+use super::group::Group;
+use super::truth::{Fault, meta};
+use crate::base::{ResourceId, TenantId};
+use crate::definitions::TypeId;
+use crate::index::Terms;
+use crate::store::{Committed, Expect, Guard, Method, StoreError};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tokio::sync::{mpsc, oneshot};
+
+/// A write whose body is compressed already.
+pub struct Prepared {
+    pub kind: TypeId,
+    pub id: ResourceId,
+    pub method: Method,
+    pub expect: Expect,
+    pub content: Option<PreparedContent>,
+}
+
+/// Terms, dictionary and compressed body.
+pub struct PreparedContent {
+    pub terms: Terms,
+    pub dictionary: u32,
+    pub body: Vec<u8>,
+}
+
+/// A transaction that waits.
+pub struct Job {
+    pub tenant: TenantId,
+    pub writes: Vec<Prepared>,
+    pub guards: Vec<Guard>,
+    pub answer: oneshot::Sender<Result<Vec<Committed>, StoreError>>,
+}
+
+/// What the writer is asked to do.
+pub enum Order {
+    /// Commit.
+    Commit(Job),
+    /// Store a dictionary that was trained.
+    Dictionary(TypeId, Vec<u8>),
+}
+
+/// Starts the writer. It ends when all senders are gone.
+pub fn start(
+    shared: Arc<Shared>,
+    queue: mpsc::Receiver<Order>,
+    group: usize,
+) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name("store-writer".into()).spawn(move || run(&shared, queue, group))
+}
+
+fn run(shared: &Shared, mut queue: mpsc::Receiver<Order>, most: usize) {
+    let mut jobs = Vec::new();
+    while let Some(order) = queue.blocking_recv() {
+        let mut next = Some(order);
+        let mut writes = 0;
+        while let Some(order) = next {
+            match order {
+                Order::Commit(job) => {
+                    writes += job.writes.len();
+                    jobs.push(job);
+                }
+                Order::Dictionary(kind, bytes) => store_dictionary(shared, kind, bytes),
+            }
+            next = if writes < most { queue.try_recv().ok() } else { None };
+        }
+        commit(shared, &mut jobs);
+    }
+}
+
+/// Commits a group and answers all of it.
+fn commit(shared: &Shared, jobs: &mut Vec<Job>) {
+    if jobs.is_empty() {
+        return;
+    }
+    if shared.poisoned.load(Ordering::Acquire) {
+        return refuse(jobs, &poisoned());
+    }
+    let outcome = loop {
+        match write(shared, jobs) {
+            Err(Fault::MapFull) => match shared.truth.grow() {
+                Ok(()) => continue,
+                Err(fault) => break Err(fault),
+            },
+            other => break other,
+        }
+    };
+    match outcome {
+        Ok(answers) => {
+            for (job, answer) in jobs.drain(..).zip(answers) {
+                // A caller that went away does not hear the answer; its commit stands.
+                let _ = job.answer.send(answer);
+            }
+        }
+        Err(Fault::Failed(why)) => {
+            // What is on the disk after a failed flush cannot be known. Trying again could lose what was promised.
+            tracing::error!(%why, "a commit failed; nothing more is written until the store is opened again");
+            shared.poisoned.store(true, Ordering::Release);
+            refuse(jobs, &StoreError::Broken(format!("the commit failed: {why}")));
+        }
+        Err(full) => {
+            tracing::error!("the disk is full; the commit was refused");
+            refuse(jobs, &full.into());
+        }
+    }
+}
+
+/// The refusal after a failed flush.
+pub fn poisoned() -> StoreError {
+    StoreError::Unavailable("an earlier commit failed; nothing is written until the store is opened again".into())
+}
+
+fn refuse(jobs: &mut Vec<Job>, error: &StoreError) {
+    for job in jobs.drain(..) {
+        let _ = job.answer.send(Err(error.clone()));
+    }
+}
+
+/// One result for each transaction of a group.
+type Answers = Vec<Result<Vec<Committed>, StoreError>>;
+
+/// Writes a group, makes it durable, then visible.
+fn write(shared: &Shared, jobs: &[Job]) -> Result<Answers, Fault> {
+    let mut group = Group::new(shared)?;
+    let mut answers = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        answers.push(group.add(job)?);
+    }
+    group.commit()?;
+    Ok(answers)
+}
+
+/// Stores a dictionary, then uses it. If it cannot be stored, the next start tries again.
+fn store_dictionary(shared: &Shared, kind: TypeId, bytes: Vec<u8>) {
+    if shared.poisoned.load(Ordering::Acquire) {
+        return;
+    }
+    let Some(stored_type) = shared.types.stored(kind) else { return };
+    let mut value = stored_type.to_be_bytes().to_vec();
+    value.extend_from_slice(&bytes);
+    let stored = shared.truth.write().and_then(|mut writing| {
+        writing.put_meta(&meta::dictionary(shared.codec.len() + 1), &value)?;
+        writing.commit()
+    });
+    match stored {
+        Ok(()) => {
+            let number = shared.codec.add(kind, bytes);
+            tracing::debug!(kind = shared.vocabulary.name(kind), number, "a dictionary was trained");
+        }
+        Err(fault) => tracing::warn!(?fault, "a dictionary could not be stored"),
+    }
+}
+
+/// Trains a dictionary beside everything else.
+pub fn train(samples: Samples, queue: mpsc::WeakSender<Order>) {
+    let kind = samples.kind;
+    let spawned = std::thread::Builder::new().name("store-dictionary".into()).spawn(move || {
+        if let Some(bytes) = samples.train()
+            && let Some(queue) = queue.upgrade()
+        {
+            let _ = queue.blocking_send(Order::Dictionary(kind, bytes));
+        }
+    });
+    if let Err(error) = spawned {
+        tracing::warn!(%error, "no thread to train a dictionary");
+    }
+}

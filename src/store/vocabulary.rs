@@ -1,0 +1,28 @@
+//! What an engine has to know of types and terms, in one place: names of types, which terms a stored resource has,
+//! and the two forms of term that engines build themselves (logical id, reference). How terms are encoded is not
+//! known here.
+
+use crate::base::{ResourceId, Timestamp};
+use crate::definitions::TypeId;
+use crate::index::{Term, Terms};
+use crate::json::Value;
+
+/// Types and terms, as engines see them.
+pub trait Vocabulary: Send + Sync {
+    /// The name of a resource type; numbers are good for one process only, names are what is stored.
+    fn name(&self, kind: TypeId) -> &str;
+    /// The number of a resource type.
+    fn kind(&self, name: &str) -> Option<TypeId>;
+    /// The terms of a resource but for `_id` and `_lastUpdated`.
+    fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms;
+    /// Adds the terms of `_id` and `_lastUpdated`.
+    fn stamp(&self, terms: &mut Terms, kind: TypeId, id: &ResourceId, updated: Timestamp);
+    /// The term that [`Vocabulary::stamp`] adds for the logical id.
+    fn id_term(&self, kind: TypeId, id: &str) -> Term;
+    /// The logical id in a term of [`Vocabulary::id_term`].
+    fn id_of<'t>(&self, term: &'t Term) -> Option<&'t str>;
+    /// The term that a reference to a resource gives under a reference parameter.
+    fn reference_term(&self, parameter: u16, target: TypeId, id: &str) -> Term;
+    /// The resource that a term of [`Vocabulary::reference_term`] refers to; nothing for other terms.
+    fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)>;
+}
