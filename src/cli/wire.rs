@@ -5,6 +5,7 @@ use super::fault::Fault;
 use super::settings::Settings;
 use crate::base::{RandomIds, SystemClock, TenantId};
 use crate::definitions::Definitions;
+use crate::index::Extractor;
 use crate::interaction::Service;
 use crate::store::{ChangeLog, Committed, Snapshot, Store, StoreError, Transaction};
 use async_trait::async_trait;
@@ -24,6 +25,7 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     let service = Service::new(
         Arc::new(Absent),
         definitions.clone(),
+        Arc::new(Extractor::new(definitions.clone(), settings.bases())),
         Arc::new(SystemClock),
         Arc::new(RandomIds),
         settings.interactions(),

@@ -24,7 +24,7 @@ const VERSION: u8 = 1;
 
 impl Cursor {
     /// The text in the link. `criteria` is what it belongs to.
-    pub(super) fn encode(&self, criteria: &str) -> String {
+    pub fn encode(&self, criteria: &str) -> String {
         let mut bytes = vec![VERSION];
         for number in [Some(self.position), Some(self.offset), self.after, self.total] {
             write_number(number.map_or(0, |n| n.saturating_add(1)), &mut bytes);
@@ -34,6 +34,12 @@ impl Cursor {
         let check = crc32fast::hash(&bytes).to_be_bytes();
         bytes.extend_from_slice(&check);
         URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Reads the text of a link that belongs to `criteria`; any other is refused.
+    pub fn decode_for(text: &str, criteria: &str) -> Result<Cursor, Failure> {
+        let (cursor, belongs) = Cursor::decode(text)?;
+        if belongs == sum(criteria) { Ok(cursor) } else { Err(broken()) }
     }
 
     /// Reads the text of a link, with the [`sum`] of what it belongs to.
