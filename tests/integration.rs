@@ -2,4 +2,5 @@
 
 mod fuzz;
 mod primitives;
+mod store_contract;
 mod xml;

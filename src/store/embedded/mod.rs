@@ -73,6 +73,8 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// A commit failed: nothing is written any more.
     poisoned: AtomicBool,
+    // The last to go: the directory is free when everything is closed, snapshots included.
+    _lock: DirectoryLock,
 }
 
 /// The embedded store.
@@ -80,8 +82,6 @@ pub struct EmbeddedStore {
     shared: Arc<Shared>,
     queue: Option<mpsc::Sender<Order>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
-    // The last to go: the directory is free when everything is closed.
-    _lock: DirectoryLock,
 }
 
 impl EmbeddedStore {
@@ -107,12 +107,13 @@ impl EmbeddedStore {
             (types, codec)
         };
         let poisoned = AtomicBool::new(false);
-        let shared = Arc::new(Shared { truth, types, codec, index: Index::default(), vocabulary, clock, poisoned });
+        let index = Index::default();
+        let shared = Arc::new(Shared { truth, types, codec, index, vocabulary, clock, poisoned, _lock: lock });
         rebuild::rebuild(&shared, options.threads, progress)?;
         let (queue, orders) = mpsc::channel(options.queue.max(1));
         let writer = writer::start(shared.clone(), orders, options.group.max(1))
             .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
-        Ok(EmbeddedStore { shared, queue: Some(queue), writer: Mutex::new(Some(writer)), _lock: lock })
+        Ok(EmbeddedStore { shared, queue: Some(queue), writer: Mutex::new(Some(writer)) })
     }
 
     /// Bytes of the data file.

@@ -1,0 +1,119 @@
+//! History of an instance, a type and the system; since, at, pages, counts.
+
+use super::world::*;
+use vesta::base::Timestamp;
+use vesta::store::{HistoryQuery, HistoryScope, Snapshot, Version};
+
+fn asked(scope: HistoryScope) -> HistoryQuery {
+    HistoryQuery { scope, since: None, current_during: None, before: None, limit: 1000, total: true }
+}
+
+fn numbers(rows: &[Version]) -> Vec<u64> {
+    rows.iter().map(|v| v.number).collect()
+}
+
+/// Twelve versions, each made at ten times its number:
+/// Patient a at 1, 4, deleted 6, back 9; Patient b at 2, 11; Observation o at 3, 5, deleted 12; Encounter at 7, 8, 10.
+async fn fill(e: &Engine) {
+    let writes = [
+        put(PATIENT, "a", &[]),
+        put(PATIENT, "b", &[]),
+        put(OBSERVATION, "o", &[]),
+        put(PATIENT, "a", &[]),
+        put(OBSERVATION, "o", &[]),
+        delete(PATIENT, "a"),
+        put(ENCOUNTER, "e", &[]),
+        put(ENCOUNTER, "f", &[]),
+        put(PATIENT, "a", &[]),
+        put(ENCOUNTER, "e", &[]),
+        put(PATIENT, "b", &[]),
+        delete(OBSERVATION, "o"),
+    ];
+    for (i, w) in writes.into_iter().enumerate() {
+        e.clock.set((i as i64 + 1) * 10);
+        assert_eq!(write(&*e.store, w).await.number, i as u64 + 1);
+    }
+}
+
+async fn history(snapshot: &dyn Snapshot, query: &HistoryQuery) -> (Vec<u64>, Option<u64>, bool) {
+    let page = snapshot.history(query).await.expect("a history");
+    (numbers(&page.rows), page.total, page.more)
+}
+
+#[test]
+fn scopes_and_moments() {
+    on_every_engine(|e| async move {
+        fill(&e).await;
+        let snapshot = now(&*e.store).await;
+        let a = || HistoryScope::Instance(PATIENT, id("a"));
+        let all = |n: &[u64]| (n.to_vec(), Some(n.len() as u64), false);
+        assert_eq!(history(&*snapshot, &asked(a())).await, all(&[9, 6, 4, 1]));
+        assert_eq!(history(&*snapshot, &asked(HistoryScope::Type(PATIENT))).await, all(&[11, 9, 6, 4, 2, 1]));
+        let system: Vec<u64> = (1..=12).rev().collect();
+        assert_eq!(history(&*snapshot, &asked(HistoryScope::System)).await, all(&system));
+        let unknown = asked(HistoryScope::Instance(PATIENT, id("unknown")));
+        assert_eq!(history(&*snapshot, &unknown).await, all(&[]));
+
+        let since = |scope, t| HistoryQuery { since: Some(Timestamp(t)), ..asked(scope) };
+        assert_eq!(history(&*snapshot, &since(a(), 40)).await, all(&[9, 6, 4]));
+        assert_eq!(history(&*snapshot, &since(a(), 41)).await, all(&[9, 6]));
+        assert_eq!(history(&*snapshot, &since(HistoryScope::Type(OBSERVATION), 50)).await, all(&[12, 5]));
+        assert_eq!(history(&*snapshot, &since(HistoryScope::System, 115)).await, all(&[12]));
+        assert_eq!(history(&*snapshot, &since(HistoryScope::System, 500)).await, all(&[]));
+
+        let at =
+            |scope, from, to| HistoryQuery { current_during: Some((Timestamp(from), Timestamp(to))), ..asked(scope) };
+        assert_eq!(history(&*snapshot, &at(a(), 40, 41)).await, all(&[4]));
+        assert_eq!(history(&*snapshot, &at(a(), 39, 40)).await, all(&[1]));
+        assert_eq!(history(&*snapshot, &at(a(), 39, 41)).await, all(&[4, 1]));
+        assert_eq!(history(&*snapshot, &at(a(), 60, 90)).await, all(&[6]), "a delete is a version");
+        assert_eq!(history(&*snapshot, &at(a(), 0, 10)).await, all(&[]));
+        assert_eq!(history(&*snapshot, &at(a(), 50, 50)).await, all(&[]));
+        assert_eq!(history(&*snapshot, &at(HistoryScope::System, 55, 56)).await, all(&[5, 4, 2]));
+        assert_eq!(history(&*snapshot, &at(HistoryScope::Type(PATIENT), 100, 1000)).await, all(&[11, 9, 2]));
+    });
+}
+
+#[test]
+fn pages_join_without_gap() {
+    on_every_engine(|e| async move {
+        fill(&e).await;
+        let snapshot = now(&*e.store).await;
+        // What happens later is not seen.
+        write(&*e.store, put(PATIENT, "a", &[])).await;
+        for scope in [HistoryScope::System, HistoryScope::Type(PATIENT), HistoryScope::Instance(PATIENT, id("a"))] {
+            for during in [None, Some((Timestamp(20), Timestamp(95)))] {
+                let whole = HistoryQuery { current_during: during, ..asked(scope.clone()) };
+                let (all, total, _) = history(&*snapshot, &whole).await;
+                assert_eq!(total, Some(all.len() as u64));
+                for limit in 1..5 {
+                    let mut seen = Vec::new();
+                    let mut before = None;
+                    loop {
+                        let page = HistoryQuery { limit, before, ..whole.clone() };
+                        let (rows, total, more) = history(&*snapshot, &page).await;
+                        assert_eq!(total, Some(all.len() as u64), "the total is that of all pages");
+                        before = rows.last().copied();
+                        seen.extend(rows);
+                        if !more {
+                            break;
+                        }
+                    }
+                    assert_eq!(seen, all, "{scope:?} by {limit} on {}", e.name);
+                }
+            }
+        }
+    });
+}
+
+#[test]
+fn rows_say_whether_they_are_the_newest() {
+    on_every_engine(|e| async move {
+        fill(&e).await;
+        let early = e.store.snapshot_at(TENANT, 6).await.expect("a snapshot");
+        let page = early.history(&asked(HistoryScope::System)).await.expect("a history");
+        let newest: Vec<_> = page.rows.iter().filter(|v| v.newest).map(|v| v.number).collect();
+        assert_eq!(numbers(&page.rows), [6, 5, 4, 3, 2, 1]);
+        assert_eq!(newest, [6, 5, 2]);
+    });
+}
