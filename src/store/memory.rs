@@ -2,12 +2,12 @@
 //! engines are compared with, so it is plain before it is fast, and it keeps nothing after the process ends.
 
 use super::{
-    ChangeLog, Committed, Effect, Expect, Guard, HistoryQuery, HistoryScope, Method, Page, Query, Snapshot, Sort,
-    Store, StoreError, Transaction, Version, Vocabulary, Write,
+    ChangeLog, Committed, Effect, Expect, FhirVocabulary, Guard, HistoryQuery, HistoryScope, Method, Page, Query,
+    Snapshot, Sort, Store, StoreError, Transaction, Version, Vocabulary, Write,
 };
 use crate::base::{Clock, ResourceId, TenantId, Timestamp};
-use crate::definitions::TypeId;
-use crate::index::{Related, Terms};
+use crate::definitions::{Definitions, TypeId};
+use crate::index::{Extractor, Related, Terms};
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use std::cmp::Ordering;
@@ -33,7 +33,12 @@ pub struct MemoryStore {
 }
 
 impl MemoryStore {
-    /// An empty store.
+    /// An empty store of FHIR resources.
+    pub fn new(definitions: Arc<Definitions>, extractor: Arc<Extractor>, clock: Arc<dyn Clock>) -> Self {
+        MemoryStore::with(Arc::new(FhirVocabulary::new(definitions, extractor)), clock)
+    }
+
+    /// An empty store of another vocabulary.
     pub fn with(vocabulary: Arc<dyn Vocabulary>, clock: Arc<dyn Clock>) -> Self {
         MemoryStore { vocabulary, clock, logs: RwLock::default() }
     }

@@ -16,4 +16,4 @@ pub use contract::{
     ChangeLog, Committed, Content, Effect, Expect, Guard, HistoryQuery, HistoryScope, Method, Page, Query, Snapshot,
     Sort, Store, StoreError, Transaction, Version, Write,
 };
-pub use vocabulary::Vocabulary;
+pub use vocabulary::{FhirVocabulary, Vocabulary};

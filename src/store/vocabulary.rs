@@ -3,9 +3,10 @@
 //! known here.
 
 use crate::base::{ResourceId, Timestamp};
-use crate::definitions::TypeId;
-use crate::index::{Term, Terms};
+use crate::definitions::{Definitions, TypeId};
+use crate::index::{self, Extractor, Term, Terms};
 use crate::json::Value;
+use std::sync::Arc;
 
 /// Types and terms, as engines see them.
 pub trait Vocabulary: Send + Sync {
@@ -25,4 +26,56 @@ pub trait Vocabulary: Send + Sync {
     fn reference_term(&self, parameter: u16, target: TypeId, id: &str) -> Term;
     /// The resource that a term of [`Vocabulary::reference_term`] refers to; nothing for other terms.
     fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)>;
+}
+
+/// The types and terms of FHIR.
+pub struct FhirVocabulary {
+    definitions: Arc<Definitions>,
+    extractor: Arc<Extractor>,
+    /// By type: the number of its parameter `_id`.
+    ids: Vec<u16>,
+}
+
+impl FhirVocabulary {
+    /// The vocabulary of these definitions.
+    pub fn new(definitions: Arc<Definitions>, extractor: Arc<Extractor>) -> FhirVocabulary {
+        let number = |kind| definitions.search_parameter(kind, "_id").map_or(u16::MAX, |p| p.number);
+        let ids = definitions.structures.iter().map(|s| number(s.id)).collect();
+        FhirVocabulary { definitions, extractor, ids }
+    }
+}
+
+impl Vocabulary for FhirVocabulary {
+    fn name(&self, kind: TypeId) -> &str {
+        self.definitions.name(kind)
+    }
+
+    fn kind(&self, name: &str) -> Option<TypeId> {
+        self.definitions.resource(name)
+    }
+
+    fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms {
+        self.extractor.extract(kind, resource)
+    }
+
+    fn stamp(&self, terms: &mut Terms, kind: TypeId, id: &ResourceId, updated: Timestamp) {
+        self.extractor.stamp(terms, kind, id, updated);
+    }
+
+    fn id_term(&self, kind: TypeId, id: &str) -> Term {
+        index::id_term(self.ids.get(kind.0 as usize).copied().unwrap_or(u16::MAX), id)
+    }
+
+    fn id_of<'t>(&self, term: &'t Term) -> Option<&'t str> {
+        index::id_of(term)
+    }
+
+    fn reference_term(&self, parameter: u16, target: TypeId, id: &str) -> Term {
+        index::reference_term(parameter, self.name(target), id)
+    }
+
+    fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)> {
+        let (kind, id) = index::target_of(term)?;
+        Some((self.definitions.resource(kind)?, id))
+    }
 }

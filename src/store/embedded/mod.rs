@@ -25,7 +25,9 @@ mod writer;
 pub use check::CheckReport;
 
 use crate::base::{Clock, TenantId};
-use crate::store::{ChangeLog, Committed, Snapshot, Store, StoreError, Transaction, Vocabulary};
+use crate::definitions::Definitions;
+use crate::index::Extractor;
+use crate::store::{ChangeLog, Committed, FhirVocabulary, Snapshot, Store, StoreError, Transaction, Vocabulary};
 use async_trait::async_trait;
 use dictionary::Codec;
 use index::Index;
@@ -85,8 +87,21 @@ pub struct EmbeddedStore {
 }
 
 impl EmbeddedStore {
-    /// Opens the store in a directory, which is made if it is not there. Rebuilds the index; `progress` is told how
-    /// many versions of how many are done.
+    /// Opens the store of FHIR resources in a directory, which is made if it is not there. Rebuilds the index;
+    /// `progress` is told how many versions of how many are done.
+    pub fn open(
+        directory: &Path,
+        definitions: Arc<Definitions>,
+        extractor: Arc<Extractor>,
+        clock: Arc<dyn Clock>,
+        options: &Options,
+        progress: &mut dyn FnMut(u64, u64),
+    ) -> Result<EmbeddedStore, StoreError> {
+        let vocabulary = Arc::new(FhirVocabulary::new(definitions, extractor));
+        EmbeddedStore::open_with(directory, vocabulary, clock, options, progress)
+    }
+
+    /// The same with another vocabulary.
     pub fn open_with(
         directory: &Path,
         vocabulary: Arc<dyn Vocabulary>,
