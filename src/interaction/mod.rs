@@ -24,6 +24,8 @@ pub mod route;
 pub(crate) mod search;
 mod service;
 mod subset;
+#[cfg(test)]
+mod tests;
 mod transaction;
 mod update;
 
