@@ -12,3 +12,6 @@ pub use ast::{BinaryOperator, Expression, ExpressionKind, Literal, SyntaxError, 
 pub use compile::{Branch, CompileError, Start, compile};
 pub use parser::parse;
 pub use plan::{Found, Plan, Predicate, Step};
+
+#[cfg(test)]
+mod tests;

@@ -59,11 +59,11 @@ impl Extractor {
             action.encoder.encode(&context, found, &mut sink);
             seen[action.slot] = true;
         });
-        let present = plan.parameters.iter().zip(&seen).filter(|(_, seen)| **seen);
-        sink.put_shape(present.map(|(number, _)| *number));
         for composite in &plan.composites {
             composite.extract(&context, resource, &mut sink);
         }
+        let present = plan.parameters.iter().zip(&seen).filter(|(_, seen)| **seen);
+        sink.put_shape(present.map(|(number, _)| *number));
         Terms::new(sink.into_terms())
     }
 

@@ -48,7 +48,8 @@ impl Sink {
     pub(super) fn put(&mut self, form: u8, write: impl FnOnce(&mut Vec<u8>)) {
         match &mut self.target {
             Target::Terms { parameter, terms } => {
-                if terms.len() < MOST_TERMS {
+                // The list of parameters comes last and is never left out.
+                if terms.len() < MOST_TERMS || *parameter == encode::SHAPE {
                     self.bytes.clear();
                     self.bytes.extend_from_slice(&head(*parameter, form));
                     write(&mut self.bytes);

@@ -21,6 +21,14 @@ pub fn parameters(table: &str, definitions: &mut Definitions) -> Result<(), Stri
             definitions.search_parameters.push(parameter);
         }
     }
+    // The package has the definitions of these two components the wrong way round: `code` is a token.
+    let relationship = |p: &&mut SearchParameter| p.url.ends_with("/DocumentReference-relationship");
+    if let Some(parameter) = definitions.search_parameters.iter_mut().find(relationship)
+        && let [first, second] = parameter.components.as_mut_slice()
+        && first.definition.ends_with("relatesto")
+    {
+        std::mem::swap(&mut first.definition, &mut second.definition);
+    }
     definitions.search_by_type = by_type(definitions);
     Ok(())
 }

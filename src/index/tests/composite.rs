@@ -106,6 +106,14 @@ fn other_components() {
     );
     let group = "'characteristic':[{'code':{'coding':[{'code':'g'}]},'valueBoolean':true},{'code':{'coding':[{'code':'h'}]},'valueCodeableConcept':{'coding':[{'code':'y'}]}}]";
     check_all("Group", group, "characteristic-value", &["g$true", "h$y"], &["g$y", "h$true", "g$false"]);
+    let related = "'relatesTo':[{'code':'replaces','target':{'reference':'DocumentReference/d'}},{'code':'appends','target':{'reference':'http://x/y'}}]";
+    check_all(
+        "DocumentReference",
+        related,
+        "relationship",
+        &["replaces$d", "replaces$DocumentReference/d", "appends$http://x/y"],
+        &["appends$d", "replaces$e"],
+    );
     let context = "'useContext':[{'code':{'system':'u','code':'age'},'valueRange':{'low':{'value':10},'high':{'value':20}}},{'code':{'code':'focus'},'valueCodeableConcept':{'coding':[{'code':'d'}]}}]";
     check_all(
         "Library",

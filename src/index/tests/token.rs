@@ -114,6 +114,8 @@ fn booleans_and_others() {
     let extension = "'extension':[{'url':'http://hl7.org/fhir/StructureDefinition/observation-geneticsGene',\
         'valueCodeableConcept':{'coding':[{'code':'BRCA1'}]}},{'url':'http://other','valueCodeableConcept':{'coding':[{'code':'X'}]}}]";
     check_all("Observation", extension, "gene-identifier", &["BRCA1"], &["X"]);
+    let variant = "'extension':[{'url':'http://hl7.org/fhir/StructureDefinition/observation-geneticsDnaVariant','valueCodeableConcept':{'text':'c.1A>G'}}]";
+    check_all("Observation", variant, "dna-variant", &["C.1", "exact:c.1A>G"], &["g"]);
 }
 
 #[test]

@@ -35,9 +35,15 @@ fn interval(low: Option<(&Decimal, Side)>, high: Option<(&Decimal, Side)>, out: 
     }
 }
 
-pub(super) fn number(value: Value<'_>, sink: &mut Sink) {
+pub(super) fn number(value: Value<'_>, form: u8, sink: &mut Sink) {
     if let Some(number) = decimal(value) {
-        sink.put(encode::NUMBER, |out| point(&number, out));
+        sink.put(form, |out| point(&number, out));
+    }
+}
+
+pub(super) fn number_of_quantity(value: Value<'_>, sink: &mut Sink) {
+    if let Some((number, _)) = quantity_bytes(value) {
+        sink.put(encode::NUMBER, |out| out.extend_from_slice(&number));
     }
 }
 
@@ -59,17 +65,35 @@ fn range_bytes(range: Value<'_>) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-pub(super) fn quantity(value: Value<'_>, sink: &mut Sink) {
-    let Some(number) = value.get("value").and_then(decimal) else { return };
+/// The number of a Quantity, and its system, code and human unit.
+fn quantity_bytes(quantity: Value<'_>) -> Option<(Vec<u8>, [Cow<'_, str>; 3])> {
+    let (mut value, mut comparator, mut unit) = (None, Cow::default(), [const { Cow::Borrowed("") }; 3]);
+    for (key, part) in quantity.entries() {
+        match &*key {
+            "value" => value = decimal(part),
+            "comparator" => comparator = part.as_str().unwrap_or_default(),
+            "system" => unit[0] = part.as_str().unwrap_or_default(),
+            "code" => unit[1] = part.as_str().unwrap_or_default(),
+            "unit" => unit[2] = part.as_str().unwrap_or_default(),
+            _ => {}
+        }
+    }
+    let number = value?;
     let mut bytes = Vec::with_capacity(48);
-    match &*text(value, "comparator") {
+    match &*comparator {
         "<" => interval(None, Some((&number, Side::Below)), &mut bytes),
         "<=" => interval(None, Some((&number, Side::At)), &mut bytes),
         ">" => interval(Some((&number, Side::Above)), None, &mut bytes),
         ">=" => interval(Some((&number, Side::At)), None, &mut bytes),
         _ => point(&number, &mut bytes),
     }
-    put(&bytes, &text(value, "system"), &text(value, "code"), &text(value, "unit"), sink);
+    Some((bytes, unit))
+}
+
+pub(super) fn quantity(value: Value<'_>, sink: &mut Sink) {
+    if let Some((number, [system, code, unit])) = quantity_bytes(value) {
+        put(&number, &system, &code, &unit, sink);
+    }
 }
 
 pub(super) fn money(value: Value<'_>, sink: &mut Sink) {

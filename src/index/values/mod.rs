@@ -7,6 +7,7 @@ mod reference;
 mod text;
 mod token;
 
+use super::encode;
 use super::sink::Sink;
 use crate::definitions::{BindingStrength, Definitions, ElementType, SearchKind};
 use crate::fhirpath::{Branch, Found};
@@ -36,6 +37,8 @@ pub(super) enum Encoder {
     Boolean,
     /// string or markdown as string.
     Text,
+    /// The texts of a CodeableConcept as string (only extensions have it).
+    Texts,
     /// HumanName as string.
     HumanName,
     /// Address as string.
@@ -46,11 +49,13 @@ pub(super) enum Encoder {
     Period,
     /// Timing as date.
     Timing,
-    /// integer or decimal as number.
-    Number,
+    /// integer or decimal as number, or as quantity without a unit.
+    Number(u8),
+    /// The value of a Quantity as number.
+    NumberOfQuantity,
     /// Range as number.
     NumberRange,
-    /// Quantity and what specializes it, as quantity (or only its value as number).
+    /// Quantity and what specializes it, as quantity.
     Quantity,
     /// Money as quantity.
     Money,
@@ -82,8 +87,8 @@ impl Encoder {
             (SearchKind::Token, Some(_)) => Encoder::PlainToken,
             (SearchKind::String, Some(_)) => Encoder::Text,
             (SearchKind::Date, Some(Primitive::Date | Primitive::DateTime | Primitive::Instant)) => Encoder::Moment,
-            (SearchKind::Number, Some(_)) => Encoder::Number,
-            (SearchKind::Quantity, Some(_)) => Encoder::Number,
+            (SearchKind::Number, Some(_)) => Encoder::Number(encode::NUMBER),
+            (SearchKind::Quantity, Some(_)) => Encoder::Number(encode::QUANTITY),
             (SearchKind::Reference, Some(_)) => Encoder::Canonical,
             (SearchKind::Uri, Some(Primitive::Canonical)) => Encoder::CanonicalUri,
             (SearchKind::Uri, Some(_)) => Encoder::Uri,
@@ -100,6 +105,7 @@ impl Encoder {
             (SearchKind::Token, "CodeableConcept") => Encoder::CodeableConcept,
             (SearchKind::Token, "Identifier") => Encoder::Identifier,
             (SearchKind::Token, "ContactPoint") => Encoder::ContactPoint,
+            (SearchKind::String, "CodeableConcept") => Encoder::Texts,
             (SearchKind::String, "HumanName") => Encoder::HumanName,
             (SearchKind::String, "Address") => Encoder::Address,
             (SearchKind::Date, "Period") => Encoder::Period,
@@ -107,7 +113,8 @@ impl Encoder {
             (SearchKind::Number, "Range") => Encoder::NumberRange,
             (SearchKind::Quantity, "Range") => Encoder::Range,
             (SearchKind::Quantity, "Money") => Encoder::Money,
-            (SearchKind::Quantity | SearchKind::Number, name) if quantity.contains(&name) => Encoder::Quantity,
+            (SearchKind::Quantity, name) if quantity.contains(&name) => Encoder::Quantity,
+            (SearchKind::Number, name) if quantity.contains(&name) => Encoder::NumberOfQuantity,
             (SearchKind::Reference, "Reference") => Encoder::Reference,
             _ => Encoder::Nothing,
         }
@@ -134,12 +141,14 @@ impl Encoder {
                 }
             }
             Encoder::Text => text::text(value, sink),
+            Encoder::Texts => text::texts(value, sink),
             Encoder::HumanName => text::human_name(value, sink),
             Encoder::Address => text::address(value, sink),
             Encoder::Moment => moment::moment(value, sink),
             Encoder::Period => moment::period(value, sink),
             Encoder::Timing => moment::timing(value, sink),
-            Encoder::Number => amount::number(value, sink),
+            Encoder::Number(form) => amount::number(value, *form, sink),
+            Encoder::NumberOfQuantity => amount::number_of_quantity(value, sink),
             Encoder::NumberRange => amount::number_range(value, sink),
             Encoder::Quantity => amount::quantity(value, sink),
             Encoder::Money => amount::money(value, sink),

@@ -14,6 +14,13 @@ pub(super) fn text(value: Value<'_>, sink: &mut Sink) {
     });
 }
 
+/// The text and the displays of the codings.
+pub(super) fn texts(value: Value<'_>, sink: &mut Sink) {
+    let codings = value.get("coding").into_iter().flat_map(Value::items);
+    let displays = codings.filter_map(|coding| coding.get("display"));
+    value.get("text").into_iter().chain(displays).for_each(|part| text(part, sink));
+}
+
 pub(super) fn human_name(value: Value<'_>, sink: &mut Sink) {
     parts(value, &["family", "given", "prefix", "suffix", "text"], sink);
 }
