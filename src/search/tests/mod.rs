@@ -3,7 +3,9 @@
 
 mod chaos;
 mod links;
+mod meaning;
 mod render;
+mod world;
 
 use super::plan::{criteria_with, plan_with};
 use super::{Handling, Options, Scope, pairs};
