@@ -55,7 +55,7 @@ impl Api {
         let definitions = Definitions::core();
         let extractor = Arc::new(Extractor::new(definitions.clone(), vec![base.clone()]));
         let clock = Arc::new(Ticking(AtomicI64::new(1_792_828_800_000_000)));
-        let store = MemoryStore::with(Arc::new(Words(definitions.clone(), extractor.clone())), clock.clone());
+        let store = MemoryStore::new(definitions.clone(), extractor.clone(), clock.clone());
         let ids = Arc::new(Counting::default());
         let service = Service::new(Arc::new(store), definitions, extractor, clock, ids, settings);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -165,40 +165,5 @@ impl Api {
         let entries = bundle.get("entry").map_or(Vec::new(), |e| e.items().to_vec());
         let ids = entries.iter().filter_map(|e| e.get("resource")?.get("id")?.as_str().map(str::to_owned));
         ids.collect::<Vec<_>>().join(" ")
-    }
-}
-
-struct Words(Arc<Definitions>, Arc<Extractor>);
-impl crate::store::Vocabulary for Words {
-    fn name(&self, kind: crate::definitions::TypeId) -> &str {
-        self.0.name(kind)
-    }
-    fn kind(&self, name: &str) -> Option<crate::definitions::TypeId> {
-        self.0.resource(name)
-    }
-    fn extract(&self, kind: crate::definitions::TypeId, resource: crate::json::Value<'_>) -> crate::index::Terms {
-        self.1.extract(kind, resource)
-    }
-    fn stamp(
-        &self,
-        terms: &mut crate::index::Terms,
-        kind: crate::definitions::TypeId,
-        id: &ResourceId,
-        updated: Timestamp,
-    ) {
-        self.1.stamp(terms, kind, id, updated)
-    }
-    fn id_term(&self, kind: crate::definitions::TypeId, id: &str) -> crate::index::Term {
-        crate::index::id_term(self.0.search_parameter(kind, "_id").expect("_id").number, id)
-    }
-    fn id_of<'t>(&self, term: &'t crate::index::Term) -> Option<&'t str> {
-        crate::index::id_of(term)
-    }
-    fn reference_term(&self, parameter: u16, target: crate::definitions::TypeId, id: &str) -> crate::index::Term {
-        crate::index::reference_term(parameter, self.0.name(target), id)
-    }
-    fn target_of<'t>(&self, term: &'t crate::index::Term) -> Option<(crate::definitions::TypeId, &'t str)> {
-        let (k, i) = crate::index::target_of(term)?;
-        Some((self.0.resource(k)?, i))
     }
 }
