@@ -157,7 +157,7 @@ impl<'t, 's> Reader<'t, 's> {
         self.enter(1)?;
         let mut object = Object::default();
         self.attributes(kind, tag, &mut object)?;
-        self.children(kind, &mut object)?;
+        self.children(kind, &mut object, true)?;
         self.depth -= 1;
         if nested.is_none() {
             self.path.pop();
@@ -226,12 +226,12 @@ impl<'t, 's> Reader<'t, 's> {
         }
     }
 
-    /// The child elements of an element that is not primitive, up to its end tag.
-    fn children(&mut self, of: TypeNumber, object: &mut Object<'s>) -> Result<(), Failure> {
+    /// The child elements of an element that is not primitive, up to its end tag. Only a resource may have nothing.
+    fn children(&mut self, of: TypeNumber, object: &mut Object<'s>, resource: bool) -> Result<(), Failure> {
         loop {
             match self.next()? {
                 Part::Start(tag) => self.child(of, &tag, object)?,
-                Part::End if object.properties.is_empty() => {
+                Part::End if object.properties.is_empty() && !resource => {
                     return Err(self.fault("an element is not empty: it has a value, children or extensions"));
                 }
                 Part::End => return Ok(()),
@@ -271,7 +271,7 @@ impl<'t, 's> Reader<'t, 's> {
             ChildKind::Complex(kind) => {
                 let mut inner = Object::default();
                 self.attributes(kind, tag, &mut inner)?;
-                self.children(kind, &mut inner)?;
+                self.children(kind, &mut inner, false)?;
                 let mut entries = Vec::new();
                 inner.write(&mut entries);
                 (Some(Tree::Object(entries)), None)
