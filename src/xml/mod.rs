@@ -11,7 +11,7 @@ mod write;
 pub use crate::json::Limits;
 pub use read::to_json;
 pub use schema::{Child, ChildKind, Schema, TypeNumber};
-pub use write::from_json;
+pub use write::{from_json, pretty_from_json};
 
 /// The namespace of every element of FHIR.
 const FHIR: &str = "http://hl7.org/fhir";

@@ -11,7 +11,17 @@ use crate::primitive::Primitive;
 /// Fails with `NotAcceptable` where XML cannot say what the JSON says: unknown properties, characters that XML does
 /// not have, a narrative that is not well formed.
 pub fn from_json(resource: Value<'_>, schema: &dyn Schema) -> Result<String, Failure> {
-    let mut writer = Writer { schema, out: String::with_capacity(resource.raw().len() * 2), path: Vec::new() };
+    write(resource, schema, false)
+}
+
+/// What [`from_json`] gives, every element on a line of its own and indented; narratives as they are.
+pub fn pretty_from_json(resource: Value<'_>, schema: &dyn Schema) -> Result<String, Failure> {
+    write(resource, schema, true)
+}
+
+fn write(resource: Value<'_>, schema: &dyn Schema, pretty: bool) -> Result<String, Failure> {
+    let out = String::with_capacity(resource.raw().len() * 2);
+    let mut writer = Writer { schema, out, pretty, level: 0, path: Vec::new() };
     writer.out.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
     writer.resource(resource, true)?;
     Ok(writer.out)
@@ -20,6 +30,10 @@ pub fn from_json(resource: Value<'_>, schema: &dyn Schema) -> Result<String, Fai
 struct Writer<'s> {
     schema: &'s dyn Schema,
     out: String,
+    /// Whether elements begin on new lines.
+    pretty: bool,
+    /// How many elements are open.
+    level: usize,
     path: Vec<(&'s str, Option<usize>)>,
 }
 
@@ -52,8 +66,7 @@ impl<'s> Writer<'s> {
         if root {
             self.path.push((name, None));
         }
-        self.out.push('<');
-        self.out.push_str(name);
+        self.begin(name);
         if root {
             self.out.push_str(&format!(" xmlns=\"{FHIR}\""));
         }
@@ -105,6 +118,7 @@ impl<'s> Writer<'s> {
         }
         if entries.iter().all(|e| e.child.attribute) {
             self.out.push_str("/>");
+            self.level -= 1;
             return Ok(());
         }
         self.out.push('>');
@@ -115,7 +129,25 @@ impl<'s> Writer<'s> {
         Ok(())
     }
 
+    fn line(&mut self) {
+        if self.pretty {
+            self.out.push('\n');
+            for _ in 0..self.level {
+                self.out.push_str("  ");
+            }
+        }
+    }
+
+    fn begin(&mut self, name: &str) {
+        self.line();
+        self.out.push('<');
+        self.out.push_str(name);
+        self.level += 1;
+    }
+
     fn end(&mut self, name: &str) {
+        self.level -= 1;
+        self.line();
         self.out.push_str("</");
         self.out.push_str(name);
         self.out.push('>');
@@ -157,14 +189,12 @@ impl<'s> Writer<'s> {
                 (ChildKind::Primitive(Primitive::Xhtml), Some(value)) => self.narrative(value)?,
                 (ChildKind::Primitive(_), value) => self.primitive(child.name, value, extra)?,
                 (ChildKind::Complex(kind), Some(value)) => {
-                    self.out.push('<');
-                    self.out.push_str(child.name);
+                    self.begin(child.name);
                     let entries = self.entries(kind, value, false)?;
                     self.body(child.name, entries)?;
                 }
                 (ChildKind::Resource, Some(value)) => {
-                    self.out.push('<');
-                    self.out.push_str(child.name);
+                    self.begin(child.name);
                     self.out.push('>');
                     self.resource(value, false)?;
                     self.end(child.name);
@@ -177,8 +207,7 @@ impl<'s> Writer<'s> {
     }
 
     fn primitive(&mut self, name: &str, value: Option<Value<'_>>, extra: Option<Value<'_>>) -> Result<(), Failure> {
-        self.out.push('<');
-        self.out.push_str(name);
+        self.begin(name);
         let extra = extra.filter(|e| !e.is_null());
         let id = extra.and_then(|e| e.get("id"));
         if let Some(id) = id {
@@ -199,6 +228,7 @@ impl<'s> Writer<'s> {
     fn narrative(&mut self, value: Value<'_>) -> Result<(), Failure> {
         let text = value.as_str().unwrap_or_default();
         let element = narrative::as_element(&text).map_err(|m| self.fault(m))?;
+        self.line();
         self.out.push_str(&element);
         Ok(())
     }

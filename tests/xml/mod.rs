@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use vesta::base::{Failure, FailureKind, IssueCode};
 use vesta::definitions::Definitions;
 use vesta::json::{Document, Limits, Tree};
-use vesta::xml::{from_json, to_json};
+use vesta::xml::{from_json, pretty_from_json, to_json};
 
 fn data(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
@@ -227,6 +227,13 @@ fn what_is_written() {
         r#"<birthDate><extension url="u"><valueDecimal value="1.0e-3"/></extension></birthDate><deceasedBoolean value="false"/></Patient>"#
     );
     assert_eq!(written(json).map_err(|f| f.to_string()).as_deref(), Ok(xml));
+    let document = Document::parse(json.as_bytes(), &Limits::default()).expect("JSON");
+    let pretty = pretty_from_json(document.root(), &*Definitions::core()).expect("written");
+    assert!(
+        pretty.contains("\n  <contained>\n    <Patient>\n      <id value=\"c\"/>\n    </Patient>\n  </contained>\n"),
+        "{pretty}"
+    );
+    assert_eq!(read(&pretty).map_err(|f| f.to_string()), read(xml).map_err(|f| f.to_string()));
     for (json, place) in [
         ("{}", None),
         (r#"{"resourceType":"Foo"}"#, None),
