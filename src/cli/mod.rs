@@ -1,6 +1,8 @@
 //! The command line: commands and settings, and the one place where the parts are wired together (`wire`).
 
 #[allow(dead_code)] // until the other commands are in
+mod documents;
+#[allow(dead_code)]
 mod fault;
 mod log;
 mod serve;
@@ -47,6 +49,8 @@ struct Arguments {
 enum Command {
     /// Serve FHIR over HTTP (also without any command)
     Serve,
+    /// Print the OpenAPI document
+    Openapi,
 }
 
 /// Runs the program with the arguments of the process.
@@ -69,5 +73,6 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
     log::begin(&settings)?;
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&settings),
+        Command::Openapi => documents::openapi(&settings),
     }
 }

@@ -4,8 +4,7 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use crate::base::{RandomIds, SystemClock, TenantId};
-use crate::definitions::Definitions;
-use crate::index::Extractor;
+use crate::definitions::{Definitions, OperationDefinition};
 use crate::interaction::Service;
 use crate::store::{ChangeLog, Committed, Snapshot, Store, StoreError, Transaction};
 use async_trait::async_trait;
@@ -25,12 +24,16 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     let service = Service::new(
         Arc::new(Absent),
         definitions.clone(),
-        Arc::new(Extractor::new(definitions.clone(), settings.bases())),
         Arc::new(SystemClock),
         Arc::new(RandomIds),
         settings.interactions(),
     );
     Ok(Wired { service: Arc::new(service), definitions })
+}
+
+/// The operations that are served.
+pub fn operations(_definitions: &Definitions) -> Vec<&OperationDefinition> {
+    Vec::new()
 }
 
 /// Stands in until the embedded engine is there.

@@ -3,7 +3,7 @@
 
 use super::encoding;
 use super::negotiate::{Format, Wanted};
-use super::unread as xml;
+use crate::xml;
 use crate::base::{Failure, FailureKind, Issue};
 use crate::definitions::Definitions;
 use crate::interaction::{Effect, Reply, ReplyContent, outcome};

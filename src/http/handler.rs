@@ -4,11 +4,11 @@
 use super::limits::BodyError;
 use super::negotiate::{self, Wanted};
 use super::site::Site;
-use super::unread as xml;
+
 use super::{answer, cors, docs, encoding, exchange, limits, metrics, page, request_id};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
 use crate::interaction::{Context, Media, Payload, Reply, Request, Verb};
-use crate::json;
+use crate::{json, xml};
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -292,7 +292,7 @@ async fn taken(
         exchange::Sent::Xml => Media::Json,
     };
     let definitions = site.definitions.clone();
-    let convert = move || xml::to_json(&bytes, &definitions, &json::Limits::default());
+    let convert = move || xml::to_json(&bytes, &*definitions, &json::Limits::default());
     let json = if headers.get(header::CONTENT_LENGTH).is_none_or(|n| n.len() > 5) {
         web::block(convert).await.map_err(|_| Failure::internal("reading XML was cancelled"))??
     } else {

@@ -16,7 +16,6 @@ mod request_id;
 mod server;
 mod site;
 mod tls;
-mod unread;
 
 pub use limits::Limits;
 pub use server::{Server, told_to_stop};

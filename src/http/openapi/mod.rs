@@ -1,0 +1,307 @@
+//! The OpenAPI document, computed from the route table of `interaction` and from the definitions: each resource type
+//! with each interaction, and its search parameters. What many places share stands once, in `shared`.
+
+mod shared;
+
+use crate::definitions::{Definitions, OperationDefinition, TypeId};
+use crate::interaction::Verb;
+use crate::interaction::route::{Part, ROUTES, Route, Target};
+use serde_json::Value;
+use shared::{reference, response};
+use std::collections::BTreeMap;
+use utoipa::openapi::path::{Operation, OperationBuilder, PathItem};
+use utoipa::openapi::server::Server;
+use utoipa::openapi::{HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, Ref};
+
+/// The document as JSON on one line.
+pub fn document(definitions: &Definitions, operations: &[&OperationDefinition], base_path: &str) -> Vec<u8> {
+    serde_json::to_vec(&build(definitions, operations, base_path)).unwrap_or_default()
+}
+
+/// The document for people and for comparing: indented, but what fits on a line stays on it.
+pub fn pretty(definitions: &Definitions, operations: &[&OperationDefinition], base_path: &str) -> String {
+    let document = serde_json::to_value(build(definitions, operations, base_path)).unwrap_or_default();
+    let mut out = String::with_capacity(1 << 20);
+    lay_out(&document, 0, &mut out);
+    out
+}
+
+/// Writes a value: on one line if that is not long, else its parts on lines of their own.
+fn lay_out(value: &Value, indent: usize, out: &mut String) {
+    const WIDTH: usize = 110;
+    let short = value.to_string();
+    let (open, parts, close) = match value {
+        Value::Object(entries) if indent + short.len() > WIDTH => {
+            let parts = entries.iter().map(|(k, v)| (Some(Value::from(k.as_str()).to_string()), v)).collect();
+            ('{', parts, '}')
+        }
+        Value::Array(items) if indent + short.len() > WIDTH => {
+            ('[', items.iter().map(|v| (None, v)).collect::<Vec<(Option<String>, &Value)>>(), ']')
+        }
+        _ => return out.push_str(&short),
+    };
+    out.push(open);
+    for (i, (key, part)) in parts.into_iter().enumerate() {
+        out.push_str(if i > 0 { ",\n" } else { "\n" });
+        out.extend(std::iter::repeat_n(' ', indent + 1));
+        if let Some(key) = key {
+            out.push_str(&key);
+            out.push(':');
+        }
+        lay_out(part, indent + 1, out);
+    }
+    out.push('\n');
+    out.extend(std::iter::repeat_n(' ', indent));
+    out.push(close);
+}
+
+fn build(definitions: &Definitions, operations: &[&OperationDefinition], base_path: &str) -> OpenApi {
+    let about = "HL7 FHIR R4 (4.0.1) over HTTP. Every resource type has the same interactions; the server's \
+                 CapabilityStatement is at /metadata.";
+    let info = InfoBuilder::new()
+        .title("Vesta")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(about))
+        .license(Some(LicenseBuilder::new().name("Apache-2.0").build()))
+        .build();
+    let mut paths = Paths::new();
+    for route in ROUTES {
+        if route.target == Target::Operation {
+            continue;
+        }
+        for shape in Shape::all(route, definitions) {
+            add(&mut paths, &shape.path, route.verb, shape.operation(route));
+        }
+    }
+    for operation in operations {
+        add_operation(&mut paths, operation);
+    }
+    let base_path = if base_path.is_empty() { "/" } else { base_path };
+    OpenApiBuilder::new()
+        .info(info)
+        .servers(Some([Server::new(base_path)]))
+        .paths(paths)
+        .components(Some(shared::components(definitions)))
+        .build()
+}
+
+/// A route with its types filled in.
+struct Shape<'d> {
+    definitions: &'d Definitions,
+    /// The type that the address begins with.
+    kind: Option<TypeId>,
+    /// `/Patient/{id}`
+    path: String,
+}
+
+impl<'d> Shape<'d> {
+    /// The shapes of a route: one for each type if the route has a type in it (for compartments: their five), else one.
+    fn all(route: &Route, definitions: &'d Definitions) -> Vec<Shape<'d>> {
+        let first = route.path.iter().find(|part| **part == Part::Type);
+        let kinds: Vec<Option<TypeId>> = match (first, route.target) {
+            (None, _) => vec![None],
+            (Some(_), Target::SearchCompartment) => {
+                definitions.compartments.iter().map(|c| definitions.resource(&c.name)).filter(Option::is_some).collect()
+            }
+            (Some(_), _) => definitions.resources.iter().copied().map(Some).collect(),
+        };
+        kinds.into_iter().map(|kind| Shape { definitions, kind, path: path_of(route, kind, definitions) }).collect()
+    }
+
+    fn operation(&self, route: &Route) -> Operation {
+        let name = name_of(route);
+        let kind = self.kind.map(|kind| self.definitions.name(kind));
+        let tag = kind.unwrap_or("system");
+        let post = if route.path.contains(&Part::Word("_search")) { ".post" } else { "" };
+        // `/Patient/{id}/_search` is the whole compartment.
+        let whole = if route.path == [Part::Type, Part::Id, Part::Word("_search")] { ".all" } else { "" };
+        let mut operation = OperationBuilder::new()
+            .tag(tag)
+            .summary(Some(name))
+            .operation_id(Some(format!("{tag}.{name}{post}{whole}")));
+        for part in route.path {
+            match part {
+                Part::Id => operation = operation.parameter_ref(reference("parameters", "id")),
+                Part::Version => operation = operation.parameter_ref(reference("parameters", "vid")),
+                Part::Member => operation = operation.parameter_ref(reference("parameters", "type")),
+                Part::Word(_) | Part::Type | Part::Operation => {}
+            }
+        }
+        for parameter in self.parameters(route) {
+            operation = operation.parameter_ref(reference("parameters", &parameter));
+        }
+        if let Some(body) = body_of(route) {
+            operation = operation.request_body_ref(Some(reference("requestBodies", body)));
+        }
+        for (status, name) in responses_of(route) {
+            operation = operation.response(*status, response(name));
+        }
+        operation.build()
+    }
+
+    /// Names of the shared parameters that a route takes.
+    fn parameters(&self, route: &Route) -> Vec<String> {
+        let fixed = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
+        match route.target {
+            Target::SearchType if route.verb == Verb::Get => {
+                let mut all = self.search_parameters();
+                all.extend(fixed(shared::RESULT));
+                all
+            }
+            Target::SearchSystem if route.verb == Verb::Get => {
+                let mut all = fixed(&["_type"]);
+                all.extend(fixed(shared::RESULT));
+                all
+            }
+            Target::SearchCompartment if route.verb == Verb::Get => fixed(shared::RESULT),
+            Target::HistoryInstance | Target::HistoryType | Target::HistorySystem => fixed(shared::HISTORY),
+            Target::Read => fixed(shared::READ),
+            Target::VersionRead => fixed(shared::VREAD),
+            Target::Create => fixed(shared::CREATE),
+            Target::Update | Target::Patch | Target::Delete => fixed(shared::WRITE),
+            // Their criteria are the search parameters of GET on the same address.
+            Target::ConditionalUpdate | Target::ConditionalPatch | Target::ConditionalDelete => fixed(&["Prefer"]),
+            Target::Bundle => fixed(&["Prefer"]),
+            _ => fixed(&["_format", "_pretty"]),
+        }
+    }
+
+    fn search_parameters(&self) -> Vec<String> {
+        let Some(kind) = self.kind else { return Vec::new() };
+        self.definitions.search_parameters_of(kind).into_iter().map(shared::search_name).collect()
+    }
+}
+
+fn path_of(route: &Route, kind: Option<TypeId>, definitions: &Definitions) -> String {
+    let mut path = String::new();
+    for part in route.path {
+        path.push('/');
+        path.push_str(match part {
+            Part::Word(word) => word,
+            Part::Type => kind.map_or("{type}", |kind| definitions.name(kind)),
+            Part::Id => "{id}",
+            Part::Version => "{vid}",
+            Part::Member => "{type}",
+            Part::Operation => "{operation}",
+        });
+    }
+    if path.is_empty() { "/".into() } else { path }
+}
+
+/// The name of an interaction, as R4 http.html has it.
+fn name_of(route: &Route) -> &'static str {
+    match route.target {
+        Target::Capabilities => "capabilities",
+        Target::Read => "read",
+        Target::VersionRead => "vread",
+        Target::Create => "create",
+        Target::Update => "update",
+        Target::ConditionalUpdate => "conditional-update",
+        Target::Patch => "patch",
+        Target::ConditionalPatch => "conditional-patch",
+        Target::Delete => "delete",
+        Target::ConditionalDelete => "conditional-delete",
+        Target::HistoryInstance => "history-instance",
+        Target::HistoryType => "history-type",
+        Target::HistorySystem => "history-system",
+        Target::SearchType => "search-type",
+        Target::SearchSystem => "search-system",
+        Target::SearchCompartment => "search-compartment",
+        Target::Bundle => "batch/transaction",
+        Target::Operation => "operation",
+    }
+}
+
+fn body_of(route: &Route) -> Option<&'static str> {
+    match (route.target, route.verb) {
+        (Target::Create | Target::Update | Target::ConditionalUpdate, _) => Some("resource"),
+        (Target::Patch | Target::ConditionalPatch, _) => Some("patch"),
+        (Target::Bundle, _) => Some("bundle"),
+        (_, Verb::Post) => Some("form"),
+        _ => None,
+    }
+}
+
+fn responses_of(route: &Route) -> &'static [(&'static str, &'static str)] {
+    match route.target {
+        Target::Create => &[("200", "resource"), ("201", "resource"), ("default", "outcome")],
+        Target::Update | Target::ConditionalUpdate | Target::Patch | Target::ConditionalPatch => {
+            &[("200", "resource"), ("201", "resource"), ("default", "outcome")]
+        }
+        Target::Delete | Target::ConditionalDelete => &[("200", "outcome"), ("204", "nothing"), ("default", "outcome")],
+        Target::Read => &[("200", "resource"), ("304", "nothing"), ("default", "outcome")],
+        Target::SearchType
+        | Target::SearchSystem
+        | Target::SearchCompartment
+        | Target::HistoryInstance
+        | Target::HistoryType
+        | Target::HistorySystem
+        | Target::Bundle => &[("200", "bundle"), ("default", "outcome")],
+        _ => &[("200", "resource"), ("default", "outcome")],
+    }
+}
+
+/// The addresses of an operation. One that changes something is served by POST only.
+fn add_operation(paths: &mut Paths, definition: &OperationDefinition) {
+    let code = &definition.code;
+    let mut places: Vec<(String, &str, bool)> = Vec::new();
+    if definition.system {
+        places.push((format!("/${code}"), "system", false));
+    }
+    for kind in &definition.resources {
+        if definition.on_type {
+            places.push((format!("/{kind}/${code}"), kind, false));
+        }
+        if definition.on_instance {
+            places.push((format!("/{kind}/{{id}}/${code}"), kind, true));
+        }
+    }
+    for (path, tag, instance) in places {
+        for verb in [Verb::Get, Verb::Post] {
+            if verb == Verb::Get && definition.affects_state {
+                continue;
+            }
+            let form = if verb == Verb::Post { ".post" } else { "" };
+            let level = if instance { ".instance" } else { "" };
+            let mut operation = OperationBuilder::new()
+                .tag(tag)
+                .summary(Some(format!("${code}")))
+                .operation_id(Some(format!("{tag}.${code}{level}{form}")))
+                .response("200", response("resource"))
+                .response("default", response("outcome"));
+            if instance {
+                operation = operation.parameter_ref(reference("parameters", "id"));
+            }
+            if verb == Verb::Post {
+                operation = operation.request_body_ref(Some(reference("requestBodies", "parameters")));
+            }
+            add(paths, &path, verb, operation.build());
+        }
+    }
+}
+
+fn add(paths: &mut Paths, path: &str, verb: Verb, operation: Operation) {
+    let method = match verb {
+        Verb::Get => HttpMethod::Get,
+        Verb::Head => HttpMethod::Head,
+        Verb::Post => HttpMethod::Post,
+        Verb::Put => HttpMethod::Put,
+        Verb::Patch => HttpMethod::Patch,
+        Verb::Delete => HttpMethod::Delete,
+    };
+    let item = PathItem::new(method, operation);
+    match paths.paths.get_mut(path) {
+        Some(there) => there.merge_operations(item),
+        None => {
+            paths.paths.insert(path.to_owned(), item);
+        }
+    }
+}
+
+/// A map from name to something, or a reference to it.
+type Named<T> = BTreeMap<String, utoipa::openapi::RefOr<T>>;
+
+/// A reference into the components.
+fn component(section: &str, name: &str) -> Ref {
+    Ref::new(format!("#/components/{section}/{name}"))
+}
