@@ -1,20 +1,22 @@
 //! The command line: commands and settings, and the one place where the parts are wired together (`wire`).
 
-#[allow(dead_code)] // until the other commands are in
 mod documents;
-#[allow(dead_code)]
+mod export;
 mod fault;
+mod import;
 mod log;
 mod serve;
-#[allow(dead_code)]
 mod settings;
+mod source;
 mod units;
+mod validate;
 mod wire;
 
+use crate::definitions::generate;
 use clap::{Parser, Subcommand};
 use fault::Fault;
 use settings::Settings;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const AFTER_HELP: &str = "\
@@ -49,8 +51,35 @@ struct Arguments {
 enum Command {
     /// Serve FHIR over HTTP (also without any command)
     Serve,
+    /// Load resources: Bundles, single resources, NDJSON, archives (.json .xml .ndjson .tar, also .gz .zst)
+    ///
+    /// Files whose names begin with "hospital" or "practitioner" come first, because others refer to them. The server
+    /// must not be running on the same data directory. Ends with code 1 if anything was refused, and says why.
+    Import {
+        /// Files, or folders that are searched through
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
+    /// Write every resource as NDJSON
+    Export {
+        /// Folder, made if it is missing; or - for standard output
+        to: PathBuf,
+    },
+    /// Say what is wrong with the resources in some files
+    Validate {
+        /// Files, or folders that are searched through
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
     /// Print the OpenAPI document
     Openapi,
+    /// Make the tables of definitions anew from the official package
+    Definitions {
+        /// The package: hl7.fhir.r4.core-4.0.1.tgz
+        package: PathBuf,
+        /// Folder of the tables: fhir-schemas
+        out: PathBuf,
+    },
 }
 
 /// Runs the program with the arguments of the process.
@@ -73,6 +102,16 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
     log::begin(&settings)?;
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&settings),
+        Command::Import { paths } => import::run(&settings, &paths),
+        Command::Export { to } => export::run(&settings, &to),
+        Command::Validate { paths } => validate::run(&paths),
         Command::Openapi => documents::openapi(&settings),
+        Command::Definitions { package, out } => regenerate(&package, &out),
     }
+}
+
+fn regenerate(package: &Path, out: &Path) -> Result<(), Fault> {
+    let summary = generate::write(package, out).map_err(Fault::Settings)?;
+    println!("{summary}");
+    Ok(())
 }
