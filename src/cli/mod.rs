@@ -1,19 +1,20 @@
 //! The command line: commands and settings, and the one place where the parts are wired together (`wire`).
 
+mod check;
 mod documents;
 mod export;
-mod fault;
+pub mod fault;
 mod import;
 mod log;
 mod serve;
-mod settings;
+pub mod settings;
 mod source;
-mod units;
+pub mod units;
 mod validate;
-mod wire;
+pub mod wire;
 
 use crate::definitions::generate;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use fault::Fault;
 use settings::Settings;
 use std::path::{Path, PathBuf};
@@ -53,7 +54,7 @@ enum Command {
     Serve,
     /// Load resources: Bundles, single resources, NDJSON, archives (.json .xml .ndjson .tar, also .gz .zst)
     ///
-    /// Files whose names begin with "hospital" or "practitioner" come first, because others refer to them. The server
+    /// Files whose names hold "hospital" or "practitioner" come first, because others refer to them. The server
     /// must not be running on the same data directory. Ends with code 1 if anything was refused, and says why.
     Import {
         /// Files, or folders that are searched through
@@ -65,6 +66,8 @@ enum Command {
         /// Folder, made if it is missing; or - for standard output
         to: PathBuf,
     },
+    /// Verify everything that is stored, and that the index tells the same
+    Check,
     /// Say what is wrong with the resources in some files
     Validate {
         /// Files, or folders that are searched through
@@ -84,7 +87,9 @@ enum Command {
 
 /// Runs the program with the arguments of the process.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    // The help names the variables but not what is in them.
+    let command = Arguments::command().mut_args(|argument| argument.hide_env_values(true));
+    let arguments = Arguments::from_arg_matches(&command.get_matches()).unwrap_or_else(|e| e.exit());
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
@@ -104,6 +109,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Serve => serve::run(&settings),
         Command::Import { paths } => import::run(&settings, &paths),
         Command::Export { to } => export::run(&settings, &to),
+        Command::Check => check::run(&settings),
         Command::Validate { paths } => validate::run(&paths),
         Command::Openapi => documents::openapi(&settings),
         Command::Definitions { package, out } => regenerate(&package, &out),

@@ -21,7 +21,7 @@ pub struct Piece {
 /// What to read in a pass. What others refer to has to be there before them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pass {
-    /// Files whose names begin with `hospital` or `practitioner`.
+    /// Files whose names hold `hospital` or `practitioner`, as those of Synthea do.
     First,
     /// The others.
     Second,
@@ -30,7 +30,7 @@ pub enum Pass {
 impl Pass {
     fn takes(self, name: &str) -> bool {
         let name = name.rsplit('/').next().unwrap_or(name).to_ascii_lowercase();
-        let first = name.starts_with("hospital") || name.starts_with("practitioner");
+        let first = name.contains("hospital") || name.contains("practitioner");
         first == (self == Pass::First)
     }
 }
@@ -206,7 +206,7 @@ mod tests {
         check("a.xml", Some((Form::Xml, Packing::None)));
         check("a.txt", None);
         check("json", None);
-        assert!(Pass::First.takes("x/hospitalInformation1.json"));
+        assert!(Pass::First.takes("x/0-hospitalInformation1.json"));
         assert!(Pass::Second.takes("practitioners/Aaron.json"));
     }
 }

@@ -26,7 +26,24 @@ pub struct Moment {
     definitions: Arc<Definitions>,
 }
 
+/// What a check found.
+pub struct Checked {
+    /// Versions that were looked at.
+    pub versions: u64,
+    /// Resources, deleted ones included.
+    pub resources: u64,
+    /// Number of faults.
+    pub faults: u64,
+    /// The first of them.
+    pub listed: Vec<String>,
+}
+
 impl Wired {
+    /// Verifies everything that is stored.
+    pub fn check(&self, _progress: &mut dyn FnMut(u64, u64)) -> Result<Checked, Fault> {
+        Err(Fault::Store("there is no store yet".into()))
+    }
+
     /// The present state.
     pub fn moment(&self) -> Result<Moment, Fault> {
         let snapshot = wait(self.store.snapshot(TenantId::default()))?;

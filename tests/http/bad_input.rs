@@ -1,0 +1,173 @@
+//! Bad input: a 4xx with an OperationOutcome within moments, nothing stored, and the server goes on.
+
+use super::{SERVER, patient};
+use crate::support::{Answer, TestServer};
+use serde_json::json;
+use std::time::{Duration, Instant};
+
+const JSON: (&str, &str) = ("content-type", "application/fhir+json");
+const XML: (&str, &str) = ("content-type", "application/fhir+xml");
+
+/// The answer to a body, which has to come quickly.
+fn post(path: &str, content_type: (&str, &str), body: &[u8]) -> Answer {
+    let began = Instant::now();
+    let answer = SERVER.send("POST", path, &[content_type, ("accept", "application/fhir+json")], Some(body));
+    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    SERVER.get("/health/live").is(200);
+    answer
+}
+
+#[test]
+fn malformed_json() {
+    for body in [
+        "{\"resourceType\":\"Patient\",",
+        "",
+        "[]",
+        "null",
+        "\"Patient\"",
+        "{\"resourceType\":\"Patient\"} x",
+        "{\"resourceType\":\"Patient\",\"active\":true,\"active\":false}",
+        "{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"\\ud800\"}]}",
+        "{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"\t\"}]}",
+        "{'resourceType':'Patient'}",
+    ] {
+        post("Patient", JSON, body.as_bytes()).is(400);
+    }
+    post("Patient", JSON, b"\xff\xfe{\"resourceType\":\"Patient\"}").is(400);
+    post("Patient", JSON, b"{\"resourceType\":\"Patient\",\"name\":[{\"family\":\"\xff\"}]}").is(400);
+}
+
+#[test]
+fn an_error_in_json_is_told_with_its_place() {
+    let outcome = post("Patient", JSON, b"{\n \"resourceType\": Patient}").refuses(400, "structure").json();
+    assert!(outcome["issue"][0]["diagnostics"].as_str().is_some_and(|d| d.contains('2')), "{outcome}");
+}
+
+#[test]
+fn malformed_xml() {
+    for body in [
+        "<Patient xmlns=\"http://hl7.org/fhir\"><name>",
+        "<Patient><active value=\"true\"/></Patient>",
+        "<!DOCTYPE r [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><Patient xmlns=\"http://hl7.org/fhir\"><name><family value=\"&e;\"/></name></Patient>",
+        "<Patient xmlns=\"http://hl7.org/fhir\"><name><family value=\"&e;\"/></name></Patient>",
+        "text",
+    ] {
+        let answer = post("Patient", XML, body.as_bytes());
+        assert!(matches!(answer.status, 400 | 422), "{} {}", answer.status, answer.text());
+        answer.is(answer.status);
+        assert!(!answer.text().contains("root:"));
+    }
+}
+
+#[test]
+fn deep_nesting() {
+    let deep = |levels: usize| {
+        let mut body = "{\"resourceType\":\"Patient\",\"extension\":".to_owned();
+        body.push_str(&"[{\"url\":\"a\",\"extension\":".repeat(levels));
+        body.push_str("[]");
+        body.push_str(&"}]".repeat(levels));
+        body + "}"
+    };
+    post("Patient", JSON, deep(100_000).as_bytes()).is(400);
+    post("Patient", JSON, deep(200).as_bytes()).is(400);
+    post("Patient", JSON, &[b'['; 100_000]).is(400);
+    let open = format!("<Patient xmlns=\"http://hl7.org/fhir\">{}", "<extension url=\"a\">".repeat(100_000));
+    post("Patient", XML, open.as_bytes()).is(400);
+}
+
+#[test]
+fn a_number_of_a_million_digits() {
+    let body = format!(
+        "{{\"resourceType\":\"Observation\",\"status\":\"final\",\"code\":{{\"text\":\"x\"}},\"valueQuantity\":{{\"value\":{}}}}}",
+        "1".repeat(1_000_000)
+    );
+    post("Observation", JSON, body.as_bytes()).is(400);
+    post("Observation", JSON, body.replace(&"1".repeat(1_000_000), "1e999999999999").as_bytes());
+    let search = SERVER.get(&format!("Observation?value-quantity={}", "1".repeat(10_000)));
+    assert!(search.status < 500, "{}", search.status);
+}
+
+#[test]
+fn a_bundle_with_a_million_entries() {
+    let entry = "{\"resource\":{\"resourceType\":\"Basic\"},\"request\":{\"method\":\"POST\",\"url\":\"Basic\"}},";
+    for kind in ["transaction", "batch"] {
+        let mut body = format!("{{\"resourceType\":\"Bundle\",\"type\":\"{kind}\",\"entry\":[");
+        body.push_str(&entry.repeat(600_000));
+        body.push_str(&entry[..entry.len() - 1]);
+        body.push_str("]}");
+        assert!(body.len() < 64 << 20, "below the limit of the body");
+        let answer = post("", JSON, body.as_bytes());
+        assert!(matches!(answer.status, 400 | 413 | 422), "{} {}", answer.status, answer.text());
+        answer.is(answer.status);
+    }
+    assert_eq!(SERVER.get("Basic?_summary=count").json()["total"], 0);
+    let deep = format!("[{}{{}}]", "{},".repeat(1_000_000));
+    let body = format!("{{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":{deep}}}");
+    post("", JSON, body.as_bytes());
+}
+
+#[test]
+fn unknown_parameters_under_strict_handling() {
+    let strict = [("prefer", "handling=strict")];
+    SERVER.get_with("Patient?no-such-parameter=1", &strict).is(400);
+    SERVER.get_with("Patient?name:no-such-modifier=1", &strict).is(400);
+    SERVER.get("Patient?no-such-parameter=1").is(200);
+}
+
+#[test]
+fn ids_and_versions_that_cannot_be() {
+    let long = "a".repeat(65);
+    let answer = SERVER.get(&format!("Patient/{long}"));
+    assert!(matches!(answer.status, 400 | 404), "{}", answer.status);
+    let mut resource = patient("Shaw");
+    resource["id"] = json!(long);
+    let answer = SERVER.put("PUT", &format!("Patient/{long}"), &resource);
+    assert!(matches!(answer.status, 400 | 404 | 422), "{}", answer.status);
+    let id = SERVER.create(&patient("Shaw"));
+    for version in ["2", "0", "-1", "x", "99999999999999999999999"] {
+        let answer = SERVER.get(&format!("Patient/{id}/_history/{version}"));
+        assert!(matches!(answer.status, 400 | 404), "{version}: {}", answer.status);
+    }
+    for path in ["Patient/a%20b", "Patient/a%2Fb", "Patient/%00", "Patient/%FF", "Patient/..%2f..%2fetc"] {
+        let answer = SERVER.get(path);
+        assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+    }
+}
+
+#[test]
+fn hostile_queries() {
+    for query in [
+        "_count=1000000000000", "_count=-1", "_count=x", "name=%FF", "name=%", "=", "&&&", "birthdate=ge", "birthdate=x",
+        "_include=*:*:*", "_sort=-", "_summary=maybe", "_elements=,", "_id=", "identifier=|", "name:missing=maybe",
+        "_format=json&_format=xml",
+    ] {
+        let answer = SERVER.get(&format!("Patient?{query}"));
+        assert!(answer.status < 500, "{query}: {} {}", answer.status, answer.text());
+    }
+    let many = vec!["x"; 5000].join(",");
+    assert!(SERVER.get(&format!("Patient?name={many}")).status < 500);
+}
+
+#[test]
+fn nothing_is_stored_by_what_is_refused() {
+    let server = TestServer::start();
+    let before = server.get("_history").json()["total"].clone();
+    for body in [
+        json!({"resourceType": "Patient", "foo": 1}),
+        json!({"resourceType": "Patient", "active": "yes"}),
+        json!({"resourceType": "Observation"}),
+    ] {
+        let answer = server.put("POST", body["resourceType"].as_str().expect("a type"), &body);
+        assert!(matches!(answer.status, 400 | 422), "{}", answer.text());
+        assert!(answer.json()["issue"][0]["expression"][0].is_string(), "{}", answer.text());
+    }
+    assert_eq!(server.get("_history").json()["total"], before);
+}
+
+#[test]
+fn errors_tell_nothing_about_the_inside() {
+    for answer in [SERVER.get("Patient/none"), post("Patient", JSON, b"{"), SERVER.get("Patient?_count=x")] {
+        let text = answer.text();
+        assert!(![".rs:", "panicked", "src/", "Err("].iter().any(|inside| text.contains(inside)), "{text}");
+    }
+}

@@ -1,0 +1,124 @@
+//! Bounds of size and time.
+
+use super::{SERVER, patient};
+use crate::support::TestServer;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+use vesta::cli::settings::Settings;
+
+const JSON: (&str, &str) = ("content-type", "application/fhir+json");
+
+fn small() -> TestServer {
+    let settings = Settings {
+        max_body: "100kB".parse().ok(),
+        header_time: "500ms".parse().ok(),
+        body_time: "700ms".parse().ok(),
+        ..Settings::default()
+    };
+    TestServer::with(settings)
+}
+
+/// What comes back for bytes sent as they are, until the server closes the connection or is silent for a while.
+fn raw(server: &TestServer, parts: &[&[u8]]) -> String {
+    let mut stream = TcpStream::connect(server.address()).expect("connects");
+    stream.set_read_timeout(Some(Duration::from_secs(5))).expect("a timeout");
+    for part in parts {
+        if stream.write_all(part).is_err() {
+            break;
+        }
+    }
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while let Ok(n) = stream.read(&mut buffer) {
+        answer.extend_from_slice(&buffer[..n]);
+        if n == 0 || String::from_utf8_lossy(&answer).contains("\r\n\r\n") && answer.ends_with(b"}") {
+            break;
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_body_over_the_limit_is_413() {
+    let server = small();
+    let body = vec![b' '; 200 << 10];
+    server.send("POST", "Patient", &[JSON], Some(&body)).refuses(413, "too-long");
+    server.create(&patient("Shaw"));
+}
+
+#[test]
+fn a_body_over_the_limit_without_a_length_is_413() {
+    let server = small();
+    let mut parts: Vec<Vec<u8>> = vec![
+        b"POST /fhir/Patient HTTP/1.1\r\nhost: x\r\ncontent-type: application/fhir+json\r\ntransfer-encoding: chunked\r\n\r\n"
+            .to_vec(),
+    ];
+    for _ in 0..20 {
+        parts.push([b"2800\r\n".as_slice(), &[b' '; 0x2800], b"\r\n"].concat());
+    }
+    parts.push(b"0\r\n\r\n".to_vec());
+    let answer = raw(&server, &parts.iter().map(Vec::as_slice).collect::<Vec<_>>());
+    assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("OperationOutcome"), "{answer}");
+}
+
+#[test]
+fn a_gzip_bomb_is_413() {
+    let server = small();
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    for _ in 0..64 {
+        packed.write_all(&[b' '; 1 << 20]).expect("packs");
+    }
+    let bomb = packed.finish().expect("packs");
+    assert!(bomb.len() < 100 << 10);
+    let began = Instant::now();
+    server.send("POST", "Patient", &[JSON, ("content-encoding", "gzip")], Some(&bomb)).refuses(413, "too-long");
+    assert!(began.elapsed() < Duration::from_secs(1));
+}
+
+#[test]
+fn a_long_address_is_414() {
+    SERVER.get(&format!("Patient/{}", "x".repeat(20_000))).refuses(414, "too-long");
+}
+
+#[test]
+fn large_headers_are_431() {
+    let answer = raw(&SERVER, &[b"GET /fhir/metadata HTTP/1.1\r\nhost: x\r\nx-large: ", &vec![b'x'; 200 << 10], b"\r\n\r\n"]);
+    assert!(answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+}
+
+#[test]
+fn slow_headers_are_408() {
+    let server = small();
+    let began = Instant::now();
+    let answer = raw(&server, &[b"GET /fhir/metadata HTTP/1.1\r\nhost: x\r\n"]);
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn a_slow_body_is_408() {
+    let server = small();
+    let began = Instant::now();
+    let head = b"POST /fhir/Patient HTTP/1.1\r\nhost: x\r\ncontent-type: application/fhir+json\r\ncontent-length: 100\r\n\r\n{";
+    let answer = raw(&server, &[head]);
+    assert!(answer.starts_with("HTTP/1.1 408 ") && answer.contains("\"timeout\""), "{answer}");
+    assert!(began.elapsed() < Duration::from_secs(3));
+}
+
+#[test]
+fn other_requests_go_on_while_bodies_are_slow() {
+    let server = small();
+    let held: Vec<TcpStream> = (0..50)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address()).expect("connects");
+            let head = b"POST /fhir/Patient HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n{";
+            stream.write_all(head).expect("sends");
+            stream
+        })
+        .collect();
+    let began = Instant::now();
+    server.get("metadata").is(200);
+    assert!(began.elapsed() < Duration::from_millis(600));
+    drop(held);
+}

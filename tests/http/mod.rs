@@ -1,0 +1,20 @@
+//! HTTP as clients see it: one test for each rule on headers, formats, limits, and bad input.
+
+mod answers;
+mod bad_input;
+mod cors;
+mod limits;
+mod negotiation;
+mod site;
+
+use crate::support::TestServer;
+use serde_json::{Value, json};
+use std::sync::LazyLock;
+
+/// One server for the tests that do not change its settings and do not mind what others store.
+static SERVER: LazyLock<TestServer> = LazyLock::new(TestServer::start);
+
+/// A small legal resource.
+fn patient(family: &str) -> Value {
+    json!({"resourceType": "Patient", "name": [{"family": family, "given": ["Amy"]}], "birthDate": "1987-02-20"})
+}

@@ -1,0 +1,83 @@
+//! The server under test: wired as the program wires it, in a thread of this process.
+
+use super::Client;
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use tokio::sync::oneshot;
+use vesta::cli::settings::Settings;
+use vesta::cli::wire;
+use vesta::http::Server;
+
+/// A running server; it stops when this is dropped, and its data are gone then.
+pub struct TestServer {
+    pub base: String,
+    pub metrics: Option<SocketAddr>,
+    client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+    _data: tempfile::TempDir,
+}
+
+impl TestServer {
+    /// A server with the default settings.
+    pub fn start() -> TestServer {
+        TestServer::with(Settings::default())
+    }
+
+    /// A server with these settings; port and data directory are chosen here.
+    pub fn with(settings: Settings) -> TestServer {
+        // Only the first call installs it.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let settings = Settings {
+            data: Some(data.path().to_owned()),
+            bind: Some(settings.bind.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))),
+            workers: settings.workers.or(Some(2)),
+            log_requests: Some(false),
+            ..settings
+        };
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (started, start) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let wired = wire::open(&settings).expect("the store opens");
+            actix_web::rt::System::new().block_on(async {
+                let server =
+                    Server::bind(wired.service.clone(), wired.definitions.clone(), settings.http()).expect("binds");
+                started.send((server.base(), server.metrics_address())).expect("the test waits");
+                let told = async {
+                    let _ = stopped.await;
+                };
+                server.run(told).await.expect("runs");
+            });
+        });
+        let (base, metrics) = start.recv().expect("the server starts");
+        let client = Client::new(&base);
+        TestServer { base, metrics, client, stop: Some(stop), thread: Some(thread), _data: data }
+    }
+
+    /// `host:port`
+    pub fn address(&self) -> String {
+        self.base.split('/').nth(2).expect("a host").to_owned()
+    }
+}
+
+impl std::ops::Deref for TestServer {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let ended = thread.join();
+            if !std::thread::panicking() {
+                ended.expect("the server ends well");
+            }
+        }
+    }
+}
