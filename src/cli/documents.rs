@@ -6,13 +6,26 @@ use super::settings::Settings;
 use super::wire;
 use crate::definitions::Definitions;
 use crate::http::openapi;
+use crate::json::{Document, Limits, pretty};
 use std::io::Write;
 
 /// Prints the OpenAPI document.
 pub fn openapi(settings: &Settings) -> Result<(), Fault> {
-    let definitions = Definitions::core();
-    let base_path = settings.http().base_path;
-    print(&openapi::pretty(&definitions, &wire::operations(&definitions), &base_path))
+    print(&openapi::pretty(&Definitions::core(), &settings.http().base_path))
+}
+
+/// Prints the CapabilityStatement.
+pub fn capabilities(settings: &Settings) -> Result<(), Fault> {
+    print(&capability_statement(settings)?)
+}
+
+/// The CapabilityStatement, indented.
+pub fn capability_statement(settings: &Settings) -> Result<String, Fault> {
+    let service = wire::without_data(settings);
+    let base = settings.bases().into_iter().next_back().unwrap_or_default();
+    let statement = service.statement(&base);
+    let document = Document::parse(&statement, &Limits::default()).map_err(|e| Fault::Settings(e.to_string()))?;
+    Ok(pretty(document.root()))
 }
 
 fn print(text: &str) -> Result<(), Fault> {

@@ -3,6 +3,10 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
+use crate::base::{Failure, TenantId};
+use crate::definitions::TypeId;
+use crate::interaction::Service;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::Path;
@@ -10,39 +14,41 @@ use std::path::Path;
 /// Writes everything into a folder, or to standard output if it is `-`.
 pub fn run(settings: &Settings, to: &Path) -> Result<(), Fault> {
     let wired = wire::open(settings)?;
-    let moment = wired.moment()?;
     if to == Path::new("-") {
-        let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout().lock());
-        for kind in &wired.definitions.resources {
-            moment.each(*kind, &mut |json| line(&mut out, json).map_err(Fault::Server))?;
-        }
+        let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
+        each(&wired.service, &mut |_, line| out.write_all(line))?;
         return out.flush().map_err(Fault::Server);
     }
     prepare(to)?;
-    let mut all = 0;
-    for kind in &wired.definitions.resources {
-        let name = wired.definitions.name(*kind);
-        let path = to.join(format!("{name}.ndjson"));
-        let mut out = None;
-        let mut count = 0u64;
-        moment.each(*kind, &mut |json| {
-            let out = match &mut out {
-                Some(out) => out,
-                // A type that has no resources gets no file.
-                None => out.insert(BufWriter::new(File::create_new(&path).map_err(|e| Fault::file(&path, e))?)),
-            };
-            count += 1;
-            line(out, json).map_err(|e| Fault::file(&path, e))
-        })?;
-        if let Some(out) = out {
-            let file = out.into_inner().map_err(|e| Fault::file(&path, e.into_error()))?;
-            file.sync_all().map_err(|e| Fault::file(&path, e))?;
-            println!("{name:<36} {count:>10}");
+    let mut files: BTreeMap<String, (BufWriter<File>, u64)> = BTreeMap::new();
+    let all = each(&wired.service, &mut |kind, line| {
+        let name = wired.definitions.name(kind);
+        if !files.contains_key(name) {
+            let file = BufWriter::with_capacity(1 << 16, File::create_new(to.join(format!("{name}.ndjson")))?);
+            files.insert(name.to_owned(), (file, 0));
         }
-        all += count;
+        let Some((file, count)) = files.get_mut(name) else { return Ok(()) };
+        *count += 1;
+        file.write_all(line)
+    })?;
+    for (name, (file, count)) in files {
+        let path = to.join(format!("{name}.ndjson"));
+        let file = file.into_inner().map_err(|e| Fault::file(&path, e.into_error()))?;
+        file.sync_all().map_err(|e| Fault::file(&path, e))?;
+        println!("{name:<36} {count:>10}");
     }
     println!("{:<36} {all:>10}", "all");
     Ok(())
+}
+
+/// Hands over every resource as a line; all are of one moment.
+fn each(
+    service: &Service,
+    take: &mut (dyn FnMut(TypeId, &[u8]) -> std::io::Result<()> + Send),
+) -> Result<u64, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Fault::Server)?;
+    let told = |failure: Failure| Fault::Store(failure.to_string());
+    runtime.block_on(service.export(TenantId::default(), &[], take)).map_err(told)
 }
 
 /// Makes the folder. Files of an earlier export in it would be taken for part of this one.
@@ -54,9 +60,4 @@ fn prepare(folder: &Path) -> Result<(), Fault> {
         return Err(Fault::Settings(format!("{}: {why}", folder.display())));
     }
     Ok(())
-}
-
-fn line(out: &mut impl Write, json: &[u8]) -> std::io::Result<()> {
-    out.write_all(json)?;
-    out.write_all(b"\n")
 }

@@ -74,6 +74,8 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Print the CapabilityStatement
+    Capabilities,
     /// Print the OpenAPI document
     Openapi,
     /// Make the tables of definitions anew from the official package
@@ -111,6 +113,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Export { to } => export::run(&settings, &to),
         Command::Check => check::run(&settings),
         Command::Validate { paths } => validate::run(&paths),
+        Command::Capabilities => documents::capabilities(&settings),
         Command::Openapi => documents::openapi(&settings),
         Command::Definitions { package, out } => regenerate(&package, &out),
     }

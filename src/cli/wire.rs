@@ -3,12 +3,15 @@
 
 use super::fault::Fault;
 use super::settings::Settings;
-use crate::base::{RandomIds, SystemClock, TenantId};
-use crate::definitions::{Definitions, OperationDefinition, TypeId};
-use crate::index::Condition;
+use crate::base::{RandomIds, ResourceId, SystemClock, Timestamp};
+use crate::definitions::{Definitions, TypeId};
+use crate::index::{self, Extractor, Term, Terms};
 use crate::interaction::Service;
-use crate::store::{ChangeLog, Committed, Query, Snapshot, Store, StoreError, Transaction};
-use async_trait::async_trait;
+use crate::json::Value;
+use crate::store::Vocabulary;
+use crate::store::memory::MemoryStore;
+use crate::store::embedded::{EmbeddedStore, Options};
+use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 
 /// The parts of a running Vesta.
@@ -17,13 +20,7 @@ pub struct Wired {
     pub service: Arc<Service>,
     /// The definitions.
     pub definitions: Arc<Definitions>,
-    store: Arc<dyn Store>,
-}
-
-/// One consistent state of the store, for reading everything.
-pub struct Moment {
-    snapshot: Box<dyn Snapshot>,
-    definitions: Arc<Definitions>,
+    store: Arc<EmbeddedStore>,
 }
 
 /// What a check found.
@@ -39,81 +36,93 @@ pub struct Checked {
 }
 
 impl Wired {
-    /// Verifies everything that is stored.
-    pub fn check(&self, _progress: &mut dyn FnMut(u64, u64)) -> Result<Checked, Fault> {
-        Err(Fault::Store("there is no store yet".into()))
-    }
-
-    /// The present state.
-    pub fn moment(&self) -> Result<Moment, Fault> {
-        let snapshot = wait(self.store.snapshot(TenantId::default()))?;
-        Ok(Moment { snapshot, definitions: self.definitions.clone() })
+    /// Verifies everything that is stored. `progress` is told how much of how much is done.
+    pub fn check(&self, progress: &mut dyn FnMut(u64, u64)) -> Result<Checked, Fault> {
+        let found = self.store.check(progress).map_err(|e| Fault::Store(e.to_string()))?;
+        let (versions, resources, faults) = (found.versions, found.resources, found.faults);
+        Ok(Checked { versions, resources, faults, listed: found.listed })
     }
 }
 
-impl Moment {
-    /// Every current resource of a type, as JSON.
-    pub fn each(&self, kind: TypeId, take: &mut dyn FnMut(&[u8]) -> Result<(), Fault>) -> Result<(), Fault> {
-        let mut query =
-            Query { kinds: vec![kind], condition: Condition::Everything, sort: Vec::new(), after: None, skip: 0, limit: 1000, total: false };
-        loop {
-            let page = wait(self.snapshot.search(&query))?;
-            for row in &page.rows {
-                if let Some(json) = row.to_json(self.definitions.name(kind)) {
-                    take(&json)?;
-                }
-            }
-            query.after = page.rows.last().map(|row| row.number);
-            if !page.more || query.after.is_none() {
-                return Ok(());
-            }
-        }
-    }
-}
-
-/// Waits for the store on a thread that may block.
-fn wait<T>(work: impl Future<Output = Result<T, StoreError>>) -> Result<T, Fault> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Fault::Server)?;
-    runtime.block_on(work).map_err(|e| Fault::Store(e.to_string()))
-}
-
-/// Opens the data directory.
+/// Opens the data directory; says how far it is if that takes a while.
 pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     let definitions = Definitions::core();
-    let store: Arc<dyn Store> = Arc::new(Absent);
+    let extractor = Arc::new(Extractor::new(definitions.clone(), settings.bases()));
+    let clock = Arc::new(SystemClock);
+    let words = Arc::new(Words { definitions: definitions.clone(), extractor: extractor.clone() });
+    let bar = progress();
+    let store = EmbeddedStore::open_with(settings.data(), words, clock.clone(), &Options::default(), &mut |done, all| {
+        bar.set_length(all);
+        bar.set_position(done);
+    })
+    .map_err(|e| Fault::Store(e.to_string()))?;
+    bar.finish_and_clear();
+    let store = Arc::new(store);
     let service = Service::new(
         store.clone(),
         definitions.clone(),
-        Arc::new(SystemClock),
+        extractor,
+        clock,
         Arc::new(RandomIds),
         settings.interactions(),
     );
     Ok(Wired { service: Arc::new(service), definitions, store })
 }
 
-/// The operations that are served.
-pub fn operations(_definitions: &Definitions) -> Vec<&OperationDefinition> {
-    Vec::new()
+/// A service that has no data directory, for what can be said without one.
+pub fn without_data(settings: &Settings) -> Service {
+    let definitions = Definitions::core();
+    let extractor = Arc::new(Extractor::new(definitions.clone(), settings.bases()));
+    let clock = Arc::new(SystemClock);
+    let words = Arc::new(Words { definitions: definitions.clone(), extractor: extractor.clone() });
+    let store = Arc::new(MemoryStore::with(words, clock.clone()));
+    Service::new(store, definitions, extractor, clock, Arc::new(RandomIds), settings.interactions())
 }
 
-/// Stands in until the embedded engine is there.
-struct Absent;
+fn progress() -> ProgressBar {
+    let bar = ProgressBar::new(0);
+    let style = ProgressStyle::with_template("reading the data: {bar:30} {pos} of {len} versions, {eta} left");
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    bar
+}
 
-#[async_trait]
-impl Store for Absent {
-    async fn snapshot(&self, _: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
-        Err(StoreError::Unavailable("there is no store yet".into()))
+/// What the store asks of definitions and index.
+struct Words {
+    definitions: Arc<Definitions>,
+    extractor: Arc<Extractor>,
+}
+
+impl Vocabulary for Words {
+    fn name(&self, kind: TypeId) -> &str {
+        self.definitions.name(kind)
     }
 
-    async fn snapshot_at(&self, _: TenantId, _: u64) -> Result<Box<dyn Snapshot>, StoreError> {
-        Err(StoreError::Unavailable("there is no store yet".into()))
+    fn kind(&self, name: &str) -> Option<TypeId> {
+        self.definitions.resource(name)
     }
 
-    async fn commit(&self, _: TenantId, _: Transaction) -> Result<Vec<Committed>, StoreError> {
-        Err(StoreError::Unavailable("there is no store yet".into()))
+    fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms {
+        self.extractor.extract(kind, resource)
     }
 
-    async fn changes(&self, _: TenantId, _: u64, _: usize) -> Result<ChangeLog, StoreError> {
-        Err(StoreError::Unavailable("there is no store yet".into()))
+    fn stamp(&self, terms: &mut Terms, kind: TypeId, id: &ResourceId, updated: Timestamp) {
+        self.extractor.stamp(terms, kind, id, updated);
+    }
+
+    fn id_term(&self, kind: TypeId, id: &str) -> Term {
+        index::id_term(self.definitions.search_parameter(kind, "_id").map_or(0, |p| p.number), id)
+    }
+
+    fn id_of<'t>(&self, term: &'t Term) -> Option<&'t str> {
+        index::id_of(term)
+    }
+
+    fn reference_term(&self, parameter: u16, target: TypeId, id: &str) -> Term {
+        index::reference_term(parameter, self.definitions.name(target), id)
+    }
+
+    fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)> {
+        let (kind, id) = index::target_of(term)?;
+        Some((self.definitions.resource(kind)?, id))
     }
 }

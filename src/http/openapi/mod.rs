@@ -3,9 +3,10 @@
 
 mod shared;
 
-use crate::definitions::{Definitions, OperationDefinition, TypeId};
+use crate::definitions::{Definitions, TypeId};
 use crate::interaction::Verb;
 use crate::interaction::route::{Part, ROUTES, Route, Target};
+use crate::operation::{self, Level, OPERATIONS};
 use serde_json::Value;
 use shared::{reference, response};
 use std::collections::BTreeMap;
@@ -14,13 +15,13 @@ use utoipa::openapi::server::Server;
 use utoipa::openapi::{HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, Ref};
 
 /// The document as JSON on one line.
-pub fn document(definitions: &Definitions, operations: &[&OperationDefinition], base_path: &str) -> Vec<u8> {
-    serde_json::to_vec(&build(definitions, operations, base_path)).unwrap_or_default()
+pub fn document(definitions: &Definitions, base_path: &str) -> Vec<u8> {
+    serde_json::to_vec(&build(definitions, base_path)).unwrap_or_default()
 }
 
 /// The document for people and for comparing: indented, but what fits on a line stays on it.
-pub fn pretty(definitions: &Definitions, operations: &[&OperationDefinition], base_path: &str) -> String {
-    let document = serde_json::to_value(build(definitions, operations, base_path)).unwrap_or_default();
+pub fn pretty(definitions: &Definitions, base_path: &str) -> String {
+    let document = serde_json::to_value(build(definitions, base_path)).unwrap_or_default();
     let mut out = String::with_capacity(1 << 20);
     lay_out(&document, 0, &mut out);
     out
@@ -55,7 +56,7 @@ fn lay_out(value: &Value, indent: usize, out: &mut String) {
     out.push(close);
 }
 
-fn build(definitions: &Definitions, operations: &[&OperationDefinition], base_path: &str) -> OpenApi {
+fn build(definitions: &Definitions, base_path: &str) -> OpenApi {
     let about = "HL7 FHIR R4 (4.0.1) over HTTP. Every resource type has the same interactions; the server's \
                  CapabilityStatement is at /metadata.";
     let info = InfoBuilder::new()
@@ -73,8 +74,8 @@ fn build(definitions: &Definitions, operations: &[&OperationDefinition], base_pa
             add(&mut paths, &shape.path, route.verb, shape.operation(route));
         }
     }
-    for operation in operations {
-        add_operation(&mut paths, operation);
+    for operation in OPERATIONS {
+        add_operation(&mut paths, operation, definitions);
     }
     let base_path = if base_path.is_empty() { "/" } else { base_path };
     OpenApiBuilder::new()
@@ -241,43 +242,45 @@ fn responses_of(route: &Route) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// The addresses of an operation. One that changes something is served by POST only.
-fn add_operation(paths: &mut Paths, definition: &OperationDefinition) {
-    let code = &definition.code;
-    let mut places: Vec<(String, &str, bool)> = Vec::new();
-    if definition.system {
-        places.push((format!("/${code}"), "system", false));
-    }
-    for kind in &definition.resources {
-        if definition.on_type {
-            places.push((format!("/{kind}/${code}"), kind, false));
-        }
-        if definition.on_instance {
-            places.push((format!("/{kind}/{{id}}/${code}"), kind, true));
-        }
-    }
-    for (path, tag, instance) in places {
-        for verb in [Verb::Get, Verb::Post] {
-            if verb == Verb::Get && definition.affects_state {
-                continue;
+/// The addresses of an operation.
+fn add_operation(paths: &mut Paths, served: &operation::Operation, definitions: &Definitions) {
+    let name = served.name;
+    let on_kinds = || {
+        let all = definitions.resources.iter().map(|kind| definitions.name(*kind));
+        all.filter(|kind| served.kinds.is_empty() || served.kinds.contains(kind))
+    };
+    for level in served.levels {
+        let places: Vec<(String, &str)> = match level {
+            Level::System => vec![(format!("/${name}"), "system")],
+            Level::Type => on_kinds().map(|kind| (format!("/{kind}/${name}"), kind)).collect(),
+            Level::Instance => on_kinds().map(|kind| (format!("/{kind}/{{id}}/${name}"), kind)).collect(),
+        };
+        for (path, tag) in places {
+            if served.get {
+                add(paths, &path, Verb::Get, calling(served, *level, Verb::Get, tag));
             }
-            let form = if verb == Verb::Post { ".post" } else { "" };
-            let level = if instance { ".instance" } else { "" };
-            let mut operation = OperationBuilder::new()
-                .tag(tag)
-                .summary(Some(format!("${code}")))
-                .operation_id(Some(format!("{tag}.${code}{level}{form}")))
-                .response("200", response("resource"))
-                .response("default", response("outcome"));
-            if instance {
-                operation = operation.parameter_ref(reference("parameters", "id"));
-            }
-            if verb == Verb::Post {
-                operation = operation.request_body_ref(Some(reference("requestBodies", "parameters")));
-            }
-            add(paths, &path, verb, operation.build());
+            add(paths, &path, Verb::Post, calling(served, *level, Verb::Post, tag));
         }
     }
+}
+
+fn calling(served: &operation::Operation, level: Level, verb: Verb, tag: &str) -> Operation {
+    let name = served.name;
+    let instance = if level == Level::Instance { ".instance" } else { "" };
+    let post = if verb == Verb::Post && served.get { ".post" } else { "" };
+    let mut operation = OperationBuilder::new()
+        .tag(tag)
+        .summary(Some(format!("${name}")))
+        .operation_id(Some(format!("{tag}.${name}{instance}{post}")))
+        .response("200", response("resource"))
+        .response("default", response("outcome"));
+    if level == Level::Instance {
+        operation = operation.parameter_ref(reference("parameters", "id"));
+    }
+    if verb == Verb::Post {
+        operation = operation.request_body_ref(Some(reference("requestBodies", "parameters")));
+    }
+    operation.build()
 }
 
 fn add(paths: &mut Paths, path: &str, verb: Verb, operation: Operation) {
