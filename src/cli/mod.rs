@@ -1,7 +1,7 @@
 //! The command line: commands and settings, and the one place where the parts are wired together (`wire`).
 
 mod check;
-mod documents;
+pub mod documents;
 mod export;
 pub mod fault;
 mod import;

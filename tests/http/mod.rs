@@ -3,9 +3,13 @@
 mod answers;
 mod bad_input;
 mod cors;
+mod declared;
 mod limits;
 mod negotiation;
+mod open_access;
 mod site;
+mod stop;
+mod tls;
 
 use crate::support::TestServer;
 use serde_json::{Value, json};
