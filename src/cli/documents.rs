@@ -6,7 +6,6 @@ use super::settings::Settings;
 use super::wire;
 use crate::definitions::Definitions;
 use crate::http::openapi;
-use crate::json::{Document, Limits, pretty};
 use std::io::Write;
 
 /// Prints the OpenAPI document.
@@ -24,8 +23,8 @@ pub fn capability_statement(settings: &Settings) -> Result<String, Fault> {
     let service = wire::without_data(settings);
     let base = settings.bases().into_iter().next_back().unwrap_or_default();
     let statement = service.statement(&base);
-    let document = Document::parse(&statement, &Limits::default()).map_err(|e| Fault::Settings(e.to_string()))?;
-    Ok(pretty(document.root()))
+    let value = serde_json::from_slice(&statement).map_err(|e| Fault::Settings(e.to_string()))?;
+    Ok(openapi::indented(&value))
 }
 
 fn print(text: &str) -> Result<(), Fault> {

@@ -42,10 +42,7 @@ pub fn run(settings: &Settings, to: &Path) -> Result<(), Fault> {
 }
 
 /// Hands over every resource as a line; all are of one moment.
-fn each(
-    service: &Service,
-    take: &mut (dyn FnMut(TypeId, &[u8]) -> std::io::Result<()> + Send),
-) -> Result<u64, Fault> {
+fn each(service: &Service, take: &mut (dyn FnMut(TypeId, &[u8]) -> std::io::Result<()> + Send)) -> Result<u64, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(Fault::Server)?;
     let told = |failure: Failure| Fault::Store(failure.to_string());
     runtime.block_on(service.export(TenantId::default(), &[], take)).map_err(told)

@@ -9,8 +9,8 @@ use crate::index::{self, Extractor, Term, Terms};
 use crate::interaction::Service;
 use crate::json::Value;
 use crate::store::Vocabulary;
-use crate::store::memory::MemoryStore;
 use crate::store::embedded::{EmbeddedStore, Options};
+use crate::store::memory::MemoryStore;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 
@@ -51,11 +51,12 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     let clock = Arc::new(SystemClock);
     let words = Arc::new(Words { definitions: definitions.clone(), extractor: extractor.clone() });
     let bar = progress();
-    let store = EmbeddedStore::open_with(settings.data(), words, clock.clone(), &Options::default(), &mut |done, all| {
-        bar.set_length(all);
-        bar.set_position(done);
-    })
-    .map_err(|e| Fault::Store(e.to_string()))?;
+    let store =
+        EmbeddedStore::open_with(settings.data(), words, clock.clone(), &Options::default(), &mut |done, all| {
+            bar.set_length(all);
+            bar.set_position(done);
+        })
+        .map_err(|e| Fault::Store(e.to_string()))?;
     bar.finish_and_clear();
     let store = Arc::new(store);
     let service = Service::new(

@@ -3,11 +3,11 @@
 
 use super::encoding;
 use super::negotiate::{Format, Wanted};
-use crate::xml;
 use crate::base::{Failure, FailureKind, Issue};
 use crate::definitions::Definitions;
 use crate::interaction::{Effect, Reply, ReplyContent, outcome};
 use crate::json::{Document, Limits, minify_into, pretty};
+use crate::xml;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};

@@ -137,8 +137,22 @@ fn ids_and_versions_that_cannot_be() {
 #[test]
 fn hostile_queries() {
     for query in [
-        "_count=1000000000000", "_count=-1", "_count=x", "name=%FF", "name=%", "=", "&&&", "birthdate=ge", "birthdate=x",
-        "_include=*:*:*", "_sort=-", "_summary=maybe", "_elements=,", "_id=", "identifier=|", "name:missing=maybe",
+        "_count=1000000000000",
+        "_count=-1",
+        "_count=x",
+        "name=%FF",
+        "name=%",
+        "=",
+        "&&&",
+        "birthdate=ge",
+        "birthdate=x",
+        "_include=*:*:*",
+        "_sort=-",
+        "_summary=maybe",
+        "_elements=,",
+        "_id=",
+        "identifier=|",
+        "name:missing=maybe",
         "_format=json&_format=xml",
     ] {
         let answer = SERVER.get(&format!("Patient?{query}"));

@@ -18,8 +18,15 @@ fn a_preflight_allows_what_clients_send() {
     assert!(answer.header("access-control-allow-methods").contains("PUT"));
     let allowed = answer.header("access-control-allow-headers");
     for name in [
-        "authorization", "content-type", "prefer", "if-match", "if-none-match", "if-none-exist", "if-modified-since",
-        "x-provenance", "x-request-id",
+        "authorization",
+        "content-type",
+        "prefer",
+        "if-match",
+        "if-none-match",
+        "if-none-exist",
+        "if-modified-since",
+        "x-provenance",
+        "x-request-id",
     ] {
         assert!(allowed.split(", ").any(|a| a == name), "{name} in {allowed}");
     }

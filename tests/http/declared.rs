@@ -227,8 +227,12 @@ fn every_operation() {
     }
     let declared = statement();
     let on_kinds = declared["resource"].as_array().into_iter().flatten().filter_map(|r| r["operation"].as_array());
-    let names: std::collections::BTreeSet<_> =
-        on_kinds.flatten().chain(declared["operation"].as_array().into_iter().flatten()).map(|o| &o["name"]).map(Value::to_string).collect();
+    let names: std::collections::BTreeSet<_> = on_kinds
+        .flatten()
+        .chain(declared["operation"].as_array().into_iter().flatten())
+        .map(|o| &o["name"])
+        .map(Value::to_string)
+        .collect();
     for name in &names {
         let name = name.trim_matches('"');
         let has = |path: &String| path.ends_with(&format!("${name}"));
@@ -244,13 +248,16 @@ fn every_address_of_openapi_is_routed() {
     let mut failures = Failures::default();
     for (path, item) in document["paths"].as_object().expect("paths") {
         // One type for all: the others were tried above.
-        if path.contains('$') || !(path.starts_with("/Observation") || path.starts_with("/_") || !path[1..].contains('/')) {
+        if path.contains('$')
+            || !(path.starts_with("/Observation") || path.starts_with("/_") || !path[1..].contains('/'))
+        {
             continue;
         }
         for (method, operation) in item.as_object().expect("operations") {
             let concrete = path.replace("{id}", "routed").replace("{vid}", "1").replace("{type}", "Observation");
             let headers: &[(&str, &str)] = &[("content-type", "application/fhir+json"), ("prefer", "handling=strict")];
-            let body: Option<&[u8]> = if matches!(method.as_str(), "post" | "put" | "patch") { Some(b"{}") } else { None };
+            let body: Option<&[u8]> =
+                if matches!(method.as_str(), "post" | "put" | "patch") { Some(b"{}") } else { None };
             let answer = SERVER.send(&method.to_uppercase(), concrete.trim_start_matches('/'), headers, body);
             let what = operation["operationId"].as_str().unwrap_or(path);
             failures.want(what, &answer, |status| status < 500 && status != 405);

@@ -83,7 +83,8 @@ fn a_long_address_is_414() {
 
 #[test]
 fn large_headers_are_431() {
-    let answer = raw(&SERVER, &[b"GET /fhir/metadata HTTP/1.1\r\nhost: x\r\nx-large: ", &vec![b'x'; 200 << 10], b"\r\n\r\n"]);
+    let answer =
+        raw(&SERVER, &[b"GET /fhir/metadata HTTP/1.1\r\nhost: x\r\nx-large: ", &vec![b'x'; 200 << 10], b"\r\n\r\n"]);
     assert!(answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
 

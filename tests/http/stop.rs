@@ -19,7 +19,8 @@ fn start(data: &std::path::Path) -> Program {
         .spawn()
         .expect("the program starts");
     let lines = BufReader::new(child.stdout.take().expect("standard output")).lines();
-    let base = lines.map_while(Result::ok).find_map(|l| l.trim().strip_prefix("FHIR base").map(|b| b.trim().to_owned()));
+    let base =
+        lines.map_while(Result::ok).find_map(|l| l.trim().strip_prefix("FHIR base").map(|b| b.trim().to_owned()));
     Program { child, base: base.expect("it says where it serves") }
 }
 

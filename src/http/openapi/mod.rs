@@ -19,11 +19,15 @@ pub fn document(definitions: &Definitions, base_path: &str) -> Vec<u8> {
     serde_json::to_vec(&build(definitions, base_path)).unwrap_or_default()
 }
 
-/// The document for people and for comparing: indented, but what fits on a line stays on it.
+/// The document for people and for comparing.
 pub fn pretty(definitions: &Definitions, base_path: &str) -> String {
-    let document = serde_json::to_value(build(definitions, base_path)).unwrap_or_default();
+    indented(&serde_json::to_value(build(definitions, base_path)).unwrap_or_default())
+}
+
+/// JSON for people: indented, but what fits on a line stays on it.
+pub fn indented(value: &Value) -> String {
     let mut out = String::with_capacity(1 << 20);
-    lay_out(&document, 0, &mut out);
+    lay_out(value, 0, &mut out);
     out
 }
 

@@ -104,7 +104,10 @@ fn parameters(definitions: &Definitions) -> Named<Parameter> {
         ("If-None-Match", "W/\"[version]\": not if this is the current version"),
         ("If-Modified-Since", "only if it was changed after this HTTP date"),
         ("If-None-Exist", "search criteria: only if nothing matches them"),
-        ("Prefer", "return=minimal, return=representation or return=OperationOutcome; handling=strict or handling=lenient"),
+        (
+            "Prefer",
+            "return=minimal, return=representation or return=OperationOutcome; handling=strict or handling=lenient",
+        ),
         ("X-Provenance", "a Provenance resource as JSON, stored with what is written"),
     ] {
         add(name, ParameterIn::Header, text(), description);
