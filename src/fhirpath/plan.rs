@@ -69,6 +69,8 @@ struct Node<A> {
 
 #[derive(Debug)]
 struct Edge {
+    /// Length and first byte of the property: most keys are told apart by these.
+    mark: (usize, u8),
     property: Box<str>,
     ways: Vec<Way>,
 }
@@ -122,7 +124,7 @@ impl<A> Plan<A> {
         let edge = match edges.iter().position(|edge| &*edge.property == property) {
             Some(i) => &mut edges[i],
             None => {
-                edges.push(Edge { property: property.into(), ways: Vec::new() });
+                edges.push(Edge { mark: mark(property), property: property.into(), ways: Vec::new() });
                 let last = edges.len() - 1;
                 &mut edges[last]
             }
@@ -151,7 +153,9 @@ impl<A> Plan<A> {
             return;
         }
         for (key, child) in value.entries() {
-            let Some(edge) = node.edges.iter().find(|edge| *edge.property == *key) else { continue };
+            let mark = mark(&key);
+            let is = |edge: &&Edge| edge.mark == mark && *edge.property == *key;
+            let Some(edge) = node.edges.iter().find(is) else { continue };
             for way in &edge.ways {
                 let next = &self.nodes[way.node];
                 each_through(child, &way.gates, &mut |item| {
@@ -161,6 +165,10 @@ impl<A> Plan<A> {
             }
         }
     }
+}
+
+fn mark(property: &str) -> (usize, u8) {
+    (property.len(), property.as_bytes().first().copied().unwrap_or_default())
 }
 
 /// The items that pass the gates, until `until` says true; whether it did.

@@ -6,85 +6,121 @@ use super::extract::branches;
 use super::sink::Sink;
 use super::values::{Context, Encoder};
 use crate::definitions::{Definitions, SearchParameter, TypeId};
-use crate::fhirpath::{Branch, CompileError, Found, Plan, Start};
+use crate::fhirpath::{Branch, CompileError, Found, Plan, Start, Step};
 use crate::json::Value;
 
 /// Terms of one repetition at most.
 const MOST_COMBINATIONS: usize = 500;
 
-/// A compiled composite.
-pub(super) struct Composite {
-    parameter: u16,
-    /// Leads to the repetitions; the action is the place of what its components are compiled for.
-    base: Plan<usize>,
-    /// For each branch of the base its components.
-    components: Vec<Vec<Component>>,
+/// All composites of a resource type, compiled.
+#[derive(Default)]
+pub(super) struct Composites {
+    /// Leads to the repetitions; the action is the number of the group.
+    bases: Plan<usize>,
+    /// Composites whose expressions lead to the same place are found in one walk.
+    groups: Vec<Group>,
 }
 
-/// One component: what is found from the repetition, and from the resource.
+struct Group {
+    steps: Vec<Step>,
+    /// Components below the repetition.
+    inside: Plan<Component>,
+    /// Components that start at the resource.
+    outside: Plan<Component>,
+    /// Number of the parameter and of its components.
+    members: Vec<(u16, usize)>,
+}
+
+/// Which component a value is for.
 struct Component {
-    inside: Plan<Encoder>,
-    outside: Plan<Encoder>,
+    member: usize,
+    place: usize,
+    encoder: Encoder,
 }
 
-impl Composite {
-    /// Compiles the components for each branch of the expression.
-    pub(super) fn compile(
+impl Composites {
+    /// Adds a parameter, whose expression leads to `bases`.
+    pub(super) fn add(
+        &mut self,
         definitions: &Definitions,
         kind: TypeId,
         parameter: &SearchParameter,
         bases: &[Branch],
-    ) -> Result<Composite, CompileError> {
-        let mut composite = Composite {
-            parameter: parameter.number,
-            base: Plan::default(),
-            components: Vec::with_capacity(bases.len()),
-        };
-        for (place, base) in bases.iter().enumerate() {
-            composite.base.add(base, place);
-            let mut components = Vec::with_capacity(parameter.components.len());
-            for component in &parameter.components {
-                let Some(definition) = definitions.search_parameter_by_url(&component.definition) else {
-                    let message = format!("the component {} is not defined", component.definition);
-                    return Err(CompileError { at: 0, message });
-                };
+    ) -> Result<(), CompileError> {
+        let fault = |message| CompileError { at: 0, message };
+        let mut compiled = Vec::with_capacity(bases.len());
+        for base in bases {
+            let mut components = Vec::new();
+            for (place, component) in parameter.components.iter().enumerate() {
+                let definition = definitions
+                    .search_parameter_by_url(&component.definition)
+                    .ok_or_else(|| fault(format!("the component {} is not defined", component.definition)))?;
                 let start = Start { resource: kind, context: Some(base) };
-                let mut plans = Component { inside: Plan::default(), outside: Plan::default() };
                 for branch in branches(definitions, start, &component.expression)? {
                     let encoder = Encoder::for_branch(definitions, definition.kind, &branch);
-                    let plan = if branch.from_resource { &mut plans.outside } else { &mut plans.inside };
-                    plan.add(&branch, encoder);
+                    components.push((branch, place, encoder));
                 }
-                components.push(plans);
             }
-            composite.components.push(components);
+            compiled.push((base, components));
         }
-        Ok(composite)
+        for (base, components) in compiled {
+            let group = self.group(base).ok_or_else(|| fault("a guard on the resource is not supported".to_owned()))?;
+            let member = group.members.len();
+            group.members.push((parameter.number, parameter.components.len()));
+            for (branch, place, encoder) in components {
+                let plan = if branch.from_resource { &mut group.outside } else { &mut group.inside };
+                plan.add(&branch, Component { member, place, encoder });
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, base: &Branch) -> Option<&mut Group> {
+        let number = match self.groups.iter().position(|group| group.steps == base.steps) {
+            Some(number) => number,
+            None => {
+                let number = self.groups.len();
+                if !self.bases.add(base, number) {
+                    return None;
+                }
+                let (inside, outside) = (Plan::default(), Plan::default());
+                self.groups.push(Group { steps: base.steps.clone(), inside, outside, members: Vec::new() });
+                number
+            }
+        };
+        self.groups.get_mut(number)
     }
 
     /// Adds the terms of a resource.
     pub(super) fn extract(&self, context: &Context<'_>, resource: Value<'_>, sink: &mut Sink) {
-        self.base.walk(resource, &mut |place, found| {
-            let (Found::Value(repetition), Some(components)) = (found, self.components.get(*place)) else { return };
-            let mut values = Vec::with_capacity(components.len());
-            // The last first: the first is a code, which is always there; most resources lack one of the values.
-            for component in components.iter().rev() {
-                let mut parts = Sink::for_components();
-                component.inside.walk(repetition, &mut |encoder, found| encoder.encode(context, found, &mut parts));
-                if !component.outside.is_empty() {
-                    component.outside.walk(resource, &mut |encoder, found| encoder.encode(context, found, &mut parts));
-                }
-                let parts = parts.into_components();
-                if parts.is_empty() {
-                    return;
-                }
-                values.push(parts);
+        let mut values = Vec::new();
+        self.bases.walk(resource, &mut |number, repetition| {
+            let (Found::Value(repetition), Some(group)) = (repetition, self.groups.get(*number)) else { return };
+            values.clear();
+            group.inside.walk(repetition, &mut |component, found| values.push((component, found)));
+            if !group.outside.is_empty() {
+                group.outside.walk(resource, &mut |component, found| values.push((component, found)));
             }
-            values.reverse();
-            sink.begin(self.parameter);
-            combine(&values, sink);
+            for (member, (parameter, places)) in group.members.iter().enumerate() {
+                sink.begin(*parameter);
+                add_terms(context, &values, member, *places, sink);
+            }
         });
     }
+}
+
+/// The terms of one composite in one repetition, if each of its components has a value there.
+fn add_terms(context: &Context<'_>, values: &[(&Component, Found<'_>)], member: usize, places: usize, sink: &mut Sink) {
+    let of = |place| values.iter().filter(move |(value, _)| value.member == member && value.place == place);
+    if (0..places).any(|place| of(place).next().is_none()) {
+        return;
+    }
+    let encoded = |place| {
+        let mut parts = Sink::for_components();
+        of(place).for_each(|(component, found)| component.encoder.encode(context, *found, &mut parts));
+        parts.into_components()
+    };
+    combine(&(0..places).map(encoded).collect::<Vec<_>>(), sink);
 }
 
 /// Every combination of one value of each component.

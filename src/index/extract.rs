@@ -1,7 +1,7 @@
 //! The extractor: for each resource type one plan of all its search parameters, compiled when it is first needed,
 //! and from a resource to its terms. How values are encoded is in `values`.
 
-use super::composite::Composite;
+use super::composite::Composites;
 use super::encode;
 use super::sink::Sink;
 use super::values::{Bases, Context, Encoder};
@@ -23,7 +23,7 @@ pub struct Extractor {
 /// All that is known of the parameters of one resource type.
 struct TypePlan {
     plan: Plan<Action>,
-    composites: Vec<Composite>,
+    composites: Composites,
     /// Numbers of the parameters in the plan, sorted.
     parameters: Vec<u16>,
     id: Option<u16>,
@@ -59,9 +59,7 @@ impl Extractor {
             action.encoder.encode(&context, found, &mut sink);
             seen[action.slot] = true;
         });
-        for composite in &plan.composites {
-            composite.extract(&context, resource, &mut sink);
-        }
+        plan.composites.extract(&context, resource, &mut sink);
         let present = plan.parameters.iter().zip(&seen).filter(|(_, seen)| **seen);
         sink.put_shape(present.map(|(number, _)| *number));
         Terms::new(sink.into_terms())
@@ -125,7 +123,7 @@ impl TypePlan {
         let number = |code| definitions.search_parameter(kind, code).map(|parameter| parameter.number);
         let mut plan = TypePlan {
             plan: Plan::default(),
-            composites: Vec::new(),
+            composites: Composites::default(),
             parameters: Vec::new(),
             id: number("_id"),
             last_updated: number("_lastUpdated"),
@@ -157,8 +155,7 @@ impl TypePlan {
             return Err(CompileError { at: 0, message: "no part of it is about this resource type".to_owned() });
         }
         if parameter.kind == SearchKind::Composite {
-            self.composites.push(Composite::compile(definitions, kind, parameter, &branches)?);
-            return Ok(());
+            return self.composites.add(definitions, kind, parameter, &branches);
         }
         let slot = self.parameters.len();
         self.parameters.push(parameter.number);
