@@ -3,6 +3,7 @@
 mod fuzz;
 mod http;
 mod primitives;
+mod real_data;
 mod store_contract;
 mod support;
 mod xml;

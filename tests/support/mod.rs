@@ -6,3 +6,14 @@ mod server;
 
 pub use client::{Answer, Client, json};
 pub use server::TestServer;
+
+/// The folder with the data that is not in this repository, or `None` where it is missing; then it says that the
+/// test was skipped.
+pub fn shared_data(test: &str) -> Option<std::path::PathBuf> {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data");
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: {test} needs {}", folder.display());
+    None
+}
