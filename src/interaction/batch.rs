@@ -82,7 +82,10 @@ pub(super) async fn perform_entry(service: &Service, context: &Context, entry: E
         _ => None,
     };
     // Boxed, because what an entry leads to is as large as the batch itself.
-    let reply = Box::pin(service.perform_one(context, &request, interaction)).await?;
+    let mut reply = Box::pin(service.perform_one(context, &request, interaction)).await?;
+    if request.verb == Verb::Head {
+        reply.content = ReplyContent::Nothing;
+    }
     Ok(Answer::of(full_url, Ok(reply)))
 }
 

@@ -75,3 +75,37 @@ fn several_can_be_deleted_where_it_is_set() {
     }
     api.run(&[("DELETE Patient?identifier=s|1", "", 204, ""), ("GET Patient", "", 200, r#""total":0"#)]);
 }
+
+/// Runs a request many times at once; gives the statuses, sorted.
+fn at_once(api: Api, times: usize, line: &'static str, body: &str) -> (Api, Vec<u16>) {
+    let api = std::sync::Arc::new(api);
+    let threads: Vec<_> = (0..times)
+        .map(|_| {
+            let (api, body) = (api.clone(), body.to_owned());
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+                runtime.block_on(api.perform(line, &body)).0
+            })
+        })
+        .collect();
+    let mut statuses: Vec<u16> = threads.into_iter().map(|t| t.join().expect("joined")).collect();
+    statuses.sort_unstable();
+    (std::sync::Arc::into_inner(api).expect("all are done"), statuses)
+}
+
+#[test]
+fn rivals() {
+    let (api, statuses) = at_once(Api::new(), 16, "POST Patient if-none-exist:identifier=s|1", &patient("1"));
+    assert_eq!(statuses[14..], [200, 201]);
+    api.run(&[("GET Patient", "", 200, r#""total":1"#)]);
+    let (api, statuses) = at_once(api, 16, "PUT Patient?identifier=s|1", &patient("1"));
+    assert_eq!(statuses, [200; 16]);
+    let patch = r#"[{"op":"add","path":"/name/-","value":{"text":"x"}}]"#;
+    api.run(&[("PUT Patient/p", r#"{"resourceType":"Patient","id":"p","name":[{"text":"x"}]}"#, 201, "")]);
+    let (api, statuses) = at_once(api, 16, "PATCH Patient/p as:json-patch", patch);
+    assert_eq!(statuses, [200; 16]);
+    let (_, text) = api.ask("GET Patient/p", "");
+    assert_eq!(text.matches(r#"{"text":"x"}"#).count(), 17, "no patch is lost: {text}");
+    let (_, statuses) = at_once(api, 8, "PUT Patient/p if-match:17", r#"{"resourceType":"Patient","id":"p"}"#);
+    assert_eq!(statuses, [200, 412, 412, 412, 412, 412, 412, 412]);
+}

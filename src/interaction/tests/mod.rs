@@ -35,7 +35,7 @@ impl IdSource for Counting {
     }
 }
 
-/// Gives the ids of resources from one source and those of Bundles from nowhere near it.
+/// A service on an empty store, a clock and ids of its own.
 pub(super) struct Api {
     service: Service,
     runtime: tokio::runtime::Runtime,
@@ -68,6 +68,10 @@ impl Api {
 
     /// Sends `VERB path?query` followed by words such as `if-match:1`, `return:minimal`, `as:json-patch`.
     pub(super) fn send(&self, line: &str, body: &str) -> Result<Reply, crate::base::Failure> {
+        self.runtime.block_on(self.service.perform(&self.context(), self.request(line, body)))
+    }
+
+    fn request(&self, line: &str, body: &str) -> Request {
         let mut words = line.split(' ');
         let verb = match words.next() {
             Some("GET") => Verb::Get,
@@ -113,11 +117,16 @@ impl Api {
             }
         }
         request.body = (!body.is_empty()).then(|| Payload { media, bytes: body.as_bytes().to_vec() });
-        self.runtime.block_on(self.service.perform(&self.context(), request))
+        request
     }
 
     pub(super) fn ask(&self, line: &str, body: &str) -> Answer {
-        match self.send(line, body) {
+        self.runtime.block_on(self.perform(line, body))
+    }
+
+    /// The same on the runtime of the caller.
+    pub(super) async fn perform(&self, line: &str, body: &str) -> Answer {
+        match self.service.perform(&self.context(), self.request(line, body)).await {
             Ok(reply) => {
                 let text = match reply.content {
                     ReplyContent::Nothing => String::new(),

@@ -203,13 +203,19 @@ pub(super) async fn remaining(
     condition: &Condition,
     without: &FxHashSet<(TypeId, ResourceId)>,
 ) -> Result<Found, Failure> {
-    let mut rows = conditional::rows(snapshot, kind, condition, 2 + without.len()).await?;
-    rows.retain(|v| !without.contains(&(v.kind, v.id.clone())));
-    Ok(match (rows.pop(), rows.pop()) {
-        (None, _) => Found::None,
-        (Some(one), None) => Found::One(Box::new(one)),
-        _ => Found::Many,
-    })
+    // Mostly none of the matches is among those; only if one is, more have to be looked at.
+    let mut limit = 2;
+    loop {
+        let mut rows = conditional::rows(snapshot, kind, condition, limit).await?;
+        let all = rows.len() < limit;
+        rows.retain(|v| !without.contains(&(v.kind, v.id.clone())));
+        match (rows.pop(), rows.pop()) {
+            (Some(_), Some(_)) => return Ok(Found::Many),
+            (None, _) if all => return Ok(Found::None),
+            (Some(one), None) if all => return Ok(Found::One(Box::new(one))),
+            _ => limit = limit.saturating_mul(8),
+        }
+    }
 }
 
 /// Refuses a transaction in which two entries write the same resource.
@@ -281,7 +287,7 @@ pub(super) fn no_new_duplicates(
 }
 
 /// A term that everything matching the condition has.
-fn needed(condition: &Condition) -> Option<&Term> {
+pub(super) fn needed(condition: &Condition) -> Option<&Term> {
     match condition {
         Condition::Term(term) => Some(term),
         Condition::And(all) => all.iter().find_map(needed),

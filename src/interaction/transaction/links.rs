@@ -2,15 +2,16 @@
 //! (R4 http.html#trules).
 
 use super::Item;
-use super::identity::{About, Alone, Identities, remaining};
+use super::identity::{About, Alone, Identities, needed, remaining};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::TypeId;
+use crate::index::{Condition, Term, Terms};
 use crate::interaction::conditional::{self, Found};
 use crate::interaction::references::{self, Rewriter};
 use crate::interaction::{Context, Service};
 use crate::primitive::Reference;
 use crate::store::Snapshot;
-use rustc_hash::FxHashSet;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Gathers what references become.
 pub(super) async fn rewriter(
@@ -37,6 +38,7 @@ pub(super) async fn rewriter(
             rewriter.add(url, target);
         }
     }
+    let mut pending = Pending::default();
     for item in items {
         let (Some(kind), Some(resource)) = (item.writes, item.entry.resource) else { continue };
         for (text, value) in references::conditional(&service.definitions, kind, resource) {
@@ -45,7 +47,7 @@ pub(super) async fn rewriter(
             }
             let place =
                 || format!("Bundle.entry[{}].resource{}", item.entry.index, references::path_to(resource, value));
-            let target = find(service, context, snapshot, items, identities, &text).await;
+            let target = find(service, context, snapshot, items, identities, &mut pending, &text).await;
             rewriter.resolve(text, target.map_err(|failure| located(failure, &place()))?);
         }
     }
@@ -59,6 +61,54 @@ fn located(mut failure: Failure, place: &str) -> Failure {
     failure
 }
 
+/// What this transaction writes, by type, with the terms that it will be found by: made once for each type that
+/// conditional references ask for.
+#[derive(Default)]
+struct Pending(FxHashMap<TypeId, Written>);
+
+/// The resources of one type that are written.
+#[derive(Default)]
+struct Written {
+    resources: Vec<(ResourceId, Terms)>,
+    by_term: FxHashMap<Term, Vec<usize>>,
+    /// They and what is deleted: what is stored of them says nothing any more.
+    replaced: FxHashSet<(TypeId, ResourceId)>,
+}
+
+impl Pending {
+    fn of(&mut self, service: &Service, kind: TypeId, items: &[Item<'_>], identities: &Identities) -> &Written {
+        self.0.entry(kind).or_insert_with(|| {
+            let mut written = Written { replaced: identities.deleted.clone(), ..Written::default() };
+            for (item, about) in items.iter().zip(&identities.about).filter(|(item, _)| item.writes == Some(kind)) {
+                let (Some(target), Some(resource)) = (about.targets().first(), item.entry.resource) else { continue };
+                let mut terms = service.extractor.extract(kind, resource);
+                service.extractor.stamp(&mut terms, kind, &target.id, service.clock.now());
+                for term in terms.as_slice() {
+                    written.by_term.entry(term.clone()).or_default().push(written.resources.len());
+                }
+                written.replaced.insert((target.kind, target.id.clone()));
+                written.resources.push((target.id.clone(), terms));
+            }
+            written
+        })
+    }
+}
+
+impl Written {
+    /// Up to two of those that fulfil a condition.
+    fn matching(&self, kind: TypeId, condition: &Condition) -> Vec<ResourceId> {
+        let fulfils = |(_, terms): &&(ResourceId, Terms)| condition.matches(kind, terms, &Alone);
+        let found: Vec<_> = match needed(condition) {
+            Some(term) => {
+                let numbers = self.by_term.get(term).map_or(&[][..], Vec::as_slice);
+                numbers.iter().filter_map(|n| self.resources.get(*n)).filter(fulfils).take(2).collect()
+            }
+            None => self.resources.iter().filter(fulfils).take(2).collect(),
+        };
+        found.into_iter().map(|(id, _)| id.clone()).collect()
+    }
+}
+
 /// The one resource that a conditional reference means: stored before, or written by this transaction.
 async fn find(
     service: &Service,
@@ -66,6 +116,7 @@ async fn find(
     snapshot: &dyn Snapshot,
     items: &[Item<'_>],
     identities: &Identities,
+    pending: &mut Pending,
     text: &str,
 ) -> Result<String, Failure> {
     let Reference::Conditional { kind: name, query } = Reference::parse(text) else {
@@ -76,18 +127,9 @@ async fn find(
         .resource(name)
         .ok_or_else(|| Failure::malformed(IssueCode::Value, "the conditional reference names no resource type"))?;
     let condition = conditional::criteria(service, context, kind, query)?;
-    let mut written: FxHashSet<(TypeId, ResourceId)> = identities.deleted.clone();
-    let mut matching = Vec::new();
-    for (item, about) in items.iter().zip(&identities.about).filter(|(item, _)| item.writes == Some(kind)) {
-        let (Some(target), Some(resource)) = (about.targets().first(), item.entry.resource) else { continue };
-        written.insert((target.kind, target.id.clone()));
-        let mut terms = service.extractor.extract(kind, resource);
-        service.extractor.stamp(&mut terms, kind, &target.id, service.clock.now());
-        if condition.matches(kind, &terms, &Alone) {
-            matching.push(target.id.clone());
-        }
-    }
-    match remaining(snapshot, kind, &condition, &written).await? {
+    let written = pending.of(service, kind, items, identities);
+    let mut matching = written.matching(kind, &condition);
+    match remaining(snapshot, kind, &condition, &written.replaced).await? {
         Found::Many => return Err(ambiguous("more than one resource")),
         Found::One(version) => matching.push(version.id.clone()),
         Found::None => {}
