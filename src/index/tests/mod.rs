@@ -2,6 +2,7 @@
 
 mod composite;
 mod date;
+mod hostile;
 mod number;
 mod official;
 mod reference;
