@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Arc;
 use vesta::base::SystemClock;
 use vesta::index::Condition;
-use vesta::store::embedded::{EmbeddedStore, Options};
+use vesta::store::embedded::{EmbeddedStore, Options, check_directory};
 use vesta::store::{Store, StoreError};
 
 fn opened(directory: &Path) -> EmbeddedStore {
@@ -122,6 +122,9 @@ fn damage_is_found_and_told() {
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("a damaged store was opened"),
         }
+        let report = check_directory(directory.path(), Arc::new(World), &mut |_, _| {}).expect("checked");
+        assert_eq!(report.versions, 51);
+        assert!(report.listed.iter().any(|f| f.contains("version 17 of tenant 7")), "{report:?}");
     });
 }
 

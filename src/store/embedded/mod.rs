@@ -24,7 +24,7 @@ mod writer;
 
 pub use check::CheckReport;
 
-use crate::base::{Clock, TenantId};
+use crate::base::{Clock, SystemClock, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::store::{ChangeLog, Committed, FhirVocabulary, Snapshot, Store, StoreError, Transaction, Vocabulary};
@@ -86,6 +86,39 @@ pub struct EmbeddedStore {
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
 }
 
+impl Shared {
+    fn open(
+        directory: &Path,
+        vocabulary: Arc<dyn Vocabulary>,
+        clock: Arc<dyn Clock>,
+        options: &Options,
+    ) -> Result<Shared, StoreError> {
+        std::fs::create_dir_all(directory).map_err(|e| {
+            StoreError::Unavailable(format!("the data directory {} cannot be made: {e}", directory.display()))
+        })?;
+        let lock = DirectoryLock::take(directory)?;
+        let truth = Truth::open(&directory.join("truth"), options.map_size)?;
+        let rows = truth.read()?.all_meta()?;
+        let types = Types::load(&rows, &*vocabulary)?;
+        let codec = Codec::new(options.level, options.train_after);
+        load_dictionaries(&rows, &types, &codec)?;
+        let (index, poisoned) = (Index::default(), AtomicBool::new(false));
+        Ok(Shared { truth, types, codec, index, vocabulary, clock, poisoned, _lock: lock })
+    }
+}
+
+/// Verifies the store in a directory, also one that cannot be opened for use because records are damaged.
+pub fn check_directory(
+    directory: &Path,
+    vocabulary: Arc<dyn Vocabulary>,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<CheckReport, StoreError> {
+    let options = Options::default();
+    let shared = Shared::open(directory, vocabulary, Arc::new(SystemClock), &options)?;
+    rebuild::rebuild(&shared, options.threads, rebuild::Damage::LeaveOut, &mut |_, _| {})?;
+    check::check(&shared, progress)
+}
+
 impl EmbeddedStore {
     /// Opens the store of FHIR resources in a directory, which is made if it is not there. Rebuilds the index;
     /// `progress` is told how many versions of how many are done.
@@ -109,22 +142,8 @@ impl EmbeddedStore {
         options: &Options,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<EmbeddedStore, StoreError> {
-        std::fs::create_dir_all(directory).map_err(|e| {
-            StoreError::Unavailable(format!("the data directory {} cannot be made: {e}", directory.display()))
-        })?;
-        let lock = DirectoryLock::take(directory)?;
-        let truth = Truth::open(&directory.join("truth"), options.map_size)?;
-        let (types, codec) = {
-            let rows = truth.read()?.all_meta()?;
-            let types = Types::load(&rows, &*vocabulary)?;
-            let codec = Codec::new(options.level, options.train_after);
-            load_dictionaries(&rows, &types, &codec)?;
-            (types, codec)
-        };
-        let poisoned = AtomicBool::new(false);
-        let index = Index::default();
-        let shared = Arc::new(Shared { truth, types, codec, index, vocabulary, clock, poisoned, _lock: lock });
-        rebuild::rebuild(&shared, options.threads, progress)?;
+        let shared = Arc::new(Shared::open(directory, vocabulary, clock, options)?);
+        rebuild::rebuild(&shared, options.threads, rebuild::Damage::Refuse, progress)?;
         let (queue, orders) = mpsc::channel(options.queue.max(1));
         let writer = writer::start(shared.clone(), orders, options.group.max(1))
             .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;

@@ -17,15 +17,29 @@ use std::sync::mpsc;
 /// Versions that a thread takes at once.
 const CHUNK: u64 = 256;
 
+/// What is done about damaged records.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Damage {
+    /// The store is not opened.
+    Refuse,
+    /// They are left out, so that a check can tell all of them.
+    LeaveOut,
+}
+
 /// Adds all versions of all tenants to the index and publishes their positions.
-pub fn rebuild(shared: &Shared, threads: usize, progress: &mut dyn FnMut(u64, u64)) -> Result<(), StoreError> {
+pub fn rebuild(
+    shared: &Shared,
+    threads: usize,
+    damage: Damage,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<(), StoreError> {
     let (tenants, total) = {
         let reading = shared.truth.read()?;
         (reading.tenants()?, reading.versions()?)
     };
     let mut done = 0;
     for (tenant, last) in tenants {
-        rebuild_tenant(shared, tenant, last, threads, &mut |added| {
+        rebuild_tenant(shared, tenant, last, threads, damage, &mut |added| {
             done += added;
             progress(done, total);
         })?;
@@ -38,6 +52,7 @@ fn rebuild_tenant(
     tenant: TenantId,
     last: u64,
     threads: usize,
+    damage: Damage,
     progress: &mut dyn FnMut(u64),
 ) -> Result<(), StoreError> {
     let index = shared.index.tenant(tenant);
@@ -55,7 +70,7 @@ fn rebuild_tenant(
                     if from > last || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let versions = read_chunk(shared, tenant, from, last.min(from + CHUNK - 1));
+                    let versions = read_chunk(shared, tenant, from, last.min(from + CHUNK - 1), damage);
                     if send.send((chunk, versions)).is_err() {
                         return;
                     }
@@ -80,27 +95,46 @@ fn rebuild_tenant(
     Ok(())
 }
 
-fn read_chunk(shared: &Shared, tenant: TenantId, from: u64, to: u64) -> Result<Vec<Indexed>, StoreError> {
+fn read_chunk(
+    shared: &Shared,
+    tenant: TenantId,
+    from: u64,
+    to: u64,
+    damage: Damage,
+) -> Result<Vec<Indexed>, StoreError> {
     let reading = shared.truth.read()?;
     let mut found = Vec::with_capacity((to - from + 1) as usize);
     let mut text = Vec::new();
     let mut expected = from;
     for record in reading.records(tenant, from, to)? {
         let (number, record) = record?;
-        if number != expected {
+        if number != expected && damage == Damage::Refuse {
             break;
         }
-        expected += 1;
-        let (header, body) =
-            Header::decode(tenant, number, record).ok_or_else(|| damaged(tenant, number, "is damaged"))?;
-        let kind = shared.types.kind(header.stored_type)?;
-        let terms = terms(shared, tenant, kind, &header, body, &mut text)?;
-        found.push(Indexed { number, kind, id: header.id, terms });
+        expected = number + 1;
+        match read_one(shared, tenant, number, record, &mut text) {
+            Ok(version) => found.push(version),
+            Err(_) if damage == Damage::LeaveOut => {}
+            Err(error) => return Err(error),
+        }
     }
-    if expected != to + 1 {
+    if expected != to + 1 && damage == Damage::Refuse {
         return Err(damaged(tenant, expected, "is missing"));
     }
     Ok(found)
+}
+
+fn read_one(
+    shared: &Shared,
+    tenant: TenantId,
+    number: u64,
+    record: &[u8],
+    text: &mut Vec<u8>,
+) -> Result<Indexed, StoreError> {
+    let (header, body) = Header::decode(tenant, number, record).ok_or_else(|| damaged(tenant, number, "is damaged"))?;
+    let kind = shared.types.kind(header.stored_type)?;
+    let terms = terms(shared, tenant, kind, &header, body, text)?;
+    Ok(Indexed { number, kind, id: header.id, terms })
 }
 
 /// The terms of a stored version, stamped; none for a delete.

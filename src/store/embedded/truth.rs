@@ -55,14 +55,19 @@ pub enum Fault {
     MapFull,
     /// The disk is full. Nothing was written, nothing is damaged.
     DiskFull,
-    /// Anything else.
+    /// More pages than one LMDB transaction takes.
+    TooLarge,
+    /// Anything else before the flush: nothing was written.
     Failed(String),
+    /// The flush failed: what is on the disk is not known.
+    Flush(String),
 }
 
 impl From<heed::Error> for Fault {
     fn from(error: heed::Error) -> Fault {
         match &error {
             heed::Error::Mdb(MdbError::MapFull) => Fault::MapFull,
+            heed::Error::Mdb(MdbError::TxnFull) => Fault::TooLarge,
             heed::Error::Io(e) if matches!(e.kind(), std::io::ErrorKind::StorageFull) => Fault::DiskFull,
             heed::Error::Io(e) if matches!(e.kind(), std::io::ErrorKind::QuotaExceeded) => Fault::DiskFull,
             other => Fault::Failed(other.to_string()),
@@ -74,7 +79,8 @@ impl From<Fault> for StoreError {
     fn from(fault: Fault) -> StoreError {
         match fault {
             Fault::MapFull | Fault::DiskFull => StoreError::Full,
-            Fault::Failed(why) => StoreError::Broken(why),
+            Fault::TooLarge => StoreError::TooLarge("the commit has more pages than this engine takes at once".into()),
+            Fault::Failed(why) | Fault::Flush(why) => StoreError::Broken(why),
         }
     }
 }
@@ -337,6 +343,10 @@ impl Writing<'_> {
 
     /// Makes it durable.
     pub fn commit(self) -> Result<(), Fault> {
-        Ok(self.txn.commit()?)
+        self.txn.commit().map_err(|error| match Fault::from(error) {
+            Fault::Failed(why) => Fault::Flush(why),
+            // LMDB has let the transaction go before it touched what was there.
+            other => other,
+        })
     }
 }

@@ -79,34 +79,41 @@ fn commit(shared: &Shared, jobs: &mut Vec<Job>) {
     if jobs.is_empty() {
         return;
     }
-    if shared.poisoned.load(Ordering::Acquire) {
-        return refuse(jobs, &poisoned());
-    }
-    let outcome = loop {
-        match write(shared, jobs) {
-            Err(Fault::MapFull) => match shared.truth.grow() {
-                Ok(()) => continue,
-                Err(fault) => break Err(fault),
-            },
-            other => break other,
-        }
-    };
-    match outcome {
+    match write_growing(shared, jobs) {
         Ok(answers) => {
             for (job, answer) in jobs.drain(..).zip(answers) {
                 // A caller that went away does not hear the answer; its commit stands.
                 let _ = job.answer.send(answer);
             }
         }
-        Err(Fault::Failed(why)) => {
+        Err(Fault::Flush(why)) => {
             // What is on the disk after a failed flush cannot be known. Trying again could lose what was promised.
             tracing::error!(%why, "a commit failed; nothing more is written until the store is opened again");
             shared.poisoned.store(true, Ordering::Release);
             refuse(jobs, &StoreError::Broken(format!("the commit failed: {why}")));
         }
-        Err(full) => {
-            tracing::error!("the disk is full; the commit was refused");
-            refuse(jobs, &full.into());
+        Err(_) if jobs.len() > 1 => {
+            // One of them is at fault, or only all together are too much: each for itself.
+            for job in std::mem::take(jobs) {
+                commit(shared, &mut vec![job]);
+            }
+        }
+        Err(fault) => {
+            tracing::error!(?fault, "a commit was refused");
+            refuse(jobs, &fault.into());
+        }
+    }
+}
+
+/// Writes a group, with a larger map if need be.
+fn write_growing(shared: &Shared, jobs: &[Job]) -> Result<Answers, Fault> {
+    loop {
+        if shared.poisoned.load(Ordering::Acquire) {
+            return Ok(jobs.iter().map(|_| Err(poisoned())).collect());
+        }
+        match write(shared, jobs) {
+            Err(Fault::MapFull) => shared.truth.grow()?,
+            other => return other,
         }
     }
 }
