@@ -1,5 +1,5 @@
-//! Parameters that shape the answer instead of choosing resources (R4 search.html#Summary "search result
-//! parameters"): page size, order, total, summary, elements and includes.
+//! Parameters that shape the answer instead of choosing resources (R4 search.html#return): page size, order, total,
+//! summary, elements and includes. Only reads them; what they do to the answer is for whoever writes it.
 
 use super::filter::Filters;
 use super::include::{self, Direction, Include};
