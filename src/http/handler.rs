@@ -253,10 +253,18 @@ async fn perform(
         body,
         path,
     };
-    let heavy = size > LARGE || (asked.path.is_empty() && asked.body.is_some());
+    let heavy = size > LARGE || may_take_long(&asked);
     let context = Context { tenant: TenantId::default(), base };
     let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };
     Ok(answer::reply(reply, *wanted, &context.base, &site.definitions)?)
+}
+
+/// Whether a request may need the processor for long, so that it should not hold up the worker's other connections.
+/// Errs on both sides: what is misjudged is only slower.
+fn may_take_long(request: &Request) -> bool {
+    let bundle = request.path.is_empty() && request.body.is_some();
+    let gathers = |query: &str| ["_include", "_revinclude", "_has", "_sort"].iter().any(|part| query.contains(part));
+    bundle || request.path.contains('$') || gathers(&request.query)
 }
 
 /// Performs a large request on a thread that may block.

@@ -86,10 +86,10 @@ pub fn status_of(kind: FailureKind) -> (u16, &'static str) {
         FailureKind::PreconditionFailed => (412, "Precondition Failed"),
         FailureKind::TooLarge => (413, "Content Too Large"),
         FailureKind::UnsupportedMedia => (415, "Unsupported Media Type"),
-        FailureKind::Unprocessable => (422, "Unprocessable Content"),
-        FailureKind::TooCostly => (403, "Forbidden"),
+        FailureKind::Unprocessable | FailureKind::NotSupported | FailureKind::TooCostly => {
+            (422, "Unprocessable Content")
+        }
         FailureKind::Internal => (500, "Internal Server Error"),
-        FailureKind::NotSupported => (501, "Not Implemented"),
         FailureKind::Unavailable => (503, "Service Unavailable"),
         FailureKind::StoreFull => (507, "Insufficient Storage"),
     }

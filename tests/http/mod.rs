@@ -7,6 +7,7 @@ mod declared;
 mod limits;
 mod negotiation;
 mod open_access;
+mod panics;
 mod site;
 mod stop;
 mod tls;

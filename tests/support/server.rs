@@ -2,12 +2,14 @@
 
 use super::Client;
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 use vesta::cli::settings::Settings;
 use vesta::cli::wire;
-use vesta::http::Server;
+use vesta::definitions::Definitions;
+use vesta::http::{Options, Server};
+use vesta::interaction::Service;
 
 /// A running server; it stops when this is dropped, and its data are gone then.
 pub struct TestServer {
@@ -37,13 +39,25 @@ impl TestServer {
             log_requests: Some(false),
             ..settings
         };
+        let options = settings.http();
+        TestServer::over(options, data, move || {
+            let wired = wire::open(&settings).expect("the store opens");
+            (wired.service, wired.definitions)
+        })
+    }
+
+    /// A server over a service that the test has made.
+    pub fn over(
+        options: Options,
+        data: tempfile::TempDir,
+        service: impl FnOnce() -> (Arc<Service>, Arc<Definitions>) + Send + 'static,
+    ) -> TestServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let wired = wire::open(&settings).expect("the store opens");
+            let (service, definitions) = service();
             actix_web::rt::System::new().block_on(async {
-                let server =
-                    Server::bind(wired.service.clone(), wired.definitions.clone(), settings.http()).expect("binds");
+                let server = Server::bind(service, definitions, options).expect("binds");
                 started.send((server.base(), server.metrics_address())).expect("the test waits");
                 let told = async {
                     let _ = stopped.await;

@@ -131,7 +131,7 @@ fn criteria_inside() {
         ("POST ", &bundle("transaction", &[put]), 200, "200 OK"),
         ("POST ", &bundle("transaction", &[put, patch]), 400, "duplicate"),
         ("POST ", &bundle("transaction", &[patch]), 200, "200 OK"),
-        ("POST ", &bundle("transaction", &[fhirpath]), 501, "Bundle.entry[0]"),
+        ("POST ", &bundle("transaction", &[fhirpath]), 422, "Bundle.entry[0]"),
         ("GET Patient?identifier=s|1", "", 200, r#""gender":"male""#),
         ("GET Patient?identifier=s|3", "", 200, r#""total":0"#),
     ]);

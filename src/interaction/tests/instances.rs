@@ -125,7 +125,7 @@ fn patches() {
         ("PATCH Patient/p", r#"[{"op":"replace","path":"/gender","value":"other"}]"#, 200, r#""gender":"other""#),
         ("PATCH Patient/p as:merge-patch", r#"{"active":true}"#, 200, r#""active":true"#),
         ("PATCH Patient/p", r#"{"active":null}"#, 200, "!active"),
-        ("PATCH Patient/p", r#"{"resourceType":"Parameters"}"#, 501, "FHIRPath Patch is not served yet"),
+        ("PATCH Patient/p", r#"{"resourceType":"Parameters"}"#, 422, "FHIRPath Patch is not served yet"),
         ("PATCH Patient/p as:json-patch", r#"[{"op":"add","path":"/foo","value":1}]"#, 422, "foo"),
         ("PATCH Patient/p as:json-patch", r#"[{"op":"replace","path":"/id","value":"z"}]"#, 422, "Patient.id"),
         ("PATCH Patient/p as:json-patch if-match:1", r#"[{"op":"remove","path":"/gender"}]"#, 412, ""),
