@@ -130,6 +130,7 @@ fn format(json: Vec<u8>, wanted: Wanted, definitions: &Definitions) -> Result<Ve
     let document = Document::parse(&json, &limits).map_err(|e| Failure::internal(format_args!("own output: {e}")))?;
     Ok(match wanted.format {
         Format::Json => pretty(document.root()).into_bytes(),
+        Format::Xml if wanted.pretty => xml::pretty_from_json(document.root(), definitions)?.into_bytes(),
         Format::Xml => xml::from_json(document.root(), definitions)?.into_bytes(),
         Format::Ndjson => lines(&document),
     })

@@ -17,7 +17,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { depth: 128, nodes: 20_000_000, number: 1_000 }
+        Limits { depth: 128, nodes: 10_000_000, number: 1_000 }
     }
 }
 

@@ -69,9 +69,8 @@ pub(super) fn read(source: &mut Source<'_>, tag: &BytesStart<'_>) -> Result<Stri
     let text = source.text();
     let rewritten = element(source, tag, Some(XHTML))?;
     let raw = text.get(start..source.end()).unwrap_or_default();
-    let chosen = if own && !rewritten.prefixed { raw.to_owned() } else { rewritten.text };
-    // XML 1.0, 2.11: line ends are read as single line feeds.
-    Ok(if chosen.contains('\r') { chosen.replace("\r\n", "\n").replace('\r', "\n") } else { chosen })
+    // Line ends stay as they are: whoever reads the text as XML later takes them for single line feeds.
+    Ok(if own && !rewritten.prefixed { raw.to_owned() } else { rewritten.text })
 }
 
 /// An element written anew without prefixes.

@@ -97,17 +97,17 @@ pub fn query(bytes: &[u8]) {
     }
 }
 
-/// A tree in which the order of keys makes no difference, nor null slots at the end of arrays, nor empty arrays.
+/// A tree in which the order of keys makes no difference, nor null slots at the end of arrays, nor empty arrays,
+/// nor space around a narrative.
 fn settled(tree: Tree) -> Tree {
     match tree {
         Tree::Object(entries) => {
             let mut entries: Vec<_> = entries.into_iter().map(|(k, v)| (k, settled(v))).collect();
             entries.retain(|(_, v)| !matches!(v, Tree::Null) && *v != Tree::Array(Vec::new()));
             entries.sort_by(|a, b| a.0.cmp(&b.0));
-            // Line ends within the markup of a narrative are those of XML: single line feeds.
             for (key, value) in &mut entries {
                 if let ("div", Tree::String(text)) = (key.as_str(), value) {
-                    *text = text.replace("\r\n", "\n").replace('\r', "\n").trim().to_owned();
+                    *text = text.trim().to_owned();
                 }
             }
             Tree::Object(entries)

@@ -65,15 +65,11 @@ fn difference(a: &Tree, b: &Tree, place: &str) -> Option<String> {
     }
 }
 
-#[test]
-fn official_examples_there_and_back() {
-    let Some(path) = data("r4-examples/r4-examples-dev.tar.zst") else {
-        return;
-    };
-    let packed = std::fs::read(path).expect("readable");
+/// Writes and reads every resource of a packed folder; gives how many there were, and what went wrong.
+fn there_and_back(path: &str) -> Option<(usize, Vec<String>)> {
+    let packed = std::fs::read(data(path)?).expect("readable");
     let mut archive = tar::Archive::new(zstd::Decoder::new(&packed[..]).expect("zstd"));
-    let mut seen = 0;
-    let mut wrong = Vec::new();
+    let (mut seen, mut wrong) = (0, Vec::new());
     for file in archive.entries().expect("tar") {
         let mut file = file.expect("tar");
         let name = file.path().expect("name").display().to_string();
@@ -86,8 +82,30 @@ fn official_examples_there_and_back() {
         }
         seen += 1;
     }
-    assert!(wrong.is_empty(), "{} of {seen}: {wrong:#?}", wrong.len());
-    assert!(seen > 500, "{seen}");
+    Some((seen, wrong))
+}
+
+#[test]
+fn official_examples_there_and_back() {
+    if let Some((seen, wrong)) = there_and_back("r4-examples/r4-examples-dev.tar.zst") {
+        assert!(wrong.is_empty(), "{} of {seen}: {wrong:#?}", wrong.len());
+        assert!(seen > 500, "{seen}");
+    }
+}
+
+#[test]
+fn examples_of_guides_and_synthetic_patients_there_and_back() {
+    for path in [
+        "us-core/us-core-6.1.0-examples.dev.tar.zst",
+        "other-igs/ips-1.1.0-examples.dev.tar.zst",
+        "other-igs/ihe-mhd-4.2.1-examples.dev.tar.zst",
+        "synthea/synthea-small-5.tar.zst",
+    ] {
+        if let Some((seen, wrong)) = there_and_back(path) {
+            assert!(wrong.is_empty(), "{path}: {} of {seen}: {wrong:#?}", wrong.len());
+            assert!(seen > 5, "{seen}");
+        }
+    }
 }
 
 #[test]
@@ -155,10 +173,10 @@ fn what_is_read() {
                title='"'>a<h:br/>&#160;<!-- c --></h:p></h:div></text></Patient>"#,
             r#"{"resourceType":"Patient","text":{"status":"empty","div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"><p title='\"'>a<br/>&#160;<!-- c --></p></div>"}}"#,
         ),
-        // Others stay as they are, but for line ends.
+        // Others stay as they are.
         (
             "<Patient xmlns=\"http://hl7.org/fhir\"><text><div xmlns=\"http://www.w3.org/1999/xhtml\"  ><p >a</p >\r\n</div></text></Patient>",
-            r#"{"resourceType":"Patient","text":{"div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"  ><p >a</p >\n</div>"}}"#,
+            r#"{"resourceType":"Patient","text":{"div":"<div xmlns=\"http://www.w3.org/1999/xhtml\"  ><p >a</p >\r\n</div>"}}"#,
         ),
     ] {
         assert_eq!(read(xml).map_err(|f| f.to_string()).as_deref(), Ok(json));
