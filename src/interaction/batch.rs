@@ -4,12 +4,15 @@
 use super::bundle::{Entry, at_entry};
 use super::page::{Page, Response};
 use super::{Context, Effect, Interaction, Media, Payload, Reply, ReplyContent, Service, Verb, bundle, outcome};
-use crate::base::Failure;
+use crate::base::{Failure, FailureKind, IssueCode};
 use crate::json::Value;
 use futures_util::future::join_all;
 
 /// Entries that run at the same time.
-const SIDE_BY_SIDE: usize = 64;
+pub(super) const SIDE_BY_SIDE: usize = 32;
+
+/// Bytes of answers after which no entry is read any more.
+const MOST_BYTES: usize = 64 << 20;
 
 pub(super) async fn perform(
     service: &Service,
@@ -32,18 +35,32 @@ pub(super) async fn perform(
     for group in groups {
         // Several writes to one address happen in the order in which they are given.
         let width = if addresses_differ(&group) { SIDE_BY_SIDE } else { 1 };
-        let mut group = group.into_iter().peekable();
-        while group.peek().is_some() {
-            let some: Vec<Entry<'_>> = group.by_ref().take(width).collect();
-            let done = join_all(some.into_iter().map(|entry| answer(service, context, entry))).await;
-            for (index, answer) in done {
-                if let Some(slot) = answers.get_mut(index) {
-                    *slot = Some(answer);
-                }
+        side_by_side(service, context, group, width, &mut answers).await;
+    }
+    Ok(reply(service, context, "batch-response", answers))
+}
+
+/// Performs entries for themselves, some at a time, and puts the answers in their places. Reading stops where the
+/// answers become too large to send.
+pub(super) async fn side_by_side(
+    service: &Service,
+    context: &Context,
+    entries: Vec<Entry<'_>>,
+    width: usize,
+    answers: &mut [Option<Answer>],
+) {
+    let mut bytes = 0;
+    let mut entries = entries.into_iter().peekable();
+    while entries.peek().is_some() {
+        let some: Vec<Entry<'_>> = entries.by_ref().take(width).collect();
+        let done = join_all(some.into_iter().map(|entry| answer(service, context, entry, bytes < MOST_BYTES))).await;
+        for (index, answer) in done {
+            bytes += answer.size();
+            if let Some(slot) = answers.get_mut(index) {
+                *slot = Some(answer);
             }
         }
     }
-    Ok(reply(service, context, "batch-response", answers))
 }
 
 /// The place of a verb in the order of processing (R4 http.html#trules).
@@ -61,14 +78,21 @@ fn addresses_differ(group: &[Entry<'_>]) -> bool {
     group.iter().all(|e| matches!(e.request.verb, Verb::Get | Verb::Head | Verb::Post) || seen.insert(&e.request.path))
 }
 
-async fn answer(service: &Service, context: &Context, entry: Entry<'_>) -> (usize, Answer) {
+async fn answer(service: &Service, context: &Context, entry: Entry<'_>, room: bool) -> (usize, Answer) {
     let index = entry.index;
-    let result = perform_entry(service, context, entry).await;
+    let result = match (room, entry.request.verb) {
+        (false, Verb::Get | Verb::Head) => Err(Failure::new(
+            FailureKind::TooCostly,
+            IssueCode::TooCostly,
+            format!("the answers before this one have {MOST_BYTES} bytes already; ask alone"),
+        )),
+        _ => perform_entry(service, context, entry).await,
+    };
     (index, result.unwrap_or_else(|failure| Answer::of(None, Err(at_entry(index, failure)))))
 }
 
 /// Performs an entry alone.
-pub(super) async fn perform_entry(service: &Service, context: &Context, entry: Entry<'_>) -> Result<Answer, Failure> {
+async fn perform_entry(service: &Service, context: &Context, entry: Entry<'_>) -> Result<Answer, Failure> {
     let Entry { resource, mut request, interaction, .. } = entry;
     request.body = match (&interaction, resource) {
         (_, None) => None,
@@ -102,6 +126,13 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn of(full_url: Option<String>, result: Result<Reply, Failure>) -> Answer {
         Answer { full_url, result }
+    }
+
+    fn size(&self) -> usize {
+        match &self.result {
+            Ok(Reply { content: ReplyContent::Json(json), .. }) => json.len(),
+            _ => 0,
+        }
     }
 
     fn write(&self, context: &Context, bundle: &mut Page) {

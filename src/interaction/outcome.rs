@@ -39,7 +39,12 @@ fn write_issue(issue: &Issue, out: &mut String) {
     }
     if let Some(expression) = &issue.expression {
         out.push_str(",\"expression\":[");
-        escape_into(expression, out);
+        // What is no path into a resource is a parameter or header of the request (R4 operationoutcome.html).
+        if expression.starts_with(|c: char| c.is_ascii_uppercase()) {
+            escape_into(expression, out);
+        } else {
+            escape_into(&format!("http.{expression}"), out);
+        }
         out.push(']');
     }
     out.push('}');

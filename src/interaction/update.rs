@@ -117,6 +117,7 @@ pub(super) async fn perform(
     let Incoming { draft, id: own } = read_body(service, request, kind)?;
     check_id(service.definitions.name(kind), &id, own.as_ref().map(ResourceId::as_str))?;
     let body = shows_body(request).then(|| draft.content.body.0.clone());
+    let mut content = Some(draft.content);
     for _ in 0..ATTEMPTS {
         let wanted = preconditions(service, context, request, kind, &id).await?;
         if !service.settings.update_create {
@@ -126,7 +127,9 @@ pub(super) async fn perform(
             Wanted::Anything => Expect::Any,
             Wanted::Firm(expect) | Wanted::Fresh(expect) => *expect,
         };
-        let content = Some(draft.content.clone());
+        // Only what was looked up before may have to be tried again.
+        let again = matches!(wanted, Wanted::Fresh(_));
+        let content = if again { content.clone() } else { content.take() };
         let write = Write { kind, id: id.clone(), method: Method::Update, expect, content };
         match commit(service, context, request, vec![write], Vec::new()).await {
             Ok(committed) => {
@@ -136,6 +139,9 @@ pub(super) async fn perform(
             Err(Refused::Store(StoreError::VersionConflict { current, .. })) => {
                 if matches!(wanted, Wanted::Firm(_)) {
                     return Err(precondition(current));
+                }
+                if !again {
+                    break;
                 }
             }
             Err(refused) => return Err(refused.into()),

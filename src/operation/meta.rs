@@ -12,7 +12,7 @@ use crate::json::{Document, Limits, Tree, Value};
 use crate::store::{Expect, Method, Query, Snapshot, Transaction, Version, Write};
 
 /// Most resources that are looked at for the labels of a type or the system.
-const MOST: usize = 100_000;
+const MOST: usize = 10_000;
 const LISTS: [&str; 3] = ["profile", "security", "tag"];
 const ANY: Limits = Limits { depth: usize::MAX, nodes: usize::MAX, number: usize::MAX };
 

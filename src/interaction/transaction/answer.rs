@@ -9,7 +9,6 @@ use crate::interaction::bundle::at_entry;
 use crate::interaction::commit::Shown;
 use crate::interaction::{Context, Effect, Interaction, Reply, ReplyContent, Service, outcome, read};
 use crate::store::{self, Snapshot, Write};
-use futures_util::future::join_all;
 
 /// Checks before the commit that what is to be read will be there: if not, the transaction fails as a whole.
 pub(super) async fn check_reads(
@@ -44,10 +43,10 @@ pub(super) async fn reply(
     let mut answers: Vec<Option<Answer>> = Vec::with_capacity(items.len());
     let mut reads = Vec::new();
     let mut results = done.committed.iter().zip(&done.bodies);
-    for (at, (item, about)) in items.into_iter().zip(&done.identities.about).enumerate() {
+    for (item, about) in items.into_iter().zip(&done.identities.about) {
         let answer = match about {
             About::Reads => {
-                reads.push((at, item));
+                reads.push(item.entry);
                 None
             }
             About::Existing(version) => {
@@ -67,16 +66,7 @@ pub(super) async fn reply(
         };
         answers.push(answer.map(|reply| Answer::of(None, Ok(reply))));
     }
-    let read = join_all(reads.into_iter().map(|(at, item)| async move {
-        let index = item.entry.index;
-        let answer = batch::perform_entry(service, context, item.entry).await;
-        (at, answer.unwrap_or_else(|failure| Answer::of(None, Err(at_entry(index, failure)))))
-    }));
-    for (at, answer) in read.await {
-        if let Some(slot) = answers.get_mut(at) {
-            *slot = Some(answer);
-        }
-    }
+    batch::side_by_side(service, context, reads, batch::SIDE_BY_SIDE, &mut answers).await;
     Ok(batch::reply(service, context, "transaction-response", answers))
 }
 
