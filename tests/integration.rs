@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod http;
+mod own_data;
 mod primitives;
 mod real_data;
 mod store_contract;
