@@ -59,7 +59,7 @@ pub fn too_large(limit: usize) -> Failure {
 pub async fn body(headers: &HeaderMap, mut payload: web::Payload, limits: &Limits) -> Result<Vec<u8>, BodyError> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.body) {
-        discard(payload, limits).await;
+        discard(payload).await;
         return Err(BodyError::Refused(too_large(limits.body)));
     }
     let mut bytes = Vec::with_capacity(announced.unwrap_or(0).min(1 << 20));
@@ -78,7 +78,7 @@ pub async fn body(headers: &HeaderMap, mut payload: web::Payload, limits: &Limit
     match result {
         Ok(Ok(())) => Ok(bytes),
         Ok(Err(failure)) => {
-            discard(payload, limits).await;
+            discard(payload).await;
             Err(BodyError::Refused(failure))
         }
         Err(_) => Err(BodyError::TooSlow),
@@ -90,16 +90,8 @@ fn cut_off() -> Failure {
 }
 
 /// Reads on for a moment, so that a client that only sends at first gets to see the answer instead of a reset
-/// connection. Bounded in size and time; who sends more is cut off.
-async fn discard(mut payload: web::Payload, limits: &Limits) {
-    let mut left = limits.body;
-    let _ = tokio::time::timeout(Duration::from_secs(2), async {
-        while let Some(Ok(chunk)) = payload.next().await {
-            left = left.saturating_sub(chunk.len());
-            if left == 0 {
-                break;
-            }
-        }
-    })
-    .await;
+/// connection. Nothing is kept; who sends for longer is cut off.
+async fn discard(mut payload: web::Payload) {
+    let rest = async { while let Some(Ok(_)) = payload.next().await {} };
+    let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
 }
