@@ -8,7 +8,7 @@ use super::site::Site;
 use super::{answer, cors, docs, encoding, exchange, limits, metrics, page, request_id};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
 use crate::interaction::{Context, Media, Payload, Reply, Request, Verb};
-use crate::{json, xml};
+use crate::xml;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -299,8 +299,8 @@ async fn taken(
         exchange::Sent::As(media) => return Ok(Payload { media, bytes }),
         exchange::Sent::Xml => Media::Json,
     };
-    let definitions = site.definitions.clone();
-    let convert = move || xml::to_json(&bytes, &*definitions, &json::Limits::default());
+    let (definitions, limits) = (site.definitions.clone(), site.service.settings.limits);
+    let convert = move || xml::to_json(&bytes, &*definitions, &limits);
     let json = if headers.get(header::CONTENT_LENGTH).is_none_or(|n| n.len() > 5) {
         web::block(convert).await.map_err(|_| Failure::internal("reading XML was cancelled"))??
     } else {
