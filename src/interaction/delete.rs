@@ -106,6 +106,7 @@ pub(super) async fn perform_conditional(
             return Ok(answer(request, &[]));
         }
         let guard = Guard { kind, condition: condition.clone(), as_of: snapshot.position() };
+        drop(snapshot);
         let writes = rows.into_iter().map(|v| write(kind, v.id, Expect::Version(v.version))).collect();
         match commit(service, context, request, writes, vec![guard]).await {
             Ok(committed) => return Ok(answer(request, &committed)),

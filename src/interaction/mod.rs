@@ -1,4 +1,10 @@
 //! Floor 7: the RESTful interactions (R4 http.html). The gate: nothing above can name the store.
+//!
+//! A request comes in at [`Service::perform`]; [`route`] says which interaction it is; one file answers each:
+//! `read`, `create`, `update`, `patch`, `delete` with their conditional forms, `history`, `search` with `include`,
+//! `bundle` with `batch` and `transaction`, `capabilities`. They share `incoming` (what clients send), `commit` (what
+//! is written, and the answer to it), `page` (the Bundles that answer) and `subset` (`_summary`, `_elements`).
+//! Knows nothing of HTTP; who may do what is not asked here yet.
 
 mod batch;
 mod binary;

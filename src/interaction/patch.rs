@@ -111,6 +111,7 @@ pub(super) async fn perform(
         let draft = apply(service, &before, form, document.root())?;
         let body = draft.content.body.0.clone();
         let expect = Expect::Version(before.version);
+        drop(snapshot);
         let write = Write { kind, id: before.id.clone(), method: Method::Patch, expect, content: Some(draft.content) };
         match commit(service, context, request, vec![write], guards).await {
             Ok(committed) => {

@@ -127,6 +127,7 @@ pub(super) async fn change(call: Call<'_>, change: Change) -> Result<Reply, Fail
     for _ in 0..ATTEMPTS {
         let snapshot = call.service.snapshot(call.context).await?;
         let before = newest(&call, &*snapshot, kind, &id).await?;
+        drop(snapshot);
         let (write, meta) = changed(&call, &before, &given, change)?;
         let Some(write) = write else { return Ok(answer(meta)) };
         let transaction = Transaction { writes: vec![write], guards: Vec::new() };
