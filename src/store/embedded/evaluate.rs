@@ -89,6 +89,26 @@ impl<'i> Visible<'i> {
         }
     }
 
+    /// All visible versions that fulfil a condition, as bits.
+    pub fn bits(&self, node: &mut Node<'_>) -> Bits {
+        let visible = |mut bits: Bits| {
+            bits.intersect(&self.all());
+            bits
+        };
+        match node {
+            Node::All => self.all().into_owned(),
+            Node::Bits(bits, _) => visible(bits.clone()),
+            Node::Term(slot, _) => visible(slot.postings().iter().copied().collect()),
+            Node::List(list, _) => visible(list.iter().copied().collect()),
+            Node::Not(inner) => {
+                let mut all = self.all().into_owned();
+                all.subtract(&self.bits(inner));
+                all
+            }
+            node => self.collect(node).into_iter().collect(),
+        }
+    }
+
     /// All visible versions that fulfil a condition.
     pub fn collect(&self, node: &mut Node<'_>) -> Vec<u32> {
         let mut found = Vec::new();

@@ -117,13 +117,13 @@ impl<'i> Search<'_, 'i> {
     }
 
     fn sorted(&self, node: &mut Node<'_>, first: u32, rows: &mut Vec<Row>) -> usize {
-        let mut matches = self.visible.collect(node);
+        let mut matches = self.visible.bits(node);
         let count = matches.len();
-        matches.retain(|o| *o >= first);
-        let mut found = if matches.len() > FEW && self.index_has_order() {
-            self.walk(matches)
-        } else {
-            matches.into_iter().map(|o| self.row(o)).collect()
+        matches.remove_below(first);
+        let groups = if count > FEW { self.groups() } else { None };
+        let mut found = match groups {
+            Some(groups) => self.walk(matches, groups),
+            None => matches.iter().map(|o| self.row(o)).collect(),
         };
         let order = |a: &Row, b: &Row| compare(&self.query.sort, a, b);
         if found.len() > self.needed {
@@ -138,46 +138,80 @@ impl<'i> Search<'_, 'i> {
     fn row(&self, ordinal: u32) -> Row {
         let keys = self.query.sort.iter().map(|sort| {
             let keys = self.index.forward_between(ordinal, &sort.from, &sort.to);
-            let keys = keys.map(|t| t.get(sort.skip..).unwrap_or_default());
+            let keys = keys.map(|t| key(t, sort));
             (if sort.descending { keys.max() } else { keys.min() }).map(Box::from)
         });
         (keys.collect(), self.index.number(ordinal))
     }
 
-    /// Whether the order of the terms is the order of the first sort key: the bytes that it skips are the same in all
-    /// terms of the range.
-    fn index_has_order(&self) -> bool {
-        let Some(Sort { from, to, skip, .. }) = self.query.sort.first() else { return false };
-        let same = from.iter().zip(to.iter()).take_while(|(a, b)| a == b).count();
-        // `to` just behind all that begin with `from`: then all terms begin with `from`.
-        let successor = to.len() == from.len()
-            && same + 1 == from.len()
-            && from.last().zip(to.last()).is_some_and(|(a, b)| a.checked_add(1) == Some(*b));
-        *skip <= if successor { from.len() } else { same }
+    /// The terms of the first sort key in groups that begin with the same skipped bytes: within a group the order of
+    /// the terms is the order of the keys. `None` if there are too many groups.
+    fn groups(&self) -> Option<Vec<(Vec<u8>, Vec<u8>)>> {
+        const MOST: usize = 16;
+        let sort = self.query.sort.first()?;
+        let mut groups = Vec::new();
+        let mut from = sort.from.to_vec();
+        while let Some(term) = self.index.terms_between(&from, &sort.to).next().map(|slot| &*slot.bytes) {
+            let end = match term.get(..sort.skip) {
+                Some(same) => after(same).filter(|end| **end < *sort.to).unwrap_or_else(|| sort.to.to_vec()),
+                None => [term, &[0]].concat(),
+            };
+            if groups.len() == MOST {
+                return None;
+            }
+            groups.push((term.to_vec(), end.clone()));
+            from = end;
+        }
+        Some(groups)
     }
 
-    /// The first rows of many matches: walks the terms in order and takes the versions that are among the matches,
-    /// until there are enough. All versions of the last term are taken, so that later keys can decide.
-    fn walk(&self, matches: Vec<u32>) -> Vec<Row> {
-        let Some(Sort { from, to, descending, .. }) = self.query.sort.first() else { return Vec::new() };
-        let mut left: Bits = matches.iter().copied().collect();
+    /// The first rows of many matches: walks the keys in order, merging the groups, and takes the versions that are
+    /// among the matches, until there are enough. All versions of the last key are taken, so that what else decides
+    /// can decide.
+    fn walk(&self, mut left: Bits, groups: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Row> {
+        let Some(sort) = self.query.sort.first() else { return Vec::new() };
+        let mut terms: Vec<_> = groups.iter().map(|(from, to)| self.index.terms_between(from, to)).collect();
+        let mut heads: Vec<_> = terms.iter_mut().map(|t| advance(t, sort)).collect();
         let mut found = Vec::new();
-        let mut take = |slot: &super::type_index::Slot| {
+        let mut last: Option<&[u8]> = None;
+        loop {
+            let in_play = heads.iter().enumerate().filter_map(|(i, head)| Some((key(&head.as_ref()?.bytes, sort), i)));
+            let next = if sort.descending { in_play.max_by_key(|p| p.0) } else { in_play.min_by_key(|p| p.0) };
+            let Some((key, group)) = next else { break };
+            if found.len() >= self.needed && last != Some(key) {
+                break;
+            }
+            last = Some(key);
+            let Some(slot) = heads[group] else { break };
             for ordinal in slot.postings() {
-                if left.contains(*ordinal) {
-                    left.remove(*ordinal);
+                if left.take(*ordinal) {
                     found.push(*ordinal);
                 }
             }
-            found.len() < self.needed
-        };
-        let mut terms = self.index.terms_between(from, to);
-        let enough = if *descending { !terms.by_ref().rev().all(&mut take) } else { !terms.by_ref().all(&mut take) };
-        if !enough {
+            heads[group] = advance(&mut terms[group], sort);
+        }
+        if found.len() < self.needed {
             // Those without the key come last, in order of their number unless a later key decides.
             let missing = if self.query.sort.len() > 1 { usize::MAX } else { self.needed - found.len() };
             found.extend(left.iter().take(missing));
         }
         found.into_iter().map(|o| self.row(o)).collect()
     }
+}
+
+fn advance<T>(terms: &mut impl DoubleEndedIterator<Item = T>, sort: &Sort) -> Option<T> {
+    if sort.descending { terms.next_back() } else { terms.next() }
+}
+
+/// The part of a term that a sort compares.
+fn key<'t>(term: &'t [u8], sort: &Sort) -> &'t [u8] {
+    term.get(sort.skip..).unwrap_or_default()
+}
+
+/// The least bytes that are greater than all that begin with these; none if there are no such.
+fn after(same: &[u8]) -> Option<Vec<u8>> {
+    let last = same.iter().rposition(|b| *b != 0xFF)?;
+    let mut end = same[..=last].to_vec();
+    end[last] += 1;
+    Some(end)
 }

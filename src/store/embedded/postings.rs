@@ -71,6 +71,15 @@ impl Bits {
         }
     }
 
+    /// Takes an ordinal out; whether it was in.
+    pub fn take(&mut self, ordinal: u32) -> bool {
+        let was = self.contains(ordinal);
+        if was {
+            self.remove(ordinal);
+        }
+        was
+    }
+
     /// Whether it is in.
     pub fn contains(&self, ordinal: u32) -> bool {
         self.words.get(ordinal as usize / 64).is_some_and(|w| w >> (ordinal % 64) & 1 == 1)
@@ -97,6 +106,22 @@ impl Bits {
         self.words.truncate(other.words.len());
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= other;
+        }
+    }
+
+    /// Removes what is in the other set.
+    pub fn subtract(&mut self, other: &Bits) {
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word &= !other;
+        }
+    }
+
+    /// Removes all below a bound.
+    pub fn remove_below(&mut self, bound: u32) {
+        let words = self.words.len();
+        self.words[..words.min(bound as usize / 64)].fill(0);
+        if let Some(word) = self.words.get_mut(bound as usize / 64) {
+            *word &= !0 << (bound % 64);
         }
     }
 
@@ -155,6 +180,14 @@ mod tests {
         assert!(bits.contains(64) && !other.contains(64) && !other.contains(1000));
         other.truncate(127);
         assert_eq!(other.iter().collect::<Vec<_>>(), [3]);
+        let mut rest = bits.clone();
+        rest.remove_below(64);
+        assert_eq!(rest.iter().collect::<Vec<_>>(), [64, 127, 200]);
+        rest.remove_below(128);
+        assert!(rest.take(200) && !rest.take(200) && !rest.take(1000));
+        rest.remove_below(1000);
+        rest.subtract(&bits);
+        assert_eq!(rest.len(), 0);
         other.intersect(&Bits::default());
         assert_eq!(other.len(), 0);
     }

@@ -179,7 +179,7 @@ impl TypeIndex {
     }
 
     /// The terms in a range, in order. A range that ends before it begins is empty.
-    pub fn terms_between(&self, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = &Slot> {
+    pub fn terms_between<'s>(&'s self, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = &'s Slot> + use<'s> {
         let to = if from <= to { to } else { from };
         self.ordered
             .range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)))
