@@ -264,7 +264,8 @@ async fn perform(
 fn may_take_long(request: &Request) -> bool {
     let bundle = request.path.is_empty() && request.body.is_some();
     let gathers = |query: &str| ["_include", "_revinclude", "_has", "_sort"].iter().any(|part| query.contains(part));
-    bundle || request.path.contains('$') || gathers(&request.query)
+    let form = request.path.ends_with("_search");
+    bundle || form || request.path.contains('$') || gathers(&request.query)
 }
 
 /// Performs a large request on a thread that may block.

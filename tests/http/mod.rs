@@ -6,7 +6,6 @@ mod cors;
 mod declared;
 mod limits;
 mod negotiation;
-mod open_access;
 mod panics;
 mod site;
 mod stop;

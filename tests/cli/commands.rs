@@ -1,0 +1,141 @@
+//! Import of every form of file, export, check, validate.
+
+use super::{err, out, vesta};
+use serde_json::json;
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+fn patient(id: &str, family: &str) -> String {
+    json!({"resourceType": "Patient", "id": id, "name": [{"family": family}]}).to_string()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(text.as_bytes()).expect("packs");
+    packed.finish().expect("packs")
+}
+
+/// A folder with resources in every form that is read.
+fn fill(folder: &Path) {
+    let write = |name: &str, bytes: &[u8]| std::fs::write(folder.join(name), bytes).expect("writes");
+    let observation = json!({
+        "resourceType": "Observation", "status": "final", "code": {"text": "x"},
+        "performer": [{"reference": "Organization?identifier=urn:test|hospital"}]
+    });
+    let post = |url: &str, resource: &serde_json::Value| json!({"resource": resource, "request": {"method": "POST", "url": url}});
+    let organization = json!({
+        "resourceType": "Organization", "name": "H", "identifier": [{"system": "urn:test", "value": "hospital"}]
+    });
+    // By name the second comes after the first, but the first refers to it.
+    let transaction =
+        json!({"resourceType": "Bundle", "type": "transaction", "entry": [post("Observation", &observation)]});
+    write("a-patient.json", transaction.to_string().as_bytes());
+    let first = json!({"resourceType": "Bundle", "type": "batch", "entry": [post("Organization", &organization)]});
+    write("z-hospitalInformation.json", first.to_string().as_bytes());
+    let collection = json!({"resourceType": "Bundle", "type": "collection", "entry": [{"resource": {"resourceType": "Basic", "id": "b", "code": {"text": "x"}}}]});
+    write("collection.json", collection.to_string().as_bytes());
+    write("lines.ndjson.gz", &gzip(&format!("{}\n\n{}\n", patient("one", "One"), patient("two", "Two"))));
+    write("single.json.zst", &zstd::bulk::compress(patient("three", "Three").as_bytes(), 3).expect("packs"));
+    write(
+        "four.xml",
+        br#"<Patient xmlns="http://hl7.org/fhir"><id value="four"/><name><family value="Four"/></name></Patient>"#,
+    );
+    let mut archive = tar::Builder::new(Vec::new());
+    let text = patient("five", "Five");
+    let mut header = tar::Header::new_gnu();
+    header.set_size(text.len() as u64);
+    header.set_mode(0o644);
+    archive.append_data(&mut header, "folder/five.json", text.as_bytes()).expect("adds");
+    write("more.tar", &archive.into_inner().expect("an archive"));
+    write("notes.txt", b"not looked at");
+}
+
+#[test]
+fn every_form_is_imported_and_comes_out_again() {
+    let (data, files, exported) = (tempfile::tempdir(), tempfile::tempdir(), tempfile::tempdir());
+    let (data, files, exported) = (data.expect("one"), files.expect("one"), exported.expect("one"));
+    fill(files.path());
+    let imported = vesta(data.path(), &["import", &files.path().to_string_lossy()]);
+    assert!(imported.status.success(), "{}\n{}", out(&imported), err(&imported));
+    let all = out(&imported).lines().last().map(|l| l.split_whitespace().map(str::to_owned).collect::<Vec<_>>());
+    assert_eq!(all, Some(vec!["all".into(), "8".into(), "0".into()]), "{}", out(&imported));
+
+    let checked = vesta(data.path(), &["check"]);
+    assert!(checked.status.success() && out(&checked).contains("8 resources, 0 faults"), "{}", out(&checked));
+
+    let to = exported.path().join("all");
+    let to_text = to.to_string_lossy().into_owned();
+    assert!(vesta(data.path(), &["export", &to_text]).status.success());
+    let patients = std::fs::read_to_string(to.join("Patient.ndjson")).expect("a file of the type");
+    assert_eq!(patients.lines().count(), 5);
+    assert!(patients.lines().all(|l| serde_json::from_str::<serde_json::Value>(l).expect("JSON")["name"].is_array()));
+    assert!(!to.join("Encounter.ndjson").exists(), "a type without resources has no file");
+    assert_eq!(vesta(data.path(), &["export", &to_text]).status.code(), Some(2), "the folder is not empty any more");
+    assert_eq!(out(&vesta(data.path(), &["export", "-"])).lines().count(), 8);
+
+    let again = tempfile::tempdir().expect("one");
+    assert!(vesta(again.path(), &["import", &to_text]).status.success());
+    let lines = |data: &Path| {
+        let text = out(&vesta(data, &["export", "-"]));
+        let mut ids: Vec<String> = text
+            .lines()
+            .map(|l| serde_json::from_str::<serde_json::Value>(l).expect("JSON")["id"].to_string())
+            .collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(lines(data.path()), lines(again.path()));
+}
+
+#[test]
+fn what_is_refused_is_said_with_the_reason_and_the_place() {
+    let (data, files) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("one"));
+    let file = files.path().join("mixed.ndjson");
+    let bad = r#"{"resourceType":"Patient","id":"bad","gender":"neither"}"#;
+    std::fs::write(&file, format!("{}\n{bad}\nnot json\n", patient("good", "Good"))).expect("writes");
+    std::fs::write(files.path().join("torn.json.gz"), &gzip("{}")[..10]).expect("writes");
+    let imported = vesta(data.path(), &["import", &files.path().to_string_lossy()]);
+    assert_eq!(imported.status.code(), Some(1));
+    let text = out(&imported);
+    for part in ["Patient.gender", "mixed.ndjson:2", "mixed.ndjson:3", "torn.json.gz"] {
+        assert!(text.contains(part), "{part} is missing in\n{text}");
+    }
+    let counts =
+        text.lines().find(|l| l.starts_with("Patient")).map(|l| l.split_whitespace().skip(1).collect::<Vec<_>>());
+    assert_eq!(counts, Some(vec!["1", "1"]), "{text}");
+    assert_eq!(vesta(data.path(), &["import", "/no/such/file.json"]).status.code(), Some(1));
+    assert_eq!(vesta(data.path(), &["import", "Cargo.toml"]).status.code(), Some(2), "no form that is read");
+}
+
+#[test]
+fn validate_says_what_is_wrong() {
+    let files = tempfile::tempdir().expect("one");
+    let (good, bad) = (files.path().join("good.json"), files.path().join("bad.json"));
+    std::fs::write(&good, patient("good", "Good")).expect("writes");
+    std::fs::write(&bad, r#"{"resourceType":"Patient","birthDate":"1987-13-01"}"#).expect("writes");
+    let output = vesta(files.path(), &["validate", &good.to_string_lossy()]);
+    assert!(output.status.success() && out(&output).contains("1 valid, 0 not"), "{}", out(&output));
+    let output = vesta(files.path(), &["validate", &bad.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(out(&output).contains("Patient.birthDate"), "{}", out(&output));
+}
+
+#[test]
+fn a_second_process_on_the_same_data_is_refused() {
+    let data = tempfile::tempdir().expect("one");
+    let mut first = Command::new(env!("CARGO_BIN_EXE_vesta"))
+        .args(["--bind", "127.0.0.1:0", "--data"])
+        .arg(data.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starts");
+    let mut line = String::new();
+    BufReader::new(first.stdout.take().expect("output")).read_line(&mut line).expect("a line");
+    let second = vesta(data.path(), &["export", "-"]);
+    first.kill().expect("ends");
+    first.wait().expect("ended");
+    assert_eq!(second.status.code(), Some(1));
+    assert!(err(&second).contains("another process") || err(&second).contains("in use"), "{}", err(&second));
+}

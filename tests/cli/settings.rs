@@ -1,0 +1,68 @@
+//! Where Vesta may listen while it has no access control, and how settings are given and refused.
+
+use super::{err, out, vesta};
+use std::process::{Command, Output};
+
+fn run(arguments: &[&str]) -> Output {
+    let data = tempfile::tempdir().expect("a directory");
+    vesta(data.path(), arguments)
+}
+
+#[test]
+fn it_does_not_listen_for_other_machines_unless_told_so() {
+    let output = run(&["--bind", "0.0.0.0:0"]);
+    let told = err(&output);
+    assert!(!output.status.success());
+    assert!(told.contains("--allow-open-access") && told.contains("no access control"), "{told}");
+}
+
+#[test]
+fn wrong_settings_are_named() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("vesta.toml");
+    std::fs::write(&file, "max-body = \"8MB\"\nbnid = \"127.0.0.1:1\"\n").expect("writes");
+    let output = run(&["--config", &file.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("bnid"), "{output:?}");
+    assert_eq!(run(&["--config", "/no/such/file"]).status.code(), Some(1));
+    assert_eq!(run(&["--max-body", "much"]).status.code(), Some(2));
+    assert_eq!(run(&["--tls-cert", "x.pem"]).status.code(), Some(2));
+    assert_eq!(run(&["--log-level", "=="]).status.code(), Some(2));
+    assert_eq!(run(&["--no-such-flag"]).status.code(), Some(2));
+}
+
+/// The base path that a run of `vesta openapi` shows tells which setting won.
+#[test]
+fn a_flag_wins_over_the_environment_and_that_over_the_file() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let file = folder.path().join("vesta.toml");
+    std::fs::write(&file, "base-path = \"/of-the-file\"\n").expect("writes");
+    let base = |environment: Option<&str>, flag: Option<&str>, config: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vesta"));
+        command.env_clear().arg("openapi");
+        if let Some(value) = environment {
+            command.env("VESTA_BASE_PATH", value);
+        }
+        if let Some(value) = flag {
+            command.args(["--base-path", value]);
+        }
+        if config {
+            command.arg("--config").arg(&file);
+        }
+        let text = out(&command.output().expect("runs"));
+        let document: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        document["servers"][0]["url"].as_str().expect("an address").to_owned()
+    };
+    assert_eq!(base(None, None, false), "/fhir");
+    assert_eq!(base(None, None, true), "/of-the-file");
+    assert_eq!(base(Some("/of-the-environment"), None, true), "/of-the-environment");
+    assert_eq!(base(Some("/of-the-environment"), Some("/of-the-flag"), true), "/of-the-flag");
+}
+
+#[test]
+fn help_names_the_variables_and_gives_examples() {
+    let text = out(&run(&["--help"]));
+    for part in ["VESTA_BIND", "[default: 127.0.0.1:8080]", "Examples:", "import", "export", "--allow-open-access"] {
+        assert!(text.contains(part), "{part} is missing");
+    }
+}
