@@ -14,6 +14,8 @@ use std::cell::Cell;
 const MAX_DEPTH: usize = 50;
 /// Most conditions that all filters of one search may become. Chains over many types multiply.
 const MAX_CONDITIONS: usize = 100_000;
+/// What a step of a chain counts for: each is a search of its own.
+const STEP: usize = 50;
 
 /// From a question to a condition. Tests put something readable in.
 pub(super) type Leaf = fn(&SearchParameter, &Question, Timestamp) -> Condition;
@@ -148,7 +150,7 @@ impl<'d> Filters<'d> {
                 return Err(self.unknown_behind(p, &all, code));
             }
         }
-        self.spend(1, whole)?;
+        self.spend(STEP, whole)?;
         let condition = Box::new(self.step(&targets, rest, whole, value, depth + 1)?);
         Ok(Condition::Chain { parameter: p.number, targets, condition })
     }
@@ -189,7 +191,7 @@ impl<'d> Filters<'d> {
         {
             return Err(self.unknown(source, 1, code));
         }
-        self.spend(1, whole)?;
+        self.spend(STEP, whole)?;
         let condition = Box::new(self.step(&[source], rest, whole, value, depth + 1)?);
         Ok(Condition::Reverse { source, parameter: p.number, condition })
     }
@@ -201,8 +203,8 @@ impl<'d> Filters<'d> {
                 Ok(())
             }
             None => Err(Refusal::too_costly(format!(
-                "'{}' asks too much: the search would become more than {MAX_CONDITIONS} conditions; name the types of \
-                 the chain, or give fewer values",
+                "'{}' asks too much: with its values and the types its chains lead through, the search would become too \
+                 large; name the types of the chain, or give fewer values",
                 brief(name)
             ))),
         }
