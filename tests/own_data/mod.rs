@@ -73,11 +73,11 @@ fn a_patient_is_read_changed_and_deleted() {
     let mut patient = found["entry"][0]["resource"].clone();
     let id = patient["id"].as_str().expect("an id").to_owned();
     let path = format!("Patient/{id}");
-    patient["deceasedBoolean"] = json("false");
+    patient["deceasedBoolean"] = json("true");
     let updated = server.put("PUT", &path, &patient);
     updated.is(200);
     assert_eq!(updated.header("etag"), "W/\"2\"");
-    assert_eq!(total(&server, "Patient?deceased=false&_id:missing=false"), 1);
+    assert_eq!(total(&server, "Patient?deceased=true&_id:missing=false"), 1);
     server.send("DELETE", &path, &[], None).is(204);
     server.get(&path).refuses(410, "deleted");
     assert_eq!(total(&server, "Patient"), 3);

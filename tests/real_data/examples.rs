@@ -47,7 +47,8 @@ fn created_and_read_back() {
         }
         created += 1;
         let location = answer.header("location").split("/fhir/").nth(1).expect("a location").to_owned();
-        let read = server.get(&location);
+        // A Binary would come raw without this.
+        let read = server.get_with(&location, &[("accept", "application/fhir+json")]);
         assert_eq!(read.status, 200, "{name}");
         // Trees keep lexemes of numbers, dates as text, and the order of objects: equal means nothing was lost.
         if comparable(&read.body) != comparable(example) {
