@@ -1,5 +1,5 @@
 //! Floor 3: FHIRPath (hl7.org/fhirpath/N1): expressions are read once into a tree ([`parse`]); path expressions, as
-//! search parameters have them, are compiled against the definitions ([`compile`]) and put together into a [`Plan`]
+//! search parameters have them, are compiled against the definitions ([`compile()`]) and put together into a [`Plan`]
 //! that walks a document once and borrows all values from it. There is no evaluator of whole expressions yet.
 
 mod ast;

@@ -3,7 +3,7 @@
 //! store finds them, and how the answer is written, is not known here, and nothing of HTTP either.
 //!
 //! 1. [`pairs`] takes a query string apart.
-//! 2. [`plan`] reads the pairs for a [`Scope`] and gives a [`Plan`]; [`criteria`] does it for conditional forms.
+//! 2. [`plan()`] reads the pairs for a [`Scope`] and gives a [`Plan`]; [`criteria`] does it for conditional forms.
 //! 3. [`Plan::query`] is what the store is asked; [`Plan::links`] are the links of the answer.
 
 mod compartment;
