@@ -52,11 +52,17 @@ impl<'i> Node<'i> {
         const TERMS: usize = 48;
         const FEW: usize = 1024;
         let mut postings = 0;
+        let mut only = None;
         for (i, slot) in index.terms_between(&range.from, &range.to).enumerate() {
             if i == TERMS {
                 return Node::Range(range, None);
             }
             postings += slot.postings().len();
+            only = (i == 0).then_some(slot);
+        }
+        if let Some(slot) = only {
+            let passes = range.test.as_ref().is_none_or(|test| test.accepts(&slot.bytes));
+            return if passes { Node::Term(slot, 0) } else { Node::Nothing };
         }
         let node = Node::Range(range, Some(postings));
         if postings <= FEW { node.settled(index, usize::MAX) } else { node }
@@ -88,8 +94,41 @@ impl<'i> Node<'i> {
         let steps = lead.estimate(index);
         let mut rest: Vec<_> = all.into_iter().map(|n| n.settled(index, steps.saturating_mul(VERIFY))).collect();
         rest.sort_by_cached_key(|n| n.estimate(index));
+        let lead = if budget == usize::MAX { lead.narrowed(index, &mut rest) } else { lead };
+        if rest.is_empty() {
+            return lead;
+        }
         rest.insert(0, lead);
         Node::And(rest)
+    }
+
+    /// Where all of a large set will be walked: the set, as bits, less what other large sets lack, which are removed.
+    fn narrowed(self, index: &TypeIndex, rest: &mut Vec<Node<'i>>) -> Node<'i> {
+        let size = self.estimate(index);
+        let fits = |n: &Node<'i>| n.is_set() && n.estimate(index) <= size.saturating_mul(8);
+        if size < index.len() as usize / 32 || !self.is_set() || !rest.iter().any(fits) {
+            return self;
+        }
+        let mut bits = self.into_bits();
+        rest.retain_mut(|node| {
+            let fits = fits(node);
+            if fits {
+                bits.intersect(&std::mem::replace(node, Node::Nothing).into_bits());
+            }
+            !fits
+        });
+        let count = bits.len();
+        Node::Bits(bits, count)
+    }
+
+    /// A set as bits.
+    fn into_bits(self) -> Bits {
+        match self {
+            Node::Bits(bits, _) => bits,
+            Node::Term(slot, _) => slot.postings().iter().copied().collect(),
+            Node::List(list, _) => list.iter().copied().collect(),
+            _ => Bits::default(),
+        }
     }
 
     /// At least one of them.

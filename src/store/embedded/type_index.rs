@@ -38,6 +38,8 @@ pub struct TypeIndex {
     id_terms: Vec<u32>,
     forward: Forward,
     slots: Vec<Slot>,
+    /// The first bytes of each term: most comparisons are decided by them, without a look at the term.
+    heads: Vec<u64>,
     /// Hash of the bytes to the term. Where two terms have the same hash, the second is found in `ordered`.
     by_hash: FxHashMap<u64, u32>,
     ordered: BTreeMap<Arc<[u8]>, u32>,
@@ -159,6 +161,7 @@ impl TypeIndex {
         let term = self.slots.len() as u32;
         let bytes: Arc<[u8]> = bytes.into();
         self.by_hash.entry(hash(&bytes)).or_insert(term);
+        self.heads.push(head(&bytes));
         self.ordered.insert(bytes.clone(), term);
         self.slots.push(Slot { bytes, postings: Postings::Many(Vec::new()), dead: 0, last_dead: 0 });
         term
@@ -252,18 +255,27 @@ impl TypeIndex {
         self.forward.get(ordinal)
     }
 
+    /// The place of the first of some terms, which are in order, that is not below these bytes.
+    fn first_from(&self, terms: &[u32], from: &[u8]) -> usize {
+        let start = head(from);
+        terms.partition_point(|t| {
+            let head = self.heads[*t as usize];
+            if head == start { &*self.slots[*t as usize].bytes < from } else { head < start }
+        })
+    }
+
     /// The bytes of the terms of a version from `from` up to `to`, in order.
     pub fn forward_between(&self, ordinal: u32, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
         let terms = self.forward(ordinal);
-        let start = terms.partition_point(|t| &*self.slots[*t as usize].bytes < from);
-        let end = start + terms[start..].partition_point(|t| &*self.slots[*t as usize].bytes < to);
+        let start = self.first_from(terms, from);
+        let end = start + self.first_from(&terms[start..], to);
         terms[start..end].iter().map(|t| &*self.slots[*t as usize].bytes)
     }
 
     /// The terms of a version under a parameter.
     pub fn forward_of(&self, ordinal: u32, parameter: u16) -> &[u32] {
         let terms = self.forward(ordinal);
-        let of = |t: &u32| u16::from_be_bytes([self.slots[*t as usize].bytes[0], self.slots[*t as usize].bytes[1]]);
+        let of = |t: &u32| (self.heads[*t as usize] >> 48) as u16;
         let start = terms.partition_point(|t| of(t) < parameter);
         let end = start + terms[start..].partition_point(|t| of(t) == parameter);
         &terms[start..end]
@@ -291,12 +303,18 @@ impl TypeIndex {
     /// Whether a version has a term in a range that passes its test.
     pub fn in_range(&self, ordinal: u32, range: &Range) -> bool {
         let terms = self.forward(ordinal);
-        let start = terms.partition_point(|t| *self.slots[*t as usize].bytes < *range.from);
-        terms[start..]
-            .iter()
-            .map(|t| &*self.slots[*t as usize].bytes)
-            .take_while(|bytes| **bytes < *range.to)
-            .any(|bytes| range.test.as_ref().is_none_or(|test| test.accepts(bytes)))
+        let start = self.first_from(terms, &range.from);
+        let end = head(&range.to);
+        for term in &terms[start..] {
+            let head = self.heads[*term as usize];
+            if head > end || (head == end && *self.slots[*term as usize].bytes >= *range.to) {
+                return false;
+            }
+            if range.test.as_ref().is_none_or(|test| test.accepts(&self.slots[*term as usize].bytes)) {
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether a version fulfils a condition that asks nothing of other resources.
@@ -343,6 +361,14 @@ impl Slot {
         let known = self.postings().last().is_none_or(|last| *last < bound) && u64::from(self.last_dead) <= position;
         known.then(|| self.postings().len() - self.dead as usize)
     }
+}
+
+/// The first eight bytes as a number; zeros behind what is shorter. Where two terms differ in it, it has their order.
+fn head(bytes: &[u8]) -> u64 {
+    let mut first = [0; 8];
+    let length = bytes.len().min(8);
+    first[..length].copy_from_slice(&bytes[..length]);
+    u64::from_be_bytes(first)
 }
 
 fn hash(bytes: &[u8]) -> u64 {
