@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::units::{Size, Span};
 use crate::http::{Limits, Options, TlsFiles};
 use crate::interaction;
+use crate::json;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -53,8 +54,9 @@ pub struct Settings {
     #[arg(long, env = "VESTA_MAX_PAGE", value_name = "N", global = true)]
     pub max_page: Option<usize>,
 
-    /// Levels of nesting in a resource at most [default: 128]
-    #[arg(long, env = "VESTA_MAX_DEPTH", value_name = "N", global = true)]
+    /// Levels of nesting in a resource at most, up to 500 [default: 128]
+    #[arg(long, env = "VESTA_MAX_DEPTH", value_name = "N", global = true,
+        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=json::Limits::DEEPEST as u64))]
     pub max_depth: Option<usize>,
 
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]

@@ -109,7 +109,7 @@ fn referred(service: &Service, version: &Version, includes: &[&Include]) -> Resu
         return Ok(all);
     }
     let json = version.to_json(service.definitions.name(version.kind)).unwrap_or_default();
-    let document = parse(&json, &Limits { depth: usize::MAX, nodes: usize::MAX, number: usize::MAX })?;
+    let document = parse(&json, &Limits::NONE)?;
     for include in includes.iter().filter(|i| i.source == version.kind) {
         for parameter in &include.parameters {
             let references = service.extractor.references(version.kind, document.root(), *parameter);

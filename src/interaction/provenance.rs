@@ -80,7 +80,7 @@ fn about(service: &Service, template: &Tree, targets: Vec<Tree>) -> Result<Conte
     let mut provenance = template.clone();
     provenance.set("target", Tree::Array(targets));
     let text = provenance.to_json();
-    let document = Document::parse(text.as_bytes(), &Limits::default()).map_err(incoming::of_syntax)?;
+    let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(incoming::of_syntax)?;
     let kind = service.definitions.resource("Provenance").ok_or_else(|| Failure::internal("no Provenance"))?;
     Ok(service.draft(kind, document.root()).map_err(|f| f.at("X-Provenance"))?.content)
 }

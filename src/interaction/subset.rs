@@ -63,9 +63,7 @@ impl Subset {
 
     /// The part of a resource, as JSON.
     pub(crate) fn apply(&self, definitions: &Definitions, json: &[u8]) -> Result<Vec<u8>, Failure> {
-        // What was stored passed the limits when it came in.
-        let limits = Limits { depth: usize::MAX, nodes: usize::MAX, number: usize::MAX };
-        let document = parse(json, &limits)?;
+        let document = parse(json, &Limits::NONE)?;
         let resource = document.root();
         let kind = resource.get("resourceType").and_then(Value::as_str);
         let Some(kind) = kind.and_then(|name| definitions.resource(&name)) else {

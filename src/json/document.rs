@@ -15,6 +15,16 @@ pub struct Limits {
     pub number: usize,
 }
 
+impl Limits {
+    /// The most that `depth` may be set to: what walks a document calls itself for each level, and the stack of a
+    /// thread has an end.
+    pub const DEEPEST: usize = 500;
+
+    /// For texts that are our own or passed a reader before: what was accepted must stay readable, whatever the
+    /// limits were then.
+    pub const NONE: Limits = Limits { depth: usize::MAX, nodes: usize::MAX, number: usize::MAX };
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits { depth: 128, nodes: 10_000_000, number: 1_000 }

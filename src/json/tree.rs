@@ -21,9 +21,9 @@ pub enum Tree {
 }
 
 impl Tree {
-    /// Reads a text.
+    /// Reads a text that passed a reader before (a stored resource): without limits.
     pub fn parse(bytes: &[u8]) -> Result<Tree, SyntaxError> {
-        Ok(Tree::from(Document::parse(bytes, &Limits::default())?.root()))
+        Ok(Tree::from(Document::parse(bytes, &Limits::NONE)?.root()))
     }
 
     /// A string.

@@ -13,8 +13,6 @@ use crate::search::{self, Scope};
 use crate::store::{Snapshot, Version};
 use rustc_hash::FxHashSet;
 
-const ANY: Limits = Limits { depth: usize::MAX, nodes: usize::MAX, number: usize::MAX };
-
 pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     let (Some(kind), Some(id)) = (call.kind, call.id.clone()) else {
         return Err(Failure::internal("$everything without a patient"));
@@ -117,7 +115,7 @@ async fn referred(
 fn references(call: &Call<'_>, version: &Version) -> Result<Vec<(TypeId, ResourceId)>, Failure> {
     let definitions = &call.service.definitions;
     let json = version.to_json(definitions.name(version.kind)).unwrap_or_default();
-    let document = parse(&json, &ANY)?;
+    let document = parse(&json, &Limits::NONE)?;
     let mut all = Vec::new();
     for (site, value) in sites(definitions, version.kind, document.root()) {
         let Some(text) = value.as_str().filter(|_| site == Site::Reference) else { continue };

@@ -10,11 +10,11 @@ use crate::interaction::incoming::{parse, payload, unsupported};
 use crate::interaction::{Effect, Media, Reply, ReplyContent, outcome, read};
 use crate::json::{Document, Limits, Tree, Value};
 use crate::store::{Expect, Method, Query, Snapshot, Transaction, Version, Write};
+use rustc_hash::FxHashSet;
 
 /// Most resources that are looked at for the labels of a type or the system.
 const MOST: usize = 10_000;
 const LISTS: [&str; 3] = ["profile", "security", "tag"];
-const ANY: Limits = Limits { depth: usize::MAX, nodes: usize::MAX, number: usize::MAX };
 
 /// How meta is changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +39,13 @@ async fn newest(call: &Call<'_>, snapshot: &dyn Snapshot, kind: TypeId, id: &Res
 
 fn meta_of(call: &Call<'_>, version: &Version) -> Result<Tree, Failure> {
     let json = version.to_json(call.service.definitions.name(version.kind)).unwrap_or_default();
-    let document = parse(&json, &ANY)?;
+    let document = parse(&json, &Limits::NONE)?;
     Ok(document.root().get("meta").map_or(Tree::Object(Vec::new()), Tree::from))
 }
 
 /// All profiles, tags and labels in use.
 async fn in_use(call: &Call<'_>, snapshot: &dyn Snapshot, kind: Option<TypeId>) -> Result<Tree, Failure> {
-    let mut all = Tree::Object(Vec::new());
+    let mut all = Labels::of(Tree::Object(Vec::new()));
     let mut query = Query {
         kinds: kind.map_or_else(|| call.service.definitions.resources.clone(), |kind| vec![kind]),
         condition: Condition::Everything,
@@ -59,12 +59,12 @@ async fn in_use(call: &Call<'_>, snapshot: &dyn Snapshot, kind: Option<TypeId>) 
     loop {
         let page = snapshot.search(&query).await.map_err(outcome::of_store)?;
         for version in &page.rows {
-            add(&mut all, &meta_of(call, version)?);
+            all.add(&meta_of(call, version)?);
         }
         seen += page.rows.len();
         query.after = page.rows.last().map(|v| v.number);
         if !page.more || query.after.is_none() {
-            return Ok(all);
+            return Ok(all.meta);
         }
         if seen >= MOST {
             return Err(Failure::new(
@@ -76,40 +76,56 @@ async fn in_use(call: &Call<'_>, snapshot: &dyn Snapshot, kind: Option<TypeId>) 
     }
 }
 
-/// Adds what is not there yet. Labels are the same if system and code are.
-fn add(meta: &mut Tree, more: &Tree) {
-    for name in LISTS {
-        let mut list = meta.get(name).map_or(Vec::new(), |l| l.items().to_vec());
-        for item in more.get(name).map_or(&[][..], Tree::items) {
-            if !list.iter().any(|known| same(known, item)) {
-                list.push(item.clone());
+/// What makes a label of one list the same as another: system and code, or the profile. Sets of these keep the work
+/// in proportion: one resource may have very many labels.
+fn identity(label: &Tree) -> String {
+    let part = |name| label.get(name).map(Tree::to_json).unwrap_or_default();
+    match label {
+        Tree::Object(_) => format!("{}|{}", part("system"), part("code")),
+        other => other.to_json(),
+    }
+}
+
+fn identities(list: &[Tree]) -> FxHashSet<String> {
+    list.iter().map(identity).collect()
+}
+
+/// Labels while they are gathered.
+struct Labels {
+    meta: Tree,
+    known: [FxHashSet<String>; LISTS.len()],
+}
+
+impl Labels {
+    fn of(meta: Tree) -> Labels {
+        let known = LISTS.map(|name| identities(meta.get(name).map_or(&[], Tree::items)));
+        Labels { meta, known }
+    }
+
+    /// Adds what is not there yet.
+    fn add(&mut self, more: &Tree) {
+        for (name, known) in LISTS.iter().zip(&mut self.known) {
+            let items = more.get(name).map_or(&[][..], Tree::items);
+            let new: Vec<Tree> = items.iter().filter(|label| known.insert(identity(label))).cloned().collect();
+            match self.meta.get_mut(name) {
+                Some(Tree::Array(list)) => list.extend(new),
+                _ if new.is_empty() => {}
+                _ => self.meta.set(name, Tree::Array(new)),
             }
-        }
-        if !list.is_empty() {
-            meta.set(name, Tree::Array(list));
         }
     }
 }
 
 fn delete(meta: &mut Tree, less: &Tree) {
     for name in LISTS {
-        let gone = less.get(name).map_or(&[][..], Tree::items);
-        let list: Vec<Tree> = match meta.get(name) {
-            Some(list) => list.items().iter().filter(|known| !gone.iter().any(|g| same(known, g))).cloned().collect(),
-            None => continue,
-        };
+        let Some(list) = meta.get(name) else { continue };
+        let gone = identities(less.get(name).map_or(&[], Tree::items));
+        let list: Vec<Tree> = list.items().iter().filter(|label| !gone.contains(&identity(label))).cloned().collect();
         if list.is_empty() {
             meta.remove(name);
         } else {
             meta.set(name, Tree::Array(list));
         }
-    }
-}
-
-fn same(a: &Tree, b: &Tree) -> bool {
-    match (a, b) {
-        (Tree::Object(_), Tree::Object(_)) => a.get("system") == b.get("system") && a.get("code") == b.get("code"),
-        _ => a == b,
     }
 }
 
@@ -162,17 +178,24 @@ fn changed(call: &Call<'_>, before: &Version, given: &Tree, change: Change) -> R
     let json = before.to_json(call.service.definitions.name(before.kind)).unwrap_or_default();
     let mut resource = Tree::parse(&json).map_err(Failure::internal)?;
     let old = resource.get("meta").cloned().unwrap_or(Tree::Object(Vec::new()));
-    let mut meta = old.clone();
-    match change {
-        Change::Add => add(&mut meta, given),
-        Change::Delete => delete(&mut meta, given),
-    }
+    let meta = match change {
+        Change::Add => {
+            let mut labels = Labels::of(old.clone());
+            labels.add(given);
+            labels.meta
+        }
+        Change::Delete => {
+            let mut meta = old.clone();
+            delete(&mut meta, given);
+            meta
+        }
+    };
     if meta == old {
         return Ok((None, meta));
     }
     resource.set("meta", meta.clone());
     let text = resource.to_json();
-    let document = Document::parse(text.as_bytes(), &ANY).map_err(Failure::internal)?;
+    let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(Failure::internal)?;
     let draft = call.service.draft(before.kind, document.root())?;
     let write = Write {
         kind: before.kind,

@@ -105,7 +105,7 @@ async fn stored(call: &Call<'_>, kind: TypeId, validate: bool) -> Result<Vec<Iss
         return Ok(Vec::new());
     }
     let json = version.to_json(call.service.definitions.name(kind)).unwrap_or_default();
-    let document = parse(&json, &Limits::default())?;
+    let document = parse(&json, &Limits::NONE)?;
     Ok(call.service.validator.validate(Some(kind), document.root()))
 }
 

@@ -303,7 +303,7 @@ mod tests {
         let doubling = vec![r#"{"op":"copy","from":"/l","path":"/l/-"}"#; 40].join(",");
         let refused = patched(r#"{"l":["0123456789"]}"#, &format!("[{doubling}]"));
         assert!(refused.is_err_and(|e| e.starts_with("Unprocessable patch[")));
-        let deeper = vec![r#"{"op":"move","from":"/a","path":"/b/c"},{"op":"move","from":"/b","path":"/a"},{"op":"add","path":"/b","value":{}}"#; 200].join(",");
+        let deeper = vec![r#"{"op":"move","from":"/a","path":"/b/c"},{"op":"move","from":"/b","path":"/a"},{"op":"add","path":"/b","value":{}}"#; 600].join(",");
         assert!(patched(r#"{"a":1,"b":{}}"#, &format!("[{deeper}]")).is_err());
     }
 }

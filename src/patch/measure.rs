@@ -2,7 +2,7 @@
 //! can neither fill the memory nor keep a thread busy.
 
 use crate::base::{Failure, FailureKind, IssueCode};
-use crate::json::Tree;
+use crate::json::{Limits, Tree};
 use crate::primitive::Decimal;
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ use std::collections::HashMap;
 const BYTES_MAX: u64 = 64 << 20;
 /// Values that a patch touches or makes.
 const NODES_MAX: u64 = 2_000_000;
-/// Levels of nesting, the same as what the reader of JSON accepts.
-const DEPTH_MAX: usize = 128;
+/// Levels of nesting. The reader judges the result, by what is set; this only bounds the way there.
+const DEPTH_MAX: usize = Limits::DEEPEST;
 /// Values and keys that are looked at or moved.
 const WORK_MAX: u64 = 50_000_000;
 

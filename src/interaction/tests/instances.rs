@@ -1,6 +1,6 @@
 //! create, read, update, patch, delete and their histories.
 
-use super::Api;
+use super::{Api, Settings};
 
 #[test]
 fn a_life() {
@@ -211,5 +211,36 @@ fn parts_of_a_resource() {
         ("GET Patient/p?_summary=false", "", 200, "!SUBSETTED"),
         ("GET Patient/p?_summary=nope", "", 400, "_summary"),
         ("GET Patient?_elements=active", "", 200, r#"SUBSETTED & !contact"#),
+    ]);
+}
+
+#[test]
+fn what_was_accepted_at_the_greatest_depth_stays_usable() {
+    let mut settings = Settings::default();
+    settings.limits.depth = crate::json::Limits::DEEPEST;
+    let api = Api::with(settings);
+    let deep = |levels: usize| {
+        let (open, close) = (r#"[{"url":"http://x","extension":"#.repeat(levels), "}]".repeat(levels));
+        let inner = r#"[{"url":"http://x","valueString":"v"}]"#;
+        format!(r#"{{"resourceType":"Patient","id":"a","extension":{open}{inner}{close}}}"#)
+    };
+    // The object of the resource and two levels for each extension.
+    let deepest = (crate::json::Limits::DEEPEST - 3) / 2;
+    let patch = r#"[{"op":"add","path":"/active","value":true}]"#;
+    api.run(&[
+        ("PUT Patient/a", &deep(deepest), 201, ""),
+        ("PUT Patient/a", &deep(deepest + 1), 400, ""),
+        ("GET Patient/a?_summary=data", "", 200, "SUBSETTED"),
+        ("GET Patient?_id=a&_include=Patient:organization", "", 200, r#""id":"a""#),
+        ("PATCH Patient/a as:json-patch", patch, 200, r#""active":true"#),
+        ("PATCH Patient/a as:merge-patch", r#"{"gender":"male"}"#, 200, "male"),
+        (
+            "POST Patient/a/$meta-add",
+            r#"{"resourceType":"Parameters","parameter":[{"name":"meta","valueMeta":{"tag":[{"code":"t"}]}}]}"#,
+            200,
+            "",
+        ),
+        ("POST Patient/a/$validate", "", 400, ""),
+        ("GET Patient/a/$everything", "", 200, ""),
     ]);
 }
