@@ -7,11 +7,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Checks the data directory.
 pub fn run(settings: &Settings) -> Result<(), Fault> {
-    let wired = wire::open(settings)?;
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} versions, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let checked = wired.check(&mut |done, all| {
+    let checked = wire::check(settings, &mut |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     })?;

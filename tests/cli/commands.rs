@@ -139,3 +139,45 @@ fn a_second_process_on_the_same_data_is_refused() {
     assert_eq!(second.status.code(), Some(1));
     assert!(err(&second).contains("another process") || err(&second).contains("in use"), "{}", err(&second));
 }
+
+#[test]
+fn a_damaged_store_is_not_served_but_can_be_checked() {
+    let (data, files) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("one"));
+    let file = files.path().join("lines.ndjson");
+    let lines = [patient("one", "Sound"), patient("two", "Qzxwvkjy"), patient("three", "Sound")].join("\n");
+    std::fs::write(&file, lines).expect("writes");
+    assert!(vesta(data.path(), &["import", &file.to_string_lossy()]).status.success());
+    let truth = data.path().join("truth/data.mdb");
+    let mut bytes = std::fs::read(&truth).expect("reads");
+    let places: Vec<_> = memchr::memmem::find_iter(&bytes, b"Qzxwvkjy").collect();
+    assert!(!places.is_empty(), "the body is in the file");
+    places.into_iter().for_each(|at| bytes[at] ^= 1);
+    std::fs::write(&truth, bytes).expect("writes");
+
+    let opened = vesta(data.path(), &["export", "-"]);
+    assert!(!opened.status.success() && err(&opened).contains("is damaged"), "{}", err(&opened));
+    let checked = vesta(data.path(), &["check"]);
+    assert_eq!(checked.status.code(), Some(1));
+    assert!(
+        out(&checked).contains("3 versions") && out(&checked).contains("version 2 of tenant 0"),
+        "{}",
+        out(&checked)
+    );
+}
+
+#[test]
+fn what_was_accepted_under_wider_limits_can_be_opened_under_narrower_ones() {
+    let (data, files) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("one"));
+    let (open, close) = (r#"[{"url":"http://x","extension":"#.repeat(100), "}]".repeat(100));
+    let inner = r#"[{"url":"http://x","valueString":"v"}]"#;
+    let file = files.path().join("deep.json");
+    let text = format!(r#"{{"resourceType":"Patient","id":"a","extension":{open}{inner}{close}}}"#);
+    std::fs::write(&file, text).expect("writes");
+    let path = file.to_string_lossy();
+    assert_eq!(vesta(data.path(), &["import", &path]).status.code(), Some(1), "too deep");
+    let imported = vesta(data.path(), &["--max-depth", "300", "import", &path]);
+    assert!(imported.status.success(), "{}{}", out(&imported), err(&imported));
+    let exported = vesta(data.path(), &["export", "-"]);
+    assert!(exported.status.success() && out(&exported).contains(&close), "{}", err(&exported));
+    assert_eq!(vesta(data.path(), &["--max-depth", "501", "export", "-"]).status.code(), Some(2));
+}

@@ -92,7 +92,11 @@ impl Import {
         let (import, origin) = (self.clone(), piece.origin);
         let Ok(room) = self.runtime.block_on(self.room.clone().acquire_many_owned(units)) else { return };
         self.runtime.spawn(async move {
-            import.load(&origin, text).await;
+            let (worker, of) = (import.clone(), origin.clone());
+            let work = import.runtime.spawn(async move { worker.load(&of, text).await });
+            if work.await.is_err() {
+                import.report().refuse_file(&origin, "loading it panicked; this is a defect of Vesta");
+            }
             drop(room);
         });
     }
@@ -103,7 +107,7 @@ impl Import {
     }
 
     async fn load(&self, origin: &str, text: Vec<u8>) {
-        let requests = match requests(text) {
+        let requests = match requests(text, &self.service.settings.limits) {
             Ok(requests) => requests,
             Err(why) => return self.report().refuse_file(origin, &why),
         };
@@ -132,8 +136,7 @@ impl Import {
     fn note(&self, origin: &str, kinds: &[String], reply: &Reply) {
         let mut report = self.report();
         let ReplyContent::Json(json) = &reply.content else { return report.accept(kinds) };
-        let limits = Limits { depth: 1_000, ..Limits::default() };
-        let document = Document::parse(json, &limits).ok();
+        let document = Document::parse(json, &Limits::NONE).ok();
         let responses = document.as_ref().and_then(|d| d.root().get("entry"));
         let responses: Vec<Value<'_>> = responses.into_iter().flat_map(|e| e.items()).collect();
         if responses.len() != kinds.len() {
@@ -154,8 +157,8 @@ impl Import {
 }
 
 /// The requests for one text, each with the types of what it writes.
-fn requests(text: Vec<u8>) -> Result<Vec<(Vec<String>, Request)>, String> {
-    let document = Document::parse(&text, &Limits::default()).map_err(|e| e.to_string())?;
+fn requests(text: Vec<u8>, limits: &Limits) -> Result<Vec<(Vec<String>, Request)>, String> {
+    let document = Document::parse(&text, limits).map_err(|e| e.to_string())?;
     let root = document.root();
     let kind = kind_of(root)?;
     if kind != "Bundle" {
