@@ -58,9 +58,7 @@ pub fn preconditions(verb: Verb, headers: &HeaderMap) -> Result<Preconditions, F
         }
         _ => {
             found.if_match = versions(header::IF_MATCH)?;
-            found.if_none_exist = text(headers, IF_NONE_EXIST)?
-                .map(|c| c.trim().strip_prefix('?').unwrap_or(c.trim()).to_owned())
-                .map(|c| c.split_once('?').map_or(c.clone(), |(_, criteria)| criteria.to_owned()));
+            found.if_none_exist = text(headers, IF_NONE_EXIST)?;
         }
     }
     Ok(found)
@@ -250,7 +248,7 @@ mod tests {
         assert_eq!(read.if_modified_since, Some(60));
         let write = preconditions(Verb::Post, &all).expect("readable");
         assert_eq!(write.if_match.as_deref(), Some(&["3".to_owned()][..]));
-        assert_eq!(write.if_none_exist.as_deref(), Some("identifier=a|b"));
+        assert_eq!(write.if_none_exist.as_deref(), Some("Patient?identifier=a|b"));
     }
 
     #[test]

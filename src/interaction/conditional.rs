@@ -29,9 +29,9 @@ pub(super) fn of_create(request: &Request) -> Result<Option<String>, Failure> {
         )),
         (Some(header), _) => {
             let header = header.trim();
-            // Some clients send the whole search, with the type in front.
-            let criteria = header.split_once('?').map_or(header, |(_, criteria)| criteria);
-            Ok(Some(criteria.to_owned()))
+            // Some clients send the whole search, with the type in front; a `?` further behind is part of a value.
+            let search = header.split_once('?').filter(|(before, _)| !before.contains('='));
+            Ok(Some(search.map_or(header, |(_, criteria)| criteria).to_owned()))
         }
         (None, "") => Ok(None),
         (None, query) => Ok(Some(query.to_owned())),

@@ -6,7 +6,7 @@ use super::update::{Wanted, holds, preconditions};
 use super::{Context, Effect, Reply, ReplyContent, Request, Return, Service, conditional};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId, Severity};
 use crate::definitions::TypeId;
-use crate::store::{Committed, Expect, Guard, Method, StoreError, Version, Write};
+use crate::store::{self, Committed, Expect, Guard, Method, StoreError, Version, Write};
 
 /// Most resources that one conditional delete takes.
 const MOST: usize = 10_000;
@@ -48,7 +48,7 @@ fn answer(request: &Request, committed: &[Committed]) -> Reply {
         _ => None,
     };
     let (effect, content) = if request.prefer.returns == Some(Return::OperationOutcome) {
-        let text = format!("{} deleted", committed.iter().filter(|c| c.version > 0).count());
+        let text = format!("{} deleted", committed.iter().filter(|c| c.effect == store::Effect::Deleted).count());
         let issue = Issue::new(Severity::Information, IssueCode::Informational, text);
         (Effect::Ok, ReplyContent::Outcome(vec![issue]))
     } else {

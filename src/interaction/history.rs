@@ -103,7 +103,7 @@ pub(super) async fn perform(
     let total = cursor.and_then(|c| c.total).or(page.total);
     let next = page.rows.last().filter(|_| page.more && count > 0).map(|last| Cursor {
         position: snapshot.position(),
-        offset: cursor.map_or(0, |c| c.offset) + page.rows.len() as u64,
+        offset: cursor.map_or(0, |c| c.offset).saturating_add(page.rows.len() as u64),
         after: Some(last.number),
         total,
         began: cursor.map_or_else(|| service.clock.now(), |c| c.began),

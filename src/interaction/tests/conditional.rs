@@ -19,6 +19,8 @@ fn create() {
         ("POST Patient if-none-exist:identifier=s|1", &body, 200, r#""id":"new-1""#),
         ("POST Patient if-none-exist:identifier=s%7C1", &body, 200, r#""id":"new-1""#),
         ("POST Patient if-none-exist:Patient?identifier=s|1", &body, 200, r#""id":"new-1""#),
+        ("POST Patient if-none-exist:?identifier=s|1", &body, 200, r#""id":"new-1""#),
+        ("POST Patient if-none-exist:identifier=http://x?identifier=s|1", &patient("x"), 201, ""),
         ("POST Patient?identifier=s|1", &body, 200, r#""id":"new-1""#),
         ("POST Patient?_format=json", &body, 201, ""),
         ("POST Patient if-none-exist:identifier=s|1", &body, 412, "multiple-matches"),
