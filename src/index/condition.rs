@@ -211,23 +211,6 @@ impl Condition {
         }
     }
 
-    /// The same question to resources of one type: [`Condition::Kind`] decided, what follows from it simplified.
-    /// Conditions inside chains are left as they are.
-    pub fn for_kind(&self, kind: TypeId) -> Condition {
-        match self {
-            Condition::Kind(only) if kind == *only => Condition::Everything,
-            Condition::Kind(_) => Condition::Nothing,
-            Condition::Not(inner) => match inner.for_kind(kind) {
-                Condition::Everything => Condition::Nothing,
-                Condition::Nothing => Condition::Everything,
-                other => Condition::Not(Box::new(other)),
-            },
-            Condition::And(all) => Condition::all(all.iter().map(|c| c.for_kind(kind))),
-            Condition::Or(any) => Condition::any(any.iter().map(|c| c.for_kind(kind))),
-            other => other.clone(),
-        }
-    }
-
     /// All of them, without needless nesting.
     pub fn all(conditions: impl IntoIterator<Item = Condition>) -> Condition {
         let mut all = Vec::new();
@@ -276,21 +259,5 @@ impl Range {
     /// Whether one of the terms is in the range and passes the test.
     pub fn any(&self, terms: &Terms) -> bool {
         terms.range(&self.from, &self.to).iter().any(|t| self.test.as_ref().is_none_or(|test| test.accepts(&t.0)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn conditions_on_the_type_are_decided_for_a_type() {
-        let term = Condition::Term(Term(Box::from([0, 1, 2])));
-        let only = |kind, c: &Condition| Condition::all([Condition::Kind(TypeId(kind)), c.clone()]);
-        let either = Condition::any([only(1, &term), only(2, &Condition::Everything)]);
-        assert_eq!(either.for_kind(TypeId(1)), term);
-        assert_eq!(either.for_kind(TypeId(2)), Condition::Everything);
-        assert_eq!(either.for_kind(TypeId(3)), Condition::Nothing);
-        assert_eq!(Condition::Not(Box::new(either)).for_kind(TypeId(3)), Condition::Everything);
     }
 }

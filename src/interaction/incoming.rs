@@ -11,8 +11,6 @@ use std::borrow::Cow;
 /// A resource that passed the checks: what is stored of it, and what was noticed.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    /// Its type.
-    pub kind: TypeId,
     /// What is stored.
     pub content: Content,
     /// Warnings of the validation.
@@ -114,7 +112,7 @@ impl Service {
     pub(crate) fn draft(&self, kind: TypeId, resource: Value<'_>) -> Result<Draft, Failure> {
         self.check_type(kind, resource)?;
         let warnings = self.examine(kind, resource)?;
-        Ok(Draft { kind, content: self.content(kind, resource), warnings })
+        Ok(Draft { content: self.content(kind, resource), warnings })
     }
 }
 

@@ -16,7 +16,6 @@ mod create;
 mod delete;
 mod export;
 mod history;
-mod import;
 mod include;
 pub(crate) mod incoming;
 pub mod outcome;
@@ -35,7 +34,6 @@ mod tests;
 mod transaction;
 mod update;
 
-pub use import::{Imported, Refused};
 pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,
     Return, Verb,

@@ -14,7 +14,7 @@ use super::{Comparator, Condition, Extractor, Related, Terms};
 use crate::base::Timestamp;
 use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
 use crate::json::{Document, Limits};
-use crate::primitive::{DateTime, Decimal};
+use crate::primitive::{DateTime, Decimal, Reference};
 use std::sync::OnceLock;
 
 /// What `ap` measures the distance to: 2020-01-01.
@@ -131,7 +131,7 @@ fn condition(parameter: &SearchParameter, text: &str) -> Condition {
                 let (system, code) = token_of(identifier);
                 criteria::identifier(parameter, system, code)
             }
-            None => criteria::reference(parameter, &ReferenceMatch::parse(text, &[BASE.to_owned()])),
+            None => criteria::reference(parameter, &reference_match(text, &[BASE.to_owned()])),
         },
         SearchKind::Composite => {
             let definitions = Definitions::core();
@@ -172,7 +172,7 @@ fn part(kind: SearchKind, text: &str) -> CompositePart<'_> {
             let (how, value) = uri_of(text);
             CompositePart::Uri(value, how)
         }
-        _ => CompositePart::Reference(ReferenceMatch::parse(text, &[])),
+        _ => CompositePart::Reference(reference_match(text, &[])),
     }
 }
 
@@ -190,4 +190,16 @@ fn check(kind: &str, resource: &str, code: &str, criterion: &str, expected: bool
 fn check_all(kind: &str, resource: &str, code: &str, found: &[&str], not_found: &[&str]) {
     found.iter().for_each(|criterion| check(kind, resource, code, criterion, true));
     not_found.iter().for_each(|criterion| check(kind, resource, code, criterion, false));
+}
+
+/// What a reference search asks for.
+fn reference_match<'t>(text: &'t str, bases: &[String]) -> ReferenceMatch<'t> {
+    match Reference::parse(text) {
+        Reference::Relative { kind, id, .. } => ReferenceMatch::Id { kind: Some(kind), id },
+        Reference::Absolute { base, kind, id, .. } if bases.iter().any(|b| b == base) => {
+            ReferenceMatch::Id { kind: Some(kind), id }
+        }
+        Reference::Other(text) if !text.contains([':', '/']) => ReferenceMatch::Id { kind: None, id: text },
+        _ => ReferenceMatch::Url(text.split("/_history/").next().unwrap_or(text)),
+    }
 }
