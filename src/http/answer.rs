@@ -8,9 +8,13 @@ use crate::definitions::Definitions;
 use crate::interaction::{Effect, Reply, ReplyContent, outcome};
 use crate::json::{Document, Limits, minify_into, pretty};
 use crate::xml;
-use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+
+/// Bodies above this are worked on by a thread that may block, so that other connections of the worker go on.
+pub const LARGE: usize = 256 << 10;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -125,9 +129,8 @@ fn format(json: Vec<u8>, wanted: Wanted, definitions: &Definitions) -> Result<Ve
     if wanted.format == Format::Json && !wanted.pretty {
         return Ok(json);
     }
-    // Our own output may be nested a little deeper than what is accepted: a resource in a Bundle in Parameters.
-    let limits = Limits { depth: 1_000, ..Limits::default() };
-    let document = Document::parse(&json, &limits).map_err(|e| Failure::internal(format_args!("own output: {e}")))?;
+    let document =
+        Document::parse(&json, &Limits::NONE).map_err(|e| Failure::internal(format_args!("own output: {e}")))?;
     Ok(match wanted.format {
         Format::Json => pretty(document.root()).into_bytes(),
         Format::Xml if wanted.pretty => xml::pretty_from_json(document.root(), definitions)?.into_bytes(),
@@ -158,7 +161,7 @@ fn lines(document: &Document<'_>) -> Vec<u8> {
 
 /// The link to the next page of a Bundle, which NDJSON has no place for.
 fn next_link(json: &[u8]) -> Option<String> {
-    let document = Document::parse(json, &Limits { depth: 1_000, ..Limits::default() }).ok()?;
+    let document = Document::parse(json, &Limits::NONE).ok()?;
     let links = document.root().get("link")?;
     let next = links.items().find(|l| l.get("relation").and_then(|r| r.as_str()).as_deref() == Some("next"))?;
     next.get("url")?.as_str().map(|url| url.into_owned())
@@ -174,8 +177,9 @@ pub fn common_headers(headers: &mut HeaderMap, request_id: HeaderValue, secure: 
     }
 }
 
-/// Packs the body if the client takes gzip and it is worth it.
-pub fn pack(response: HttpResponse, request: &HeaderMap) -> HttpResponse {
+/// Packs the body if the client takes gzip and it is worth it. What is asked for again and again comes from `kept`,
+/// if it is given.
+pub async fn pack(response: HttpResponse, request: &HeaderMap, kept: Option<&encoding::Kept>) -> HttpResponse {
     use actix_web::body::{BodySize, BoxBody, MessageBody};
     let worth = matches!(response.body().size(), BodySize::Sized(n) if n > encoding::SMALLEST as u64);
     if !worth || !encoding::accepts_gzip(request) || response.headers().contains_key(header::CONTENT_ENCODING) {
@@ -183,14 +187,25 @@ pub fn pack(response: HttpResponse, request: &HeaderMap) -> HttpResponse {
     }
     let (mut response, body) = response.into_parts();
     match body.try_into_bytes() {
-        Ok(bytes) => match encoding::pack(&bytes) {
-            Ok(packed) => {
+        Ok(bytes) => match packed(&bytes, kept).await {
+            Some(packed) => {
                 response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
                 response.set_body(BoxBody::new(packed))
             }
-            Err(_) => response.set_body(BoxBody::new(bytes)),
+            None => response.set_body(BoxBody::new(bytes)),
         },
         Err(body) => response.set_body(body),
+    }
+}
+
+async fn packed(bytes: &Bytes, kept: Option<&encoding::Kept>) -> Option<Bytes> {
+    match kept {
+        Some(kept) => kept.pack(bytes).ok(),
+        None if bytes.len() > LARGE => {
+            let bytes = bytes.clone();
+            web::block(move || encoding::pack(&bytes)).await.ok()?.ok().map(Bytes::from)
+        }
+        None => encoding::pack(bytes).ok().map(Bytes::from),
     }
 }
 

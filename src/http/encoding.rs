@@ -4,9 +4,12 @@
 use super::negotiate::quality;
 use crate::base::{Failure, FailureKind, IssueCode};
 use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap};
+use bytes::Bytes;
 use flate2::Compression;
 use flate2::read::MultiGzDecoder;
 use flate2::write::GzEncoder;
+use parking_lot::Mutex;
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 
 /// Answers up to this size are sent as they are: packing would cost more than it saves.
@@ -28,6 +31,30 @@ pub fn pack(body: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 4), Compression::fast());
     encoder.write_all(body)?;
     encoder.finish()
+}
+
+/// Packed forms of answers that are large, often asked for and seldom other ones: what the server declares.
+#[derive(Default)]
+pub struct Kept(Mutex<VecDeque<(Bytes, Bytes)>>);
+
+/// Answers that are kept at most. There is one for each base, which the client names, and format.
+const MOST_KEPT: usize = 16;
+
+impl Kept {
+    /// Packs an answer, or gives what came of it before. The whole answer is compared: that is much cheaper than
+    /// packing, and no address or header can lead to the wrong one.
+    pub fn pack(&self, body: &Bytes) -> std::io::Result<Bytes> {
+        if let Some((_, packed)) = self.0.lock().iter().find(|(plain, _)| plain == body) {
+            return Ok(packed.clone());
+        }
+        let packed = Bytes::from(pack(body)?);
+        let mut kept = self.0.lock();
+        if kept.len() >= MOST_KEPT {
+            kept.pop_front();
+        }
+        kept.push_back((body.clone(), packed.clone()));
+        Ok(packed)
+    }
 }
 
 /// Whether the body of a request is packed.
@@ -66,5 +93,18 @@ mod tests {
         assert_eq!(unpack(&packed, 5000).expect("fits"), text.as_bytes());
         assert_eq!(unpack(&packed, 4999).expect_err("one too many").kind, FailureKind::TooLarge);
         assert_eq!(unpack(&packed[..50], 5000).expect_err("cut off").kind, FailureKind::Malformed);
+    }
+
+    #[test]
+    fn kept_answers_are_packed_once_and_bounded() {
+        let kept = Kept::default();
+        let body = |n: usize| Bytes::from(format!("{n} FHIR ").repeat(500));
+        let first = kept.pack(&body(0)).expect("gzip");
+        assert_eq!(unpack(&first, 10_000).expect("fits"), body(0));
+        assert_eq!(kept.pack(&body(0)).expect("gzip").as_ptr(), first.as_ptr());
+        for n in 1..=MOST_KEPT {
+            assert_eq!(unpack(&kept.pack(&body(n)).expect("gzip"), 10_000).expect("fits"), body(n));
+        }
+        assert_eq!(kept.0.lock().len(), MOST_KEPT);
     }
 }

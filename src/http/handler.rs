@@ -17,9 +17,6 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// Bodies above this are worked on by a thread that may block, so that other connections of the worker go on.
-const LARGE: usize = 256 << 10;
-
 /// Answers a request, whatever it is, and counts and logs it.
 pub async fn handle(site: Arc<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let started = Instant::now();
@@ -32,7 +29,8 @@ pub async fn handle(site: Arc<Site>, request: HttpRequest, payload: web::Payload
         let failure = Failure::internal(format_args!("a request panicked (request id {id:?})"));
         answer::failure(&failure, Wanted::JSON, &site.definitions)
     });
-    response = answer::pack(response, request.headers());
+    let kept = place.is_declaration().then_some(&site.packed);
+    response = answer::pack(response, request.headers(), kept).await;
     let headers = response.headers_mut();
     cors::permit(request.headers(), headers);
     answer::common_headers(headers, id, site.options.tls.is_some());
@@ -97,6 +95,13 @@ impl<'p> Place<'p> {
             "/" => Place::Page,
             _ => Place::Nowhere,
         }
+    }
+}
+
+impl Place<'_> {
+    /// Whether what the server declares of itself stands here: large, often asked for, always the same.
+    fn is_declaration(self) -> bool {
+        matches!(self, Place::OpenApi) || matches!(self, Place::Fhir(path) if path.trim_matches('/') == "metadata")
     }
 }
 
@@ -253,7 +258,7 @@ async fn perform(
         body,
         path,
     };
-    let heavy = size > LARGE || may_take_long(&asked);
+    let heavy = size > answer::LARGE || may_take_long(&asked);
     let context = Context { tenant: TenantId::default(), base };
     let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };
     Ok(answer::reply(reply, *wanted, &context.base, &site.definitions)?)

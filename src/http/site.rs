@@ -1,5 +1,6 @@
 //! What all requests of a server share: the service, the addresses, the bounds, the counters. Made once at the start.
 
+use super::encoding::Kept;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::openapi;
@@ -75,6 +76,8 @@ pub struct Site {
     pub options: Options,
     /// The counters.
     pub metrics: Metrics,
+    /// Packed forms of what the server declares.
+    pub packed: Kept,
     stopping: AtomicBool,
     openapi: OnceLock<Bytes>,
 }
@@ -90,6 +93,7 @@ impl Site {
             definitions,
             options,
             metrics: Metrics::default(),
+            packed: Kept::default(),
             stopping: AtomicBool::new(false),
             openapi: OnceLock::new(),
         }

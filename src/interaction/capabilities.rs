@@ -8,7 +8,7 @@ use crate::base::Failure;
 use crate::definitions::{SearchKind, SearchParameter, TypeId};
 use crate::json::escape_into;
 use crate::operation::{self, Level};
-use crate::search;
+use crate::search::{self, is_served};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::fmt::Write;
@@ -33,11 +33,6 @@ pub(super) fn perform(service: &Service, context: &Context, request: &Request) -
     Ok(Reply::of(Effect::Ok, ReplyContent::Json(content)))
 }
 
-/// Whether a search parameter is served: it has an expression, and a type that is indexed.
-fn is_served(parameter: &SearchParameter) -> bool {
-    !parameter.expression.is_empty() && parameter.kind != SearchKind::Special
-}
-
 impl Service {
     /// The CapabilityStatement of this server under a base, as JSON.
     pub fn statement(&self, base: &str) -> Arc<Vec<u8>> {
@@ -46,9 +41,11 @@ impl Service {
         }
         let statement = Arc::new(self.write_statement(base).into_bytes());
         let mut kept = self.statements.0.write();
-        if kept.len() < MOST {
-            kept.insert(base.to_owned(), statement.clone());
+        if kept.len() >= MOST {
+            // Names that somebody invents must not shut out the real one for good.
+            kept.clear();
         }
+        kept.insert(base.to_owned(), statement.clone());
         statement
     }
 
@@ -60,7 +57,8 @@ impl Service {
                 r#"{{"resourceType":"CapabilityStatement","status":"active","date":"{date}","kind":"instance","#,
                 r#""software":{{"name":"Vesta","version":"{version}"}},"#,
                 r#""implementation":{{"description":"Vesta, a FHIR R4 server","url":{base}}},"#,
-                r#""fhirVersion":"4.0.1","format":["json","xml","application/fhir+json","application/fhir+xml"],"#,
+                r#""fhirVersion":"4.0.1","format":["json","xml","ndjson","#,
+                r#""application/fhir+json","application/fhir+xml","application/fhir+ndjson"],"#,
                 r#""patchFormat":["application/json-patch+json","application/merge-patch+json"],"#,
                 r#""rest":[{{"mode":"server","security":{{"cors":true,"description":"{security}"}},"resource":["#
             ),
