@@ -1,14 +1,14 @@
-//! From a condition to a compiled node, chains included; and the versions that are visible at a position. No limit on
-//! the number of resources a chain goes through.
+//! From a condition to a compiled node, and the versions that are visible at a position. How chains are followed is
+//! in `chain`.
 
+use super::chain::{Chain, reverse};
 use super::index::TenantIndex;
-use super::node::Node;
+use super::node::{Goal, Node};
 use super::postings::Bits;
 use super::type_index::{Slot, TypeIndex};
 use crate::definitions::TypeId;
 use crate::index::{Condition, Term};
 use crate::store::Vocabulary;
-use rustc_hash::FxHashSet;
 use std::borrow::Cow;
 
 /// The state of a tenant at a position.
@@ -40,11 +40,6 @@ impl<'i> Visible<'i> {
         self.bound == self.index.len()
     }
 
-    /// Ordinals below this existed.
-    pub fn bound(&self) -> u32 {
-        self.bound
-    }
-
     /// Whether a version is visible.
     pub fn sees(&self, ordinal: u32) -> bool {
         if self.is_now() {
@@ -64,12 +59,10 @@ impl<'i> Visible<'i> {
             Node::Nothing => Some(0),
             Node::All if self.is_now() => Some(self.index.live_count()),
             Node::All => Some(self.all().len()),
-            Node::Term(slot, _) => slot.live_count(self.bound, self.position),
-            Node::Bits(bits, _) => {
-                let mut bits = bits.clone();
-                bits.intersect(&self.all());
-                Some(bits.len())
-            }
+            Node::Term(slot, _) => slot
+                .live_count(self.bound, self.position)
+                .or_else(|| slot.is_dense().then(|| slot.bits().len_in(&self.all()))),
+            Node::Bits(bits, _) => Some(bits.len_in(&self.all())),
             Node::Not(inner) => Some(self.count(&Node::All)? - self.count(inner)?),
             _ => None,
         }
@@ -98,7 +91,7 @@ impl<'i> Visible<'i> {
         match node {
             Node::All => self.all().into_owned(),
             Node::Bits(bits, _) => visible(bits.clone()),
-            Node::Term(slot, _) => visible(slot.postings().iter().copied().collect()),
+            Node::Term(slot, _) => visible(slot.bits().into_owned()),
             Node::List(list, _) => visible(list.iter().copied().collect()),
             Node::Not(inner) => {
                 let mut all = self.all().into_owned();
@@ -128,111 +121,49 @@ impl<'i> Visible<'i> {
     }
 }
 
-impl Moment<'_> {
-    /// Compiles a condition on resources of a type. `budget` is what turning a range into a set may cost where the
-    /// alternative is to try version by version until a page is full.
-    pub fn compile<'i>(&self, kind: TypeId, index: &'i TypeIndex, condition: &'i Condition, budget: usize) -> Node<'i> {
+impl<'e> Moment<'e> {
+    /// Compiles a condition on resources of a type.
+    pub fn compile<'i>(&self, kind: TypeId, index: &'i TypeIndex, condition: &'i Condition, goal: Goal) -> Node<'i>
+    where
+        'e: 'i,
+    {
         match condition {
             Condition::Everything => Node::All,
             Condition::Nothing => Node::Nothing,
             Condition::Kind(only) if *only == kind => Node::All,
             Condition::Kind(_) => Node::Nothing,
-            Condition::Not(inner) => Node::not(self.compile(kind, index, inner, usize::MAX)),
+            Condition::Not(inner) => Node::not(self.compile(kind, index, inner, goal)),
             Condition::And(all) => {
-                let nodes = all.iter().map(|c| self.compile(kind, index, c, budget)).collect();
-                Node::and(index, nodes, budget)
+                let nodes = all.iter().map(|c| self.compile(kind, index, c, goal)).collect();
+                Node::and(index, nodes, goal)
             }
-            Condition::Or(any) => Node::or(any.iter().map(|c| self.compile(kind, index, c, budget)).collect()),
+            Condition::Or(any) => Node::or(any.iter().map(|c| self.compile(kind, index, c, goal)).collect()),
             Condition::Term(term) => Node::of_term(index, &term.0),
             Condition::Range(range) => Node::of_range(index, range),
             Condition::Chain { parameter, targets, condition } => {
-                let mut found = Vec::new();
-                for target in targets {
-                    self.chain(index, *parameter, *target, condition, &mut found);
-                }
-                Node::of_set(found)
+                let chain = Chain::new(*self, *parameter, targets, condition);
+                // Conditions that go on to further resources are not tried one by one.
+                if condition.joins() { chain.set(index) } else { Node::Chain(Box::new(chain)) }
             }
             Condition::Reverse { source, parameter, condition } => {
-                Node::of_set(self.reverse(kind, index, *source, *parameter, condition))
+                Node::of_set(reverse(self, kind, index, *source, *parameter, condition))
             }
         }
     }
 
     /// The visible resources of a type that fulfil a condition.
-    fn matches(&self, kind: TypeId, index: &TypeIndex, condition: &Condition) -> Vec<u32> {
-        let mut node = self.compile(kind, index, condition, usize::MAX).leading(index, usize::MAX);
+    pub fn matches(&self, kind: TypeId, index: &TypeIndex, condition: &Condition) -> Vec<u32> {
+        let mut node = self.compile(kind, index, condition, Goal::All).leading(index, Goal::All);
         Visible::at(index, self.position).collect(&mut node)
     }
 
-    /// Versions in `index` that refer under a parameter to a resource of type `target` that fulfils a condition.
-    fn chain(&self, index: &TypeIndex, parameter: u16, target: TypeId, condition: &Condition, found: &mut Vec<u32>) {
-        self.tenant.with(target, |inner| {
-            let matches = self.matches(target, inner, condition);
-            let few = !index.more_terms_than(parameter, matches.len());
-            if few && matches.len() > 64 {
-                // Fewer references than resources: go through the references.
-                let matches: Bits = matches.into_iter().collect();
-                let visible = Visible::at(inner, self.position);
-                for slot in index.terms_of(parameter) {
-                    let refers = self.resource(slot, target, inner, &visible).is_some_and(|o| matches.contains(o));
-                    if refers {
-                        found.extend_from_slice(slot.postings());
-                    }
-                }
-                return;
-            }
-            for ordinal in matches {
-                let id = Term(inner.id_term(ordinal).into());
-                let Some(id) = self.vocabulary.id_of(&id) else { continue };
-                let reference = self.vocabulary.reference_term(parameter, target, id);
-                if let Some(term) = index.term(&reference.0) {
-                    found.extend_from_slice(index.slot(term).postings());
-                }
-            }
-        });
-    }
-
     /// The visible resource that a reference term points to, if it is of a type.
-    fn resource(&self, slot: &Slot, kind: TypeId, index: &TypeIndex, visible: &Visible<'_>) -> Option<u32> {
+    pub fn resource(&self, slot: &Slot, kind: TypeId, index: &TypeIndex) -> Option<u32> {
         let term = Term(slot.bytes[..].into());
         let (target, id) = self.vocabulary.target_of(&term)?;
         if target != kind {
             return None;
         }
-        index.current(&self.vocabulary.id_term(kind, id).0, visible.bound(), self.position)
-    }
-
-    /// Versions in `index`, of type `kind`, that a resource of type `source` which fulfils a condition refers to.
-    fn reverse(
-        &self,
-        kind: TypeId,
-        index: &TypeIndex,
-        source: TypeId,
-        parameter: u16,
-        condition: &Condition,
-    ) -> Vec<u32> {
-        self.tenant.with(source, |inner| {
-            let matches = self.matches(source, inner, condition);
-            let visible = Visible::at(index, self.position);
-            let mut found = Vec::new();
-            if !inner.more_terms_than(parameter, matches.len()) {
-                let matches: Bits = matches.into_iter().collect();
-                for slot in inner.terms_of(parameter) {
-                    if slot.postings().iter().any(|o| matches.contains(*o)) {
-                        found.extend(self.resource(slot, kind, index, &visible));
-                    }
-                }
-                return found;
-            }
-            let mut seen = FxHashSet::default();
-            for ordinal in matches {
-                for term in inner.forward_of(ordinal, parameter) {
-                    if seen.insert(*term) {
-                        found.extend(self.resource(inner.slot(*term), kind, index, &visible));
-                    }
-                }
-            }
-            found
-        })
+        index.current(&self.vocabulary.id_term(kind, id).0, index.bound(self.position), self.position)
     }
 }

@@ -4,6 +4,7 @@
 //! write; `index`, `type_index` and `postings` are the index; `evaluate`, `node`, `order` and `history` answer
 //! questions; `rebuild` makes the index at the start; `check` compares everything with everything.
 
+mod chain;
 mod check;
 mod dictionary;
 mod evaluate;

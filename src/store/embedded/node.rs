@@ -1,6 +1,7 @@
 //! A compiled condition over the versions of one type: what can be asked of it is the next version that fulfils it
 //! and whether one does. Whether a version is visible at a position is asked elsewhere.
 
+use super::chain::Chain;
 use super::postings::{Bits, gallop};
 use super::type_index::{Slot, TypeIndex};
 use crate::index::Range;
@@ -15,8 +16,33 @@ const TEST: usize = 30;
 /// and collecting one ordinal.
 const COLLECT: usize = 3;
 
+/// What will be asked of a node.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Goal {
+    /// All versions.
+    All,
+    /// The first versions, until a page is full.
+    Page,
+}
+
+impl Goal {
+    /// What making a set for the leading node may cost. Where a range is so large that its set would cost more, a
+    /// page is soon full of what is tried.
+    fn for_lead(self, index: &TypeIndex) -> usize {
+        match self {
+            Goal::All => usize::MAX,
+            Goal::Page => 20_000.max(index.len() as usize / 4),
+        }
+    }
+
+    /// What making a set may cost where versions from a leading node can be tried instead.
+    fn for_others(self, steps: usize) -> usize {
+        let all = steps.saturating_mul(VERIFY);
+        if self == Goal::All { all } else { all.min(20_000) }
+    }
+}
+
 /// A compiled condition.
-#[derive(Clone)]
 pub enum Node<'i> {
     /// No version.
     Nothing,
@@ -30,6 +56,8 @@ pub enum Node<'i> {
     Bits(Bits, usize),
     /// Versions with a term in a range, found by their own terms; how many postings there are in it, if known.
     Range(&'i Range, Option<usize>),
+    /// Versions that refer to a resource that fulfils a condition.
+    Chain(Box<Chain<'i>>),
     /// All others.
     Not(Box<Node<'i>>),
     /// Those in all; the first leads.
@@ -76,7 +104,7 @@ impl<'i> Node<'i> {
     }
 
     /// All of them; the one with the fewest versions leads.
-    pub fn and(index: &'i TypeIndex, nodes: Vec<Node<'i>>, budget: usize) -> Node<'i> {
+    pub fn and(index: &'i TypeIndex, nodes: Vec<Node<'i>>, goal: Goal) -> Node<'i> {
         let mut all = Vec::with_capacity(nodes.len());
         for node in nodes {
             match node {
@@ -90,11 +118,11 @@ impl<'i> Node<'i> {
             return all.pop().unwrap_or(Node::All);
         }
         all.sort_by_cached_key(|n| n.estimate(index));
-        let lead = all.remove(0).leading(index, budget);
+        let lead = all.remove(0).leading(index, goal);
         let steps = lead.estimate(index);
-        let mut rest: Vec<_> = all.into_iter().map(|n| n.settled(index, steps.saturating_mul(VERIFY))).collect();
+        let mut rest: Vec<_> = all.into_iter().map(|n| n.settled(index, goal.for_others(steps))).collect();
         rest.sort_by_cached_key(|n| n.estimate(index));
-        let lead = if budget == usize::MAX { lead.narrowed(index, &mut rest) } else { lead };
+        let lead = if goal == Goal::All { lead.narrowed(index, &mut rest) } else { lead };
         if rest.is_empty() {
             return lead;
         }
@@ -125,7 +153,7 @@ impl<'i> Node<'i> {
     fn into_bits(self) -> Bits {
         match self {
             Node::Bits(bits, _) => bits,
-            Node::Term(slot, _) => slot.postings().iter().copied().collect(),
+            Node::Term(slot, _) => slot.bits().into_owned(),
             Node::List(list, _) => list.iter().copied().collect(),
             _ => Bits::default(),
         }
@@ -165,19 +193,22 @@ impl<'i> Node<'i> {
             Node::List(list, _) => list.len(),
             Node::Bits(_, count) => *count,
             Node::Range(_, known) => known.unwrap_or(all).min(all),
+            Node::Chain(_) => all,
             Node::And(nodes) => nodes.iter().map(|n| n.estimate(index)).min().unwrap_or(all),
             Node::Or(nodes) => nodes.iter().map(|n| n.estimate(index)).sum::<usize>().min(all),
         }
     }
 
     /// The same, fit to lead: one that finds its versions without trying others. Ranges that would cost more than
-    /// the budget are left to be tried version by version.
-    pub fn leading(self, index: &'i TypeIndex, budget: usize) -> Node<'i> {
+    /// the goal allows are left to be tried version by version.
+    pub fn leading(self, index: &'i TypeIndex, goal: Goal) -> Node<'i> {
         match self {
-            Node::Range(..) | Node::Not(_) => self.settled(index, budget),
+            Node::Range(..) | Node::Not(_) => self.settled(index, goal.for_lead(index)),
+            Node::Chain(chain) if goal == Goal::Page && chain.is_broad() => Node::Chain(chain),
+            Node::Chain(chain) => chain.set(index),
             Node::Or(nodes) => {
                 // An Or leads only as well as the worst of its parts: one range left open makes it try every version.
-                let nodes: Vec<_> = nodes.into_iter().map(|n| n.leading(index, budget)).collect();
+                let nodes: Vec<_> = nodes.into_iter().map(|n| n.leading(index, goal)).collect();
                 if nodes.len() > 4 && nodes.iter().all(Node::is_set) { union(index, &nodes) } else { Node::Or(nodes) }
             }
             other => other,
@@ -191,8 +222,13 @@ impl<'i> Node<'i> {
                 Some(set) => set,
                 None => Node::Range(range, known),
             },
+            Node::Chain(chain) if chain.cost() <= budget => chain.set(index),
             Node::Not(inner) => Node::not(inner.settled(index, budget)),
-            Node::Or(nodes) => Node::or(nodes.into_iter().map(|n| n.settled(index, budget)).collect()),
+            Node::Or(nodes) => {
+                let nodes: Vec<_> = nodes.into_iter().map(|n| n.settled(index, budget)).collect();
+                let large = nodes.iter().all(Node::is_set) && nodes.iter().any(|n| matches!(n, Node::Bits(..)));
+                if large { union(index, &nodes) } else { Node::or(nodes) }
+            }
             other => other,
         }
     }
@@ -210,6 +246,7 @@ impl<'i> Node<'i> {
             Node::List(list, at) => seek_list(list, at, from),
             Node::Bits(bits, _) => bits.seek(from),
             Node::Range(range, _) => (from..index.len()).find(|o| index.in_range(*o, range)),
+            Node::Chain(chain) => (from..index.len()).find(|o| chain.holds(index, *o)),
             Node::Not(inner) => (from..index.len()).find(|o| !inner.contains(index, *o)),
             Node::And(nodes) => {
                 let (lead, rest) = nodes.split_first_mut()?;
@@ -217,6 +254,7 @@ impl<'i> Node<'i> {
                 'next: loop {
                     for node in rest.iter_mut() {
                         let next = match node {
+                            Node::Term(slot, _) if slot.has_bit(candidate) => candidate,
                             Node::Term(..) | Node::List(..) | Node::Bits(..) => node.seek(index, candidate)?,
                             other => candidate + u32::from(!other.contains(index, candidate)),
                         };
@@ -237,9 +275,11 @@ impl<'i> Node<'i> {
         match self {
             Node::Nothing => false,
             Node::All => true,
+            Node::Term(slot, _) if slot.is_dense() => slot.has(ordinal),
             Node::Term(..) | Node::List(..) => self.seek(index, ordinal) == Some(ordinal),
             Node::Bits(bits, _) => bits.contains(ordinal),
             Node::Range(range, _) => index.in_range(ordinal, range),
+            Node::Chain(chain) => chain.holds(index, ordinal),
             Node::Not(inner) => !inner.contains(index, ordinal),
             Node::And(nodes) => nodes.iter_mut().all(|n| n.contains(index, ordinal)),
             Node::Or(nodes) => nodes.iter_mut().any(|n| n.contains(index, ordinal)),
@@ -283,7 +323,7 @@ fn union<'i>(index: &TypeIndex, nodes: &[Node<'i>]) -> Node<'i> {
         match node {
             Node::Term(slot, _) => set.extend(slot.postings()),
             Node::List(list, _) => set.extend(list),
-            Node::Bits(bits, _) => bits.iter().for_each(|o| set.extend(&[o])),
+            Node::Bits(bits, _) => set.extend_bits(bits),
             _ => {}
         }
     }
@@ -314,6 +354,12 @@ impl Collector {
             self.few.drain(..).for_each(|o| bits.insert(o));
             self.many = Some(bits);
         }
+    }
+
+    fn extend_bits(&mut self, bits: &Bits) {
+        let few = std::mem::take(&mut self.few);
+        let many = self.many.get_or_insert_with(|| few.into_iter().collect());
+        many.unite(bits);
     }
 
     fn into_node<'i>(self) -> Node<'i> {

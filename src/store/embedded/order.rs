@@ -2,7 +2,7 @@
 //! bodies are read elsewhere.
 
 use super::evaluate::{Moment, Visible};
-use super::node::Node;
+use super::node::{Goal, Node};
 use super::postings::Bits;
 use super::type_index::TypeIndex;
 use crate::definitions::TypeId;
@@ -85,9 +85,9 @@ impl<'i> Search<'_, 'i> {
         Self: 'i,
     {
         let everything = self.query.total || !self.query.sort.is_empty();
-        let budget = if everything { usize::MAX } else { 20_000_usize.max(self.index.len() as usize / 4) };
-        let node = self.moment.compile(kind, self.index, &self.query.condition, budget);
-        let mut node = node.leading(self.index, budget);
+        let goal = if everything { Goal::All } else { Goal::Page };
+        let node = self.moment.compile(kind, self.index, &self.query.condition, goal);
+        let mut node = node.leading(self.index, goal);
         let first = self.query.after.map_or(0, |after| self.index.bound(after));
         if self.query.sort.is_empty() {
             self.by_number(&mut node, first, rows)

@@ -7,14 +7,40 @@ pub enum Postings {
     One(u32),
     /// Several.
     Many(Vec<u32>),
+    /// So many of all that bits are worth their room: sets of this size are mostly joined with others.
+    Dense(Box<(Vec<u32>, Bits)>),
 }
+
+/// Terms that stand in one of so many documents are dense,
+const DENSE: usize = 32;
+/// if they stand in so many.
+const DENSE_FROM: usize = 1024;
 
 impl Postings {
     /// Adds an ordinal, which is greater than all before.
     pub fn push(&mut self, ordinal: u32) {
         match self {
             Postings::One(first) => *self = Postings::Many(vec![*first, ordinal]),
-            Postings::Many(all) => all.push(ordinal),
+            Postings::Many(all) => {
+                all.push(ordinal);
+                let looked_at = all.len() >= DENSE_FROM && all.len().is_power_of_two();
+                if looked_at && all.len() * DENSE > ordinal as usize {
+                    let bits = all.iter().copied().collect();
+                    *self = Postings::Dense(Box::new((std::mem::take(all), bits)));
+                }
+            }
+            Postings::Dense(both) => {
+                both.0.push(ordinal);
+                both.1.insert(ordinal);
+            }
+        }
+    }
+
+    /// The ordinals as bits, where they are kept.
+    pub fn bits(&self) -> Option<&Bits> {
+        match self {
+            Postings::Dense(both) => Some(&both.1),
+            _ => None,
         }
     }
 
@@ -23,6 +49,7 @@ impl Postings {
         match self {
             Postings::One(one) => std::slice::from_ref(one),
             Postings::Many(all) => all,
+            Postings::Dense(both) => &both.0,
         }
     }
 }
@@ -101,11 +128,26 @@ impl Bits {
         self.words.iter().map(|w| w.count_ones() as usize).sum()
     }
 
+    /// How many are in both.
+    pub fn len_in(&self, other: &Bits) -> usize {
+        self.words.iter().zip(&other.words).map(|(a, b)| (a & b).count_ones() as usize).sum()
+    }
+
     /// Keeps what is in the other set too.
     pub fn intersect(&mut self, other: &Bits) {
         self.words.truncate(other.words.len());
         for (word, other) in self.words.iter_mut().zip(&other.words) {
             *word &= other;
+        }
+    }
+
+    /// Adds what is in the other set.
+    pub fn unite(&mut self, other: &Bits) {
+        if self.words.len() < other.words.len() {
+            self.words.resize(other.words.len(), 0);
+        }
+        for (word, other) in self.words.iter_mut().zip(&other.words) {
+            *word |= other;
         }
     }
 
@@ -158,6 +200,21 @@ impl FromIterator<u32> for Bits {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn dense_postings_say_the_same_twice() {
+        let mut postings = Postings::One(0);
+        let mut expected = vec![0];
+        for ordinal in (3..20_000).step_by(3) {
+            postings.push(ordinal);
+            expected.push(ordinal);
+        }
+        assert_eq!(postings.as_slice(), expected);
+        assert_eq!(postings.bits().map(|b| b.iter().collect::<Vec<_>>()), Some(expected));
+        let mut sparse = Postings::One(0);
+        (1..3_000).for_each(|i| sparse.push(i * 100));
+        assert!(sparse.bits().is_none());
+    }
 
     #[test]
     fn galloping_finds_the_first_not_below() {

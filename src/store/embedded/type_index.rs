@@ -5,6 +5,7 @@
 use super::postings::{Bits, Postings};
 use crate::index::{Condition, Range, Term, Terms};
 use rustc_hash::{FxBuildHasher, FxHashMap};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 use std::ops::Bound;
@@ -18,7 +19,7 @@ pub struct Slot {
     /// Its bytes.
     pub bytes: Arc<[u8]>,
     /// The versions that have it.
-    pub postings: Postings,
+    postings: Postings,
     /// How many of them are superseded,
     dead: u32,
     /// and the number of the version that superseded last.
@@ -191,6 +192,9 @@ impl TypeIndex {
 
     /// The versions up to a position have ordinals below this.
     pub fn bound(&self, position: u64) -> u32 {
+        if self.numbers.last().is_none_or(|last| u64::from(*last) <= position) {
+            return self.len();
+        }
         self.numbers.partition_point(|n| u64::from(*n) <= position) as u32
     }
 
@@ -326,9 +330,7 @@ impl TypeIndex {
             Condition::Not(inner) => !self.fulfils(kind, ordinal, inner),
             Condition::And(all) => all.iter().all(|c| self.fulfils(kind, ordinal, c)),
             Condition::Or(any) => any.iter().any(|c| self.fulfils(kind, ordinal, c)),
-            Condition::Term(term) => self
-                .term(&term.0)
-                .is_some_and(|term| self.slots[term as usize].postings().binary_search(&ordinal).is_ok()),
+            Condition::Term(term) => self.term(&term.0).is_some_and(|term| self.slots[term as usize].has(ordinal)),
             Condition::Range(range) => self.in_range(ordinal, range),
         }
     }
@@ -349,6 +351,32 @@ impl Slot {
             Postings::Many(none) if none.is_empty() => self.postings = Postings::One(ordinal),
             postings => postings.push(ordinal),
         }
+    }
+
+    /// Whether a version has it.
+    pub fn has(&self, ordinal: u32) -> bool {
+        match self.postings.bits() {
+            Some(bits) => bits.contains(ordinal),
+            None => self.postings().binary_search(&ordinal).is_ok(),
+        }
+    }
+
+    /// The versions that have it as bits.
+    pub fn bits(&self) -> Cow<'_, Bits> {
+        match self.postings.bits() {
+            Some(bits) => Cow::Borrowed(bits),
+            None => Cow::Owned(self.postings().iter().copied().collect()),
+        }
+    }
+
+    /// Whether a version is known to have it by a look at its bits.
+    pub fn has_bit(&self, ordinal: u32) -> bool {
+        self.postings.bits().is_some_and(|bits| bits.contains(ordinal))
+    }
+
+    /// Whether its versions are kept as bits too.
+    pub fn is_dense(&self) -> bool {
+        self.postings.bits().is_some()
     }
 
     /// The versions that have it, ascending.
