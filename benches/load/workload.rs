@@ -110,7 +110,10 @@ pub static ALL: &[Workload] = &[
         call: |random| {
             let patient = generator::subject(random, PATIENTS.load(Ordering::Relaxed));
             let code = generator::code(random.zipf(generator::CODES));
-            Call::get(format!("/Observation?patient=p{patient}&code=http://loinc.org%7C{code}"), "\"searchset\"")
+            Call::get(
+                format!("/Observation?patient=p{patient}&code=http://loinc.org%7C{code}&_count=20"),
+                "\"searchset\"",
+            )
         },
     },
     Workload {
@@ -120,7 +123,7 @@ pub static ALL: &[Workload] = &[
             let code = generator::code(random.zipf(generator::CODES));
             let (year, month) = (2010 + random.below(16), 1 + random.below(12));
             Call::get(
-                format!("/Observation?code=http://loinc.org%7C{code}&date=ge{year}-{month:02}-01"),
+                format!("/Observation?code=http://loinc.org%7C{code}&date=ge{year}-{month:02}-01&_count=20"),
                 "\"searchset\"",
             )
         },
