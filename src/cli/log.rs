@@ -19,9 +19,8 @@ pub fn begin(settings: &Settings) -> Result<(), Fault> {
     let _ = tracing_subscriber::registry().with(filter).with(lines).try_init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        let payload = panic.payload();
-        let text = payload.downcast_ref::<&str>().copied();
-        let what = text.or(payload.downcast_ref::<String>().map(String::as_str)).unwrap_or("(no message)");
+        // A message that was put together may quote what was worked on, which is patients' data: only fixed ones.
+        let what = panic.payload().downcast_ref::<&str>().copied().unwrap_or("(the message may quote data)");
         tracing::error!(place, what, "panic");
     }));
     Ok(())
