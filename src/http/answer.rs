@@ -6,12 +6,13 @@ use super::negotiate::{Format, Wanted};
 use crate::base::{Failure, FailureKind, Issue};
 use crate::definitions::Definitions;
 use crate::interaction::{Effect, Reply, ReplyContent, outcome};
-use crate::json::{Document, Limits, minify_into, pretty};
+use crate::json::{Document, Limits, Value, minify_into, pretty};
 use crate::xml;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
+use std::sync::Arc;
 
 /// Bodies above this are worked on by a thread that may block, so that other connections of the worker go on.
 pub const LARGE: usize = 256 << 10;
@@ -28,7 +29,12 @@ pub fn status_of(kind: FailureKind) -> StatusCode {
 }
 
 /// The response for a reply.
-pub fn reply(reply: Reply, wanted: Wanted, base: &str, definitions: &Definitions) -> Result<HttpResponse, Failure> {
+pub async fn reply(
+    reply: Reply,
+    wanted: Wanted,
+    base: &str,
+    definitions: &Arc<Definitions>,
+) -> Result<HttpResponse, Failure> {
     let status =
         StatusCode::from_u16(outcome::status_of_effect(reply.effect).0).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut next = None;
@@ -36,14 +42,13 @@ pub fn reply(reply: Reply, wanted: Wanted, base: &str, definitions: &Definitions
         _ if matches!(reply.effect, Effect::NotModified | Effect::NoContent) => (Vec::new(), None),
         ReplyContent::Nothing => (Vec::new(), None),
         ReplyContent::Json(json) => {
-            if wanted.format == Format::Ndjson {
-                next = next_link(&json);
-            }
-            (format(json, wanted, definitions)?, Some(HeaderValue::from_static(wanted.format.content_type())))
+            let written;
+            (written, next) = format_aside(json, wanted, definitions).await?;
+            (written, Some(HeaderValue::from_static(wanted.format.content_type())))
         }
         ReplyContent::Outcome(issues) => {
             let json = outcome::write(&issues).into_bytes();
-            (format(json, wanted, definitions)?, Some(HeaderValue::from_static(wanted.format.content_type())))
+            (format(json, wanted, definitions)?.0, Some(HeaderValue::from_static(wanted.format.content_type())))
         }
         ReplyContent::Raw { content_type, bytes } => return Ok(raw(status, &content_type, bytes, reply.version)),
     };
@@ -114,7 +119,7 @@ pub fn failure(failure: &Failure, wanted: Wanted, definitions: &Definitions) -> 
 pub fn issues(status: StatusCode, issues: &[Issue], wanted: Wanted, definitions: &Definitions) -> HttpResponse {
     let json = outcome::write(issues).into_bytes();
     let (body, sent) = match format(json.clone(), wanted, definitions) {
-        Ok(body) => (body, wanted),
+        Ok((body, _)) => (body, wanted),
         Err(_) => (json, Wanted::JSON),
     };
     let mut response = HttpResponse::with_body(status, actix_web::body::BoxBody::new(body));
@@ -124,19 +129,34 @@ pub fn issues(status: StatusCode, issues: &[Issue], wanted: Wanted, definitions:
     response
 }
 
-/// JSON in the format that is wanted.
-fn format(json: Vec<u8>, wanted: Wanted, definitions: &Definitions) -> Result<Vec<u8>, Failure> {
+/// An answer in the format that is wanted; a large one is written by a thread that may block.
+async fn format_aside(
+    json: Vec<u8>,
+    wanted: Wanted,
+    definitions: &Arc<Definitions>,
+) -> Result<(Vec<u8>, Option<String>), Failure> {
+    if json.len() <= LARGE {
+        return format(json, wanted, definitions);
+    }
+    let definitions = definitions.clone();
+    let written = web::block(move || format(json, wanted, &definitions)).await;
+    written.map_err(|_| Failure::internal("writing a large answer panicked"))?
+}
+
+/// JSON in the format that is wanted; for NDJSON also the link to the next page, for which it has no place.
+fn format(json: Vec<u8>, wanted: Wanted, definitions: &Definitions) -> Result<(Vec<u8>, Option<String>), Failure> {
     if wanted.format == Format::Json && !wanted.pretty {
-        return Ok(json);
+        return Ok((json, None));
     }
     let document =
         Document::parse(&json, &Limits::NONE).map_err(|e| Failure::internal(format_args!("own output: {e}")))?;
-    Ok(match wanted.format {
-        Format::Json => pretty(document.root()).into_bytes(),
-        Format::Xml if wanted.pretty => xml::pretty_from_json(document.root(), definitions)?.into_bytes(),
-        Format::Xml => xml::from_json(document.root(), definitions)?.into_bytes(),
-        Format::Ndjson => lines(&document),
-    })
+    let text = match wanted.format {
+        Format::Json => pretty(document.root()),
+        Format::Xml if wanted.pretty => xml::pretty_from_json(document.root(), definitions)?,
+        Format::Xml => xml::from_json(document.root(), definitions)?,
+        Format::Ndjson => return Ok((lines(&document), next_link(document.root()))),
+    };
+    Ok((text.into_bytes(), None))
 }
 
 /// One resource a line: of a Bundle its entries (without those that only tell about the search), else the resource.
@@ -159,10 +179,9 @@ fn lines(document: &Document<'_>) -> Vec<u8> {
     out.into_bytes()
 }
 
-/// The link to the next page of a Bundle, which NDJSON has no place for.
-fn next_link(json: &[u8]) -> Option<String> {
-    let document = Document::parse(json, &Limits::NONE).ok()?;
-    let links = document.root().get("link")?;
+/// The link to the next page of a Bundle.
+fn next_link(bundle: Value<'_>) -> Option<String> {
+    let links = bundle.get("link")?;
     let next = links.items().find(|l| l.get("relation").and_then(|r| r.as_str()).as_deref() == Some("next"))?;
     next.get("url")?.as_str().map(|url| url.into_owned())
 }

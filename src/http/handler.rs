@@ -261,7 +261,7 @@ async fn perform(
     let heavy = size > answer::LARGE || may_take_long(&asked);
     let context = Context { tenant: TenantId::default(), base };
     let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };
-    Ok(answer::reply(reply, *wanted, &context.base, &site.definitions)?)
+    Ok(answer::reply(reply, *wanted, &context.base, &site.definitions).await?)
 }
 
 /// Whether a request may need the processor for long, so that it should not hold up the worker's other connections.
