@@ -4,7 +4,7 @@
 
 use super::negotiate::is_our_version;
 use crate::base::{Failure, FailureKind, IssueCode};
-use crate::interaction::{Handling, Media, Preconditions, Prefer, Return, Verb};
+use crate::interaction::{Handling, Media, Preconditions, Prefer, Return, Verb, version_ids};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HttpDate};
 use percent_encoding::percent_decode;
@@ -45,7 +45,7 @@ pub fn path(raw: &str) -> Result<String, Failure> {
 /// The preconditions. The headers are looked for only where they can mean something.
 pub fn preconditions(verb: Verb, headers: &HeaderMap) -> Result<Preconditions, Failure> {
     let versions = |name: HeaderName| -> Result<Option<Vec<String>>, Failure> {
-        Ok(text(headers, name)?.map(|tags| tags.split(',').map(version_of).collect()))
+        Ok(text(headers, name)?.map(|tags| version_ids(&tags)))
     };
     let mut found = Preconditions { if_none_match: versions(header::IF_NONE_MATCH)?, ..Preconditions::default() };
     match verb {
@@ -62,12 +62,6 @@ pub fn preconditions(verb: Verb, headers: &HeaderMap) -> Result<Preconditions, F
         }
     }
     Ok(found)
-}
-
-/// `W/"3"`, `"3"` and `3` are all the version id 3.
-fn version_of(tag: &str) -> String {
-    let tag = tag.trim();
-    tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned()
 }
 
 /// The preferences of all `Prefer` headers (RFC 7240): of each the first counts, unknown ones are ignored.

@@ -186,6 +186,19 @@ pub trait Related {
     fn referring(&self, kind: TypeId, terms: &Terms, source: TypeId, parameter: u16) -> Vec<Terms>;
 }
 
+/// For a resource that is looked at alone: it has no relations.
+pub struct Alone;
+
+impl Related for Alone {
+    fn referred(&self, _: &Terms, _: u16, _: &[TypeId]) -> Vec<Terms> {
+        Vec::new()
+    }
+
+    fn referring(&self, _: TypeId, _: &Terms, _: TypeId, _: u16) -> Vec<Terms> {
+        Vec::new()
+    }
+}
+
 impl Condition {
     /// Whether a resource of type `kind` with these terms fulfils the condition: the meaning that every store keeps.
     pub fn matches(&self, kind: TypeId, terms: &Terms, related: &dyn Related) -> bool {

@@ -14,7 +14,7 @@ mod target;
 mod term;
 mod values;
 
-pub use condition::{Condition, Range, Related, Test};
+pub use condition::{Alone, Condition, Range, Related, Test};
 pub use criteria::Comparator;
 pub use extract::Extractor;
 pub use sort::{SortRange, sort_key};

@@ -1,9 +1,9 @@
 //! batch (R4 http.html#brules): every entry for itself, in the order DELETE, POST, PUT and PATCH, GET. Entries of
 //! one sort run side by side, so that they share a flush of the store.
 
-use super::bundle::{Entry, at_entry};
+use super::entry::{Entry, at_entry, patch, rank};
 use super::page::{Page, Response};
-use super::{Context, Effect, Interaction, Media, Payload, Reply, ReplyContent, Service, Verb, bundle, outcome};
+use super::{Context, Effect, Interaction, Media, Payload, Reply, ReplyContent, Service, Verb, outcome};
 use crate::base::{Failure, FailureKind, IssueCode};
 use crate::json::Value;
 use futures_util::future::join_all;
@@ -63,16 +63,6 @@ pub(super) async fn side_by_side(
     }
 }
 
-/// The place of a verb in the order of processing (R4 http.html#trules).
-pub(super) fn rank(verb: Verb) -> usize {
-    match verb {
-        Verb::Delete => 0,
-        Verb::Post => 1,
-        Verb::Put | Verb::Patch => 2,
-        Verb::Get | Verb::Head => 3,
-    }
-}
-
 fn addresses_differ(group: &[Entry<'_>]) -> bool {
     let mut seen = rustc_hash::FxHashSet::default();
     group.iter().all(|e| matches!(e.request.verb, Verb::Get | Verb::Head | Verb::Post) || seen.insert(&e.request.path))
@@ -96,7 +86,7 @@ async fn perform_entry(service: &Service, context: &Context, entry: Entry<'_>) -
     let Entry { resource, mut request, interaction, .. } = entry;
     request.body = match (&interaction, resource) {
         (_, None) => None,
-        (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, Some(patch)) => Some(bundle::patch(patch)?),
+        (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, Some(resource)) => Some(patch(resource)?),
         (_, Some(resource)) => Some(body(resource)),
     };
     let full_url = match &interaction {

@@ -1,8 +1,9 @@
 //! create and conditional create (R4 http.html#create, #ccreate). The server gives the id; what the client says of
 //! id, version and time is not regarded.
 
-use super::commit::{ATTEMPTS, Refused, Shown, commit, lost_race, shows_body, too_many_races};
+use super::commit::{Shown, commit, shows_body};
 use super::conditional::{self, Found};
+use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
 use super::{Context, Effect, Reply, Request, Service, incoming, outcome};
 use crate::base::Failure;
 use crate::definitions::TypeId;

@@ -1,7 +1,8 @@
 //! delete and conditional delete (R4 http.html#delete, #3.1.0.7.1). A delete is a version: what was there stays
 //! readable. Deleting what is not there is no failure.
 
-use super::commit::{ATTEMPTS, Refused, commit, lost_race, precondition, too_many_races};
+use super::commit::{commit, precondition};
+use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
 use super::update::{Wanted, holds, preconditions};
 use super::{Context, Effect, Reply, ReplyContent, Request, Return, Service, conditional};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId, Severity};

@@ -10,10 +10,11 @@ mod batch;
 mod binary;
 mod bundle;
 mod capabilities;
-pub(crate) mod commit;
+mod commit;
 mod conditional;
 mod create;
 mod delete;
+mod entry;
 mod export;
 mod history;
 mod include;
@@ -22,6 +23,7 @@ pub mod outcome;
 pub(crate) mod page;
 mod patch;
 mod provenance;
+pub(crate) mod race;
 pub(crate) mod read;
 pub(crate) mod references;
 mod request;
@@ -36,6 +38,6 @@ mod update;
 
 pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,
-    Return, Verb,
+    Return, Verb, version_ids,
 };
 pub use service::{Service, Settings};

@@ -1,9 +1,10 @@
 //! patch and conditional patch (R4 http.html#patch): JSON Patch and JSON merge patch on the newest version. The
 //! result is judged like an update; how a patch is applied is in the room `patch`.
 
-use super::commit::{ATTEMPTS, Refused, Shown, commit, lost_race, too_many_races};
+use super::commit::{Shown, commit};
 use super::conditional::{self, Found};
 use super::incoming::{self, Draft, payload};
+use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
 use super::update::holds;
 use super::{Context, Effect, Media, Payload, Reply, Request, Service, outcome, read};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};

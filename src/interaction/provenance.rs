@@ -1,7 +1,7 @@
 //! The `X-Provenance` header (R4 provenance.html#header): a Provenance that is created in the same commit as what it
 //! is about, with the versions written as its targets.
 
-use super::commit::{ATTEMPTS, Refused, lost_race, too_many_races};
+use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
 use super::{Context, Service, incoming, outcome};
 use crate::base::Failure;
 use crate::json::{Document, Limits, Tree};

@@ -124,6 +124,16 @@ pub struct Preconditions {
     pub if_none_exist: Option<String>,
 }
 
+/// The version ids in a list of entity tags: `W/"3"`, `"3"` and `3` are all the version id 3.
+pub fn version_ids(tags: &str) -> Vec<String> {
+    tags.split(',')
+        .map(|tag| {
+            let tag = tag.trim();
+            tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned()
+        })
+        .collect()
+}
+
 /// What the bytes of a body are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Media {

@@ -2,8 +2,8 @@
 //! request to the file that knows its interaction. Knows no HTTP.
 
 use super::{
-    Context, Interaction, Reply, Request, bundle, capabilities, create, delete, history, outcome, patch, read, route,
-    search, update,
+    Context, Interaction, Reply, Request, bundle, capabilities, create, delete, entry, history, outcome, patch, read,
+    route, search, update,
 };
 use crate::base::{Clock, Failure, IdSource};
 use crate::definitions::Definitions;
@@ -94,7 +94,7 @@ impl Service {
         interaction: Interaction,
     ) -> Result<Reply, Failure> {
         match interaction {
-            Interaction::Bundle => Err(bundle::nested()),
+            Interaction::Bundle => Err(entry::nested()),
             Interaction::Capabilities => capabilities::perform(self, context, request),
             Interaction::Read { kind, id } => read::perform(self, context, request, kind, &id).await,
             Interaction::VersionRead { kind, id, version } => {

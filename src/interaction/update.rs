@@ -1,9 +1,10 @@
 //! update, update as create and conditional update (R4 http.html#update, #upsert, #cond-update), with `If-Match` and
 //! `If-None-Match`. The body replaces the resource whole; changing a part of it is patch.
 
-use super::commit::{ATTEMPTS, Refused, Shown, commit, lost_race, precondition, shows_body, too_many_races};
+use super::commit::{Shown, commit, precondition, shows_body};
 use super::conditional::{self, Found};
 use super::incoming::{self, Draft};
+use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
 use super::{Context, Effect, Reply, Request, Service, outcome};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::TypeId;

@@ -10,7 +10,7 @@ mod string;
 mod token;
 
 use super::criteria::{self, CompositePart, ReferenceMatch, StringMatch, SystemMatch, UnitMatch, UriMatch};
-use super::{Comparator, Condition, Extractor, Related, Terms};
+use super::{Alone, Comparator, Condition, Extractor, Terms};
 use crate::base::Timestamp;
 use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
 use crate::json::{Document, Limits};
@@ -20,17 +20,6 @@ use std::sync::OnceLock;
 /// What `ap` measures the distance to: 2020-01-01.
 const NOW: Timestamp = Timestamp(1_577_836_800_000_000);
 const BASE: &str = "http://here/fhir";
-
-struct Nobody;
-
-impl Related for Nobody {
-    fn referred(&self, _: &Terms, _: u16, _: &[TypeId]) -> Vec<Terms> {
-        Vec::new()
-    }
-    fn referring(&self, _: TypeId, _: &Terms, _: TypeId, _: u16) -> Vec<Terms> {
-        Vec::new()
-    }
-}
 
 fn extractor() -> &'static Extractor {
     static EXTRACTOR: OnceLock<Extractor> = OnceLock::new();
@@ -182,7 +171,7 @@ fn check(kind: &str, resource: &str, code: &str, criterion: &str, expected: bool
     let (id, terms) = terms(kind, resource);
     let parameter = definitions.search_parameter(id, code).unwrap_or_else(|| panic!("{kind} has no parameter {code}"));
     let condition = condition(parameter, criterion);
-    let found = condition.matches(id, &terms, &Nobody);
+    let found = condition.matches(id, &terms, &Alone);
     assert_eq!(found, expected, "{kind}?{code}={criterion} on {resource}\n{condition:?}\n{terms:?}");
 }
 

@@ -126,7 +126,7 @@ fn id_and_last_updated() {
     let id = crate::base::ResourceId::new("p-1").expect("id");
     extractor.stamp(&mut terms, kind, &id, crate::base::Timestamp(1_577_836_800_123_456));
     let parameter = definitions.search_parameter(kind, "_id").expect("_id");
-    let holds = |condition: crate::index::Condition| condition.matches(kind, &terms, &super::Nobody);
+    let holds = |condition: crate::index::Condition| condition.matches(kind, &terms, &crate::index::Alone);
     assert!(holds(criteria::token(parameter, SystemMatch::Any, Some("p-1"))));
     assert!(!holds(criteria::token(parameter, SystemMatch::Any, Some("p"))));
     assert!(!holds(criteria::token(parameter, SystemMatch::Is("s"), Some("p-1"))));

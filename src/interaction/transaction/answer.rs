@@ -5,8 +5,8 @@ use super::identity::About;
 use super::{Done, Item};
 use crate::base::Failure;
 use crate::interaction::batch::{self, Answer};
-use crate::interaction::bundle::at_entry;
 use crate::interaction::commit::Shown;
+use crate::interaction::entry::at_entry;
 use crate::interaction::{Context, Effect, Interaction, Reply, ReplyContent, Service, outcome, read};
 use crate::store::{self, Snapshot, Write};
 

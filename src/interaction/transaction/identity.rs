@@ -4,11 +4,11 @@
 use super::Item;
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::TypeId;
-use crate::index::{Condition, Related, Term, Terms};
-use crate::interaction::bundle::at_entry;
+use crate::index::{Alone, Condition, Term};
 use crate::interaction::conditional::{self, Found};
+use crate::interaction::entry::{at_entry, rank};
 use crate::interaction::update;
-use crate::interaction::{Context, Interaction, Service, batch, delete, outcome};
+use crate::interaction::{Context, Interaction, Service, delete, outcome};
 use crate::store::{Expect, Guard, Snapshot, Version, Write};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -66,12 +66,12 @@ pub(super) async fn settle(
     items: &[Item<'_>],
 ) -> Result<Identities, Failure> {
     let mut identities = Identities { about: vec![About::Reads; items.len()], ..Identities::default() };
-    for rank in 0..3 {
-        for (at, item) in items.iter().enumerate().filter(|(_, i)| batch::rank(i.entry.request.verb) == rank) {
+    for place in 0..3 {
+        for (at, item) in items.iter().enumerate().filter(|(_, i)| rank(i.entry.request.verb) == place) {
             let about = settle_one(service, context, snapshot, item, &mut identities)
                 .await
                 .map_err(|failure| at_entry(item.entry.index, failure))?;
-            if rank == 0 {
+            if place == 0 {
                 identities.deleted.extend(about.targets().iter().map(|t| (t.kind, t.id.clone())));
             }
             if let Some(slot) = identities.about.get_mut(at) {
@@ -236,19 +236,6 @@ fn no_overlap(service: &Service, items: &[Item<'_>], about: &[About]) -> Result<
         }
     }
     Ok(())
-}
-
-/// Criteria tried on a resource that is not stored yet: it has no references to follow.
-pub(super) struct Alone;
-
-impl Related for Alone {
-    fn referred(&self, _: &Terms, _: u16, _: &[TypeId]) -> Vec<Terms> {
-        Vec::new()
-    }
-
-    fn referring(&self, _: TypeId, _: &Terms, _: TypeId, _: u16) -> Vec<Terms> {
-        Vec::new()
-    }
 }
 
 /// Refuses a transaction in which another entry makes what a conditional create looked for in vain: together they

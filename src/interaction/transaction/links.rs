@@ -2,10 +2,10 @@
 //! (R4 http.html#trules).
 
 use super::Item;
-use super::identity::{About, Alone, Identities, needed, remaining};
+use super::identity::{About, Identities, needed, remaining};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::TypeId;
-use crate::index::{Condition, Term, Terms};
+use crate::index::{Alone, Condition, Term, Terms};
 use crate::interaction::conditional::{self, Found};
 use crate::interaction::references::{self, Rewriter};
 use crate::interaction::{Context, Service};

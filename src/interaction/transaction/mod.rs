@@ -10,9 +10,10 @@ mod answer;
 mod identity;
 mod links;
 
-use super::bundle::{self, Entry, at_entry, join};
-use super::commit::{ATTEMPTS, Refused, commit, precondition, too_many_races};
+use super::commit::{commit, precondition};
+use super::entry::{self, Entry, at_entry, join};
 use super::incoming::{self, Draft};
+use super::race::{ATTEMPTS, Refused, too_many_races};
 use super::{Context, Interaction, Reply, Request, Service, outcome, patch, read};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId};
 use crate::definitions::TypeId;
@@ -164,7 +165,7 @@ async fn attempt(service: &Service, context: &Context, request: &Request, items:
                 None => Err(Refused::Store(StoreError::VersionConflict { write, current })),
             }
         }
-        Err(Refused::Store(error)) if super::commit::lost_race(&error) => Err(Refused::Store(error)),
+        Err(Refused::Store(error)) if super::race::lost_race(&error) => Err(Refused::Store(error)),
         Err(Refused::Store(error)) => Err(outcome::of_store(error).into()),
         Err(failed) => Err(failed),
     }
@@ -198,7 +199,7 @@ async fn patched(
     let Some(resource) = item.entry.resource else {
         return Err(Failure::malformed(IssueCode::Required, "the entry has no 'resource'"));
     };
-    let payload = bundle::patch(resource)?;
+    let payload = entry::patch(resource)?;
     let document = incoming::parse(&payload.bytes, &service.settings.limits)?;
     let form = patch::form(&payload.media, document.root())?;
     patch::apply(service, &before, form, document.root())

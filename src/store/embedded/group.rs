@@ -9,7 +9,7 @@ use super::type_index::TypeIndex;
 use super::writer::{Job, Prepared};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
-use crate::index::{Related, Terms};
+use crate::index::Alone;
 use crate::store::{Committed, Effect, Expect, Guard, StoreError};
 use rustc_hash::FxHashMap;
 
@@ -38,19 +38,6 @@ struct Before {
     last_updated: Timestamp,
     /// Where the new version jumps to.
     jump: Option<(u64, u64)>,
-}
-
-/// Guards that ask about other resources are not tried but refused, so nothing is related here.
-struct Nothing;
-
-impl Related for Nothing {
-    fn referred(&self, _: &Terms, _: u16, _: &[TypeId]) -> Vec<Terms> {
-        Vec::new()
-    }
-
-    fn referring(&self, _: TypeId, _: &Terms, _: TypeId, _: u16) -> Vec<Terms> {
-        Vec::new()
-    }
 }
 
 fn failed(error: StoreError) -> Fault {
@@ -141,7 +128,7 @@ impl<'g> Group<'g> {
             *kind == guard.kind
                 && version
                     .and_then(|v| v.terms.as_ref())
-                    .is_some_and(|terms| guard.condition.matches(guard.kind, terms, &Nothing))
+                    .is_some_and(|terms| guard.condition.matches(guard.kind, terms, &Alone))
         });
         let tenant = self.shared.index.tenant(tenant);
         !added && !tenant.with(guard.kind, |index| self.matches_since(index, pending, guard))
