@@ -43,11 +43,14 @@ fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;").replace('\'', "&#39;")
 }
 
-/// `/health/live`: the process answers. `/health/ready`: it also takes requests.
+/// `/health/live`: the process answers. `/health/ready`: it also takes requests, and the store takes writes.
 pub fn health(site: &Site, ready: bool) -> HttpResponse {
-    let mut response = match ready && site.is_stopping() {
-        true => HttpResponse::ServiceUnavailable().body("{\"status\":\"stopping\"}\n"),
-        false => HttpResponse::Ok().body("{\"status\":\"ok\"}\n"),
+    let mut response = if ready && site.is_stopping() {
+        HttpResponse::ServiceUnavailable().body("{\"status\":\"stopping\"}\n")
+    } else if ready && !site.service.can_write() {
+        HttpResponse::ServiceUnavailable().body("{\"status\":\"the store takes no writes\"}\n")
+    } else {
+        HttpResponse::Ok().body("{\"status\":\"ok\"}\n")
     };
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -127,6 +127,11 @@ impl Service {
         }
     }
 
+    /// Whether writes can succeed: if not, this process is of no use but for reading.
+    pub fn can_write(&self) -> bool {
+        self.store.writable().is_ok()
+    }
+
     /// The present state of the tenant.
     pub(crate) async fn snapshot(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
         self.store.snapshot(context.tenant).await.map_err(outcome::of_store)

@@ -307,6 +307,11 @@ pub trait Store: Send + Sync {
     /// Commits; returns when it is durable. One result for each write, in order.
     async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError>;
 
+    /// Whether a commit can succeed now, as far as the engine knows without trying; if not, why.
+    fn writable(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Versions after a position, in commit order; whole commits only.
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError>;
 }

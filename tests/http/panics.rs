@@ -28,6 +28,10 @@ impl Store for Broken {
         Err(StoreError::Full)
     }
 
+    fn writable(&self) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("a secret of the inside".into()))
+    }
+
     async fn changes(&self, _: TenantId, _: u64, _: usize) -> Result<ChangeLog, StoreError> {
         Err(StoreError::Unavailable("the store is closing".into()))
     }
@@ -61,4 +65,13 @@ fn a_full_store_is_507() {
     let server = server();
     let answer = server.put("POST", "Patient", &super::patient("Shaw"));
     answer.refuses(507, "no-store");
+}
+
+#[test]
+fn a_store_that_takes_no_writes_is_not_ready() {
+    let server = server();
+    let answer = server.get("/health/ready");
+    assert_eq!(answer.status, 503);
+    assert!(!answer.text().contains("secret"));
+    assert_eq!(server.get("/health/live").status, 200);
 }

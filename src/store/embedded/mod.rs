@@ -229,6 +229,17 @@ impl Store for EmbeddedStore {
         result.await.map_err(|_| StoreError::Broken("the writer has stopped".into()))?
     }
 
+    fn writable(&self) -> Result<(), StoreError> {
+        if self.shared.poisoned.load(Ordering::Acquire) {
+            return Err(writer::poisoned());
+        }
+        // The writer ends before the store only by a panic.
+        match &self.queue {
+            Some(queue) if !queue.is_closed() => Ok(()),
+            _ => Err(StoreError::Unavailable("the writer has stopped".into())),
+        }
+    }
+
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {
         let index = self.shared.index.tenant(tenant);
         let position = index.position();
