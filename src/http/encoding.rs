@@ -20,10 +20,12 @@ pub fn accepts_gzip(headers: &HeaderMap) -> bool {
     let Some(accepted) = headers.get(ACCEPT_ENCODING).and_then(|v| v.to_str().ok()) else {
         return false;
     };
-    accepted.split(',').any(|range| {
-        let coding = range.split(';').next().unwrap_or_default().trim();
-        (coding.eq_ignore_ascii_case("gzip") || coding == "*") && quality(range) > 0
-    })
+    let of = |wanted: &str| {
+        let named = |range: &&str| range.split(';').next().is_some_and(|c| c.trim().eq_ignore_ascii_case(wanted));
+        accepted.split(',').find(named).map(quality)
+    };
+    // What is named by itself counts before the star (RFC 9110 12.5.3).
+    of("gzip").or_else(|| of("*")).is_some_and(|quality| quality > 0)
 }
 
 /// Packs an answer.
@@ -84,6 +86,18 @@ pub fn unpack(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    #[test]
+    fn who_takes_gzip() {
+        for (accepted, expected) in
+            [("gzip", true), ("br, GZIP;q=0.5", true), ("*", true), ("br", false), ("gzip;q=0, *", false), ("", false)]
+        {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(accepted));
+            assert_eq!(accepts_gzip(&headers), expected, "{accepted}");
+        }
+    }
 
     #[test]
     fn packing_is_reversed() {

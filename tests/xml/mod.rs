@@ -267,3 +267,17 @@ fn what_is_written() {
         assert_eq!(failure.issues[0].expression.as_deref(), place, "{json}: {failure}");
     }
 }
+
+#[test]
+fn the_greatest_depth_fits_on_the_stack() {
+    let levels = (Limits::DEEPEST - 3) / 2;
+    let (open, close) = (r#"[{"url":"http://x","extension":"#.repeat(levels), "}]".repeat(levels));
+    let inner = r#"[{"url":"http://x","valueString":"v"}]"#;
+    let json = format!(r#"{{"resourceType":"Patient","extension":{open}{inner}{close}}}"#);
+    let limits = Limits { depth: Limits::DEEPEST, ..Limits::default() };
+    let definitions = Definitions::core();
+    let document = Document::parse(json.as_bytes(), &limits).expect("JSON");
+    let xml = from_json(document.root(), &*definitions).expect("written");
+    let back = to_json(xml.as_bytes(), &*definitions, &limits).expect("read");
+    assert_eq!(tree(&back), tree(&json));
+}
