@@ -2,8 +2,9 @@
 //!
 //! A request comes in at [`Service::perform`]; [`route`] says which interaction it is; one file answers each:
 //! `read`, `create`, `update`, `patch`, `delete` with their conditional forms, `history`, `search` with `include`,
-//! `bundle` with `batch` and `transaction`, `capabilities`. They share `incoming` (what clients send), `commit` (what
-//! is written, and the answer to it), `page` (the Bundles that answer) and `subset` (`_summary`, `_elements`).
+//! `bundle` with `batch` and `transaction` (over `entry`), `capabilities`. They share `incoming` (what clients send),
+//! `commit` (what is written, and the answer to it), `race` (when a write is tried again), `page` (the Bundles that
+//! answer) and `subset` (`_summary`, `_elements`).
 //! Knows nothing of HTTP; who may do what is not asked here yet.
 
 mod batch;
