@@ -9,6 +9,7 @@ use crate::interaction::commit::Shown;
 use crate::interaction::entry::at_entry;
 use crate::interaction::{Context, Effect, Interaction, Reply, ReplyContent, Service, outcome, read};
 use crate::store::{self, Snapshot, Write};
+use rustc_hash::FxHashMap;
 
 /// Checks before the commit that what is to be read will be there: if not, the transaction fails as a whole.
 pub(super) async fn check_reads(
@@ -17,9 +18,10 @@ pub(super) async fn check_reads(
     items: &[Item<'_>],
     writes: &[Write],
 ) -> Result<(), Failure> {
+    let written: FxHashMap<_, _> = writes.iter().map(|w| ((w.kind, &w.id), w)).collect();
     for item in items {
         let Interaction::Read { kind, id } = &item.entry.interaction else { continue };
-        match writes.iter().find(|w| w.kind == *kind && w.id == *id) {
+        match written.get(&(*kind, id)) {
             Some(write) if write.content.is_some() => continue,
             Some(_) => {
                 let failure = Failure::not_found("this transaction deletes what the entry reads");
