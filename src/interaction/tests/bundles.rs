@@ -118,6 +118,7 @@ fn criteria_inside() {
         )
     };
     let put = r#"{"resource":{"resourceType":"Patient","active":true,"identifier":[{"system":"s","value":"1"}]},"request":{"method":"PUT","url":"Patient?identifier=s|1"}}"#;
+    let put4 = r#"{"resource":{"resourceType":"Patient","identifier":[{"system":"s","value":"4"}]},"request":{"method":"PUT","url":"Patient?identifier=s|4"}}"#;
     let patch = r#"{"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"W3sib3AiOiJhZGQiLCJwYXRoIjoiL2dlbmRlciIsInZhbHVlIjoibWFsZSJ9XQ=="},"request":{"method":"PATCH","url":"Patient?identifier=s|1"}}"#;
     let fhirpath =
         r#"{"resource":{"resourceType":"Parameters"},"request":{"method":"PATCH","url":"Patient?identifier=s|1"}}"#;
@@ -128,6 +129,11 @@ fn criteria_inside() {
         ("POST ", &bundle("transaction", &[&refers("2"), &one("2")]), 200, "201 Created"),
         ("GET Observation?subject.identifier=s|2", "", 200, r#""total":1"#),
         ("POST ", &bundle("transaction", &[&one("3"), &one("3")]), 412, "multiple-matches"),
+        // Two updates that would each create what the other's criteria match.
+        ("POST ", &bundle("transaction", &[put4, put4]), 412, "multiple-matches & Bundle.entry"),
+        ("POST ", &bundle("transaction", &[put4, &one("4")]), 412, "multiple-matches"),
+        ("GET Patient?identifier=s|4", "", 200, r#""total":0"#),
+        ("POST ", &bundle("transaction", &[put4]), 200, "201 Created"),
         ("POST ", &bundle("transaction", &[put]), 200, "200 OK"),
         ("POST ", &bundle("transaction", &[put, patch]), 400, "duplicate"),
         ("POST ", &bundle("transaction", &[patch]), 200, "200 OK"),

@@ -54,7 +54,7 @@ pub(super) struct Identities {
     pub guards: Vec<Guard>,
     /// Deleted by this transaction: does not match any more.
     pub deleted: FxHashSet<(TypeId, ResourceId)>,
-    /// Conditional creates without a match: entry, type and criteria.
+    /// Conditional creates and updates without a match: entry, type and criteria.
     pub creating: Vec<(usize, TypeId, Condition)>,
 }
 
@@ -116,6 +116,9 @@ async fn settle_one(
         }
         Interaction::ConditionalUpdate { kind } => {
             let found = search(service, context, snapshot, item, *kind, identities).await?;
+            if matches!(found, Found::None) {
+                note_creating(item, *kind, identities);
+            }
             let current = if let Found::One(version) = &found { Some(version.version) } else { None };
             update::holds(request, current)?;
             let resolved = update::resolve(service, snapshot, *kind, found, item.own.as_ref()).await?;
@@ -161,13 +164,18 @@ async fn create(
     }
     match search(service, context, snapshot, item, kind, identities).await? {
         Found::None => {
-            if let Some(guard) = identities.guards.last() {
-                identities.creating.push((item.entry.index, kind, guard.condition.clone()));
-            }
+            note_creating(item, kind, identities);
             Ok(one(kind, fresh, Expect::Absent, false))
         }
         Found::One(version) => Ok(About::Existing(version)),
         Found::Many => Err(conditional::several()),
+    }
+}
+
+/// Remembers that an entry creates what its criteria, the last that were searched, did not find.
+fn note_creating(item: &Item<'_>, kind: TypeId, identities: &mut Identities) {
+    if let Some(guard) = identities.guards.last() {
+        identities.creating.push((item.entry.index, kind, guard.condition.clone()));
     }
 }
 
@@ -238,7 +246,7 @@ fn no_overlap(service: &Service, items: &[Item<'_>], about: &[About]) -> Result<
     Ok(())
 }
 
-/// Refuses a transaction in which another entry makes what a conditional create looked for in vain: together they
+/// Refuses a transaction in which another entry makes what a conditional create or update looked for in vain: together they
 /// would make what the criteria are there to prevent.
 pub(super) fn no_new_duplicates(
     items: &[Item<'_>],
