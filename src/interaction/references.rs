@@ -12,7 +12,7 @@ use rustc_hash::FxHashMap;
 pub(crate) enum Site {
     /// `Reference.reference`
     Reference,
-    /// An element of type uri, url, canonical, oid or uuid.
+    /// An element of type uri, url, oid or uuid. (Canonicals are not rewritten: R4 http.html#trules.)
     Uri,
     /// A narrative, with `href` and `src` in it.
     Narrative,
@@ -63,9 +63,7 @@ impl<'d> Walk<'_, 'd> {
             }
             ElementType::Primitive(primitive) => {
                 let site = match primitive {
-                    Primitive::Uri | Primitive::Url | Primitive::Canonical | Primitive::Oid | Primitive::Uuid => {
-                        Site::Uri
-                    }
+                    Primitive::Uri | Primitive::Url | Primitive::Oid | Primitive::Uuid => Site::Uri,
                     Primitive::Xhtml => Site::Narrative,
                     _ => return,
                 };
@@ -83,11 +81,20 @@ impl<'d> Walk<'_, 'd> {
     }
 }
 
+/// What a reference to an entry becomes.
+#[derive(Debug)]
+struct Target {
+    /// `Patient/1`
+    address: String,
+    /// The version that the transaction makes, where that is known before the commit.
+    version: Option<u64>,
+}
+
 /// What references become.
 #[derive(Debug, Default)]
 pub(crate) struct Rewriter {
-    /// `fullUrl` of an entry to `Patient/1`.
-    targets: FxHashMap<String, String>,
+    /// `fullUrl` of an entry to what it becomes.
+    targets: FxHashMap<String, Target>,
     /// Whether there are other targets than URNs.
     addresses: bool,
     /// `Patient?identifier=…` to `Patient/1`.
@@ -95,11 +102,12 @@ pub(crate) struct Rewriter {
 }
 
 impl Rewriter {
-    /// References to this `fullUrl` become references to `target`.
-    pub(crate) fn add(&mut self, full_url: &str, target: String) {
-        if full_url != target {
+    /// References to this `fullUrl` become references to `address`, and those to a version of it references to
+    /// `version`.
+    pub(crate) fn add(&mut self, full_url: &str, address: String, version: Option<u64>) {
+        if full_url != address {
             self.addresses |= !full_url.starts_with("urn:");
-            self.targets.insert(full_url.to_owned(), target);
+            self.targets.insert(full_url.to_owned(), Target { address, version });
         }
     }
 
@@ -152,26 +160,36 @@ impl Rewriter {
 
     fn replacement(&self, site: Site, text: &str, full_url: Option<&str>) -> Option<String> {
         match site {
-            Site::Reference => self.target(text, full_url).or_else(|| self.conditional.get(text)).cloned(),
-            Site::Uri => match text.split_once('|') {
-                Some((url, _)) => self.targets.get(url).cloned(),
-                None => self.targets.get(text).cloned(),
-            },
+            Site::Reference => self.target(text, full_url).or_else(|| self.conditional.get(text).cloned()),
+            Site::Uri => self.target(text, None),
             Site::Narrative => self.narrative(text),
         }
     }
 
-    fn target(&self, text: &str, full_url: Option<&str>) -> Option<&String> {
-        if let Some(target) = self.targets.get(text) {
-            return Some(target);
+    /// What a link becomes. A fragment stays; a version-specific link stays one (R4 http.html#trules).
+    fn target(&self, text: &str, full_url: Option<&str>) -> Option<String> {
+        let (address, fragment) = match text.find('#') {
+            Some(at) => text.split_at_checked(at)?,
+            None => (text, ""),
+        };
+        let (address, versioned) = match address.split_once("/_history/") {
+            Some((address, _)) => (address, true),
+            None => (address, false),
+        };
+        let target = self.targets.get(address).or_else(|| self.sibling(address, full_url?))?;
+        match (versioned, target.version) {
+            (false, _) => Some(format!("{}{fragment}", target.address)),
+            (true, Some(version)) => Some(format!("{}/_history/{version}{fragment}", target.address)),
+            (true, None) => None,
         }
+    }
+
+    /// The target of a relative reference: it is relative to the `fullUrl` of the entry that it stands in.
+    fn sibling(&self, text: &str, full_url: &str) -> Option<&Target> {
         if !self.addresses {
             return None;
         }
-        let (Reference::Relative { kind, id, version: None }, Some(full_url)) = (Reference::parse(text), full_url)
-        else {
-            return None;
-        };
+        let Reference::Relative { kind, id, version: None } = Reference::parse(text) else { return None };
         match Reference::parse(full_url) {
             Reference::Absolute { base, .. } => self.targets.get(&format!("{base}/{kind}/{id}")),
             _ => None,
@@ -192,9 +210,9 @@ impl Rewriter {
             let Some(quote) = trimmed.chars().next().filter(|c| matches!(c, '"' | '\'')) else { continue };
             let start = at + 1 + (after.len() - trimmed.len()) + 1;
             let Some(length) = div.get(start..)?.find(quote) else { continue };
-            if let Some(target) = self.targets.get(div.get(start..start + length)?) {
+            if let Some(target) = self.target(div.get(start..start + length)?, None) {
                 out.push_str(div.get(done..start)?);
-                out.push_str(target);
+                out.push_str(&target);
                 done = start + length;
             }
         }
@@ -258,8 +276,8 @@ mod tests {
 
     fn rewriter() -> Rewriter {
         let mut rewriter = Rewriter::default();
-        rewriter.add("urn:uuid:1", "Patient/a".into());
-        rewriter.add("http://x/fhir/Patient/1", "Patient/b".into());
+        rewriter.add("urn:uuid:1", "Patient/a".into(), Some(1));
+        rewriter.add("http://x/fhir/Patient/1", "Patient/b".into(), None);
         rewriter.resolve("Patient?identifier=s|v".into(), "Patient/c".into());
         rewriter
     }
@@ -275,6 +293,21 @@ mod tests {
             ),
             ("Observation", r#""subject":{"reference":"Patient/1"}"#, Some(r#""subject":{"reference":"Patient/b"}"#)),
             ("Observation", r#""subject":{"reference":"Patient/2"}"#, None),
+            (
+                "Observation",
+                r##""subject":{"reference":"urn:uuid:1/_history/7"},"device":{"reference":"urn:uuid:1#part"}"##,
+                Some(r##""subject":{"reference":"Patient/a/_history/1"},"device":{"reference":"Patient/a#part"}"##),
+            ),
+            // Which version this will be is not known.
+            ("Observation", r#""subject":{"reference":"http://x/fhir/Patient/1/_history/7"}"#, None),
+            ("QuestionnaireResponse", r#""questionnaire":"urn:uuid:1""#, None),
+            (
+                "Basic",
+                r#""extension":[{"url":"u","valueCanonical":"urn:uuid:1|2"},{"url":"u","valueUrl":"urn:uuid:1"},{"url":"u","valueOid":"urn:uuid:1"}]"#,
+                Some(
+                    r#""extension":[{"url":"u","valueCanonical":"urn:uuid:1|2"},{"url":"u","valueUrl":"Patient/a"},{"url":"u","valueOid":"Patient/a"}]"#,
+                ),
+            ),
             ("Observation", r#""identifier":[{"system":"s","value":"urn:uuid:1"}]"#, None),
             ("Observation", r#""subject":{"display":"urn:uuid:1"}"#, None),
             (

@@ -10,7 +10,7 @@ use crate::interaction::conditional::{self, Found};
 use crate::interaction::references::{self, Rewriter};
 use crate::interaction::{Context, Service};
 use crate::primitive::Reference;
-use crate::store::Snapshot;
+use crate::store::{Expect, Snapshot};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// Gathers what references become.
@@ -24,10 +24,10 @@ pub(super) async fn rewriter(
     let mut rewriter = Rewriter::default();
     for (item, about) in items.iter().zip(&identities.about) {
         let Some(url) = &item.entry.full_url else { continue };
-        let (kind, id) = match about {
-            About::Existing(version) => (version.kind, &version.id),
+        let (kind, id, version) = match about {
+            About::Existing(version) => (version.kind, &version.id, Some(version.version)),
             About::Writes { targets, .. } if item.writes.is_some() => match targets.first() {
-                Some(target) => (target.kind, &target.id),
+                Some(target) => (target.kind, &target.id, (target.expect == Expect::Absent).then_some(1)),
                 None => continue,
             },
             _ => continue,
@@ -35,7 +35,7 @@ pub(super) async fn rewriter(
         let target = format!("{}/{id}", service.definitions.name(kind));
         // An address under our own base that names the resource itself stays as it is.
         if url.strip_prefix(&*context.base).and_then(|rest| rest.strip_prefix('/')) != Some(target.as_str()) {
-            rewriter.add(url, target);
+            rewriter.add(url, target, version);
         }
     }
     let mut pending = Pending::default();
