@@ -11,6 +11,23 @@ fn with_id(value: &str, id: &str) -> String {
 }
 
 #[test]
+fn a_question_mark_belongs_to_the_value() {
+    let api = Api::new();
+    let with = |value: &str| {
+        format!(
+            r#"{{"resourceType":"Patient","identifier":[{{"system":"http://x/?identifier=y","value":"{value}"}}]}}"#
+        )
+    };
+    api.run(&[
+        ("POST Patient", &with("1"), 201, ""),
+        ("POST Patient if-none-exist:identifier=http://x/?identifier=y|1", &with("1"), 200, ""),
+        ("POST Patient if-none-exist:?identifier=http://x/?identifier=y|1", &with("1"), 200, ""),
+        ("POST Patient if-none-exist:Patient?identifier=http://x/?identifier=y|1", &with("1"), 200, ""),
+        ("POST Patient if-none-exist:identifier=http://x/?identifier=y|2", &with("2"), 201, ""),
+    ]);
+}
+
+#[test]
 fn create() {
     let api = Api::new();
     let body = patient("1");
