@@ -41,7 +41,9 @@ impl Subset {
                     .at("_summary"));
                 }
                 ("_elements", list) => {
-                    subset = Some(Subset::Elements(list.split(',').map(|e| e.trim().to_owned()).collect()));
+                    subset = Some(Subset::Elements(
+                        list.split(',').map(|e| crate::search::top_level(e.trim()).to_owned()).collect(),
+                    ));
                 }
                 _ => {}
             }
@@ -241,6 +243,7 @@ mod tests {
             ("_summary=data", "resourceType id meta extension active name gender _birthDate deceasedBoolean contact"),
             ("_elements=contact,text", "resourceType id meta text active deceasedBoolean contact"),
             ("_elements=deceased", "resourceType id meta active deceasedBoolean"),
+            ("_elements=Patient.contact,text.div", "resourceType id meta text active deceasedBoolean contact"),
         ] {
             assert_eq!(keys(query), expected, "{query}");
         }

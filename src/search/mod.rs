@@ -29,4 +29,5 @@ pub use include::Include;
 pub use links::{Links, Reached};
 pub use plan::{Handling, MAX_PARAMETERS, Options, Plan, Scope, Summary, Total, criteria, plan};
 pub use query::{encode, pairs};
+pub use result::top_level;
 pub use value::is_served;

@@ -151,7 +151,7 @@ impl Controls {
     fn elements(&mut self, value: &str, kinds: &[TypeId], filters: &Filters<'_>) -> Read {
         let mut read = Read::default();
         for name in value.split(',').map(str::trim).filter(|n| !n.is_empty()) {
-            let name = name.strip_suffix("[x]").unwrap_or(name);
+            let name = top_level(name);
             let definitions = filters.reader.definitions;
             let known = |k: &TypeId| {
                 let structure = definitions.structure(*k);
@@ -201,4 +201,14 @@ impl Controls {
         (includes && self.summary == Some(Summary::Text))
             .then(|| Refusal::illegal("'_summary=text' cannot be combined with '_include' or '_revinclude'"))
     }
+}
+
+/// The top-level element that a name of `_elements` means (R4 search.html#elements: only base elements have names
+/// there). `Patient.name` and `name.family` mean `name`: more than was asked for may be shown, less may not.
+pub fn top_level(name: &str) -> &str {
+    let mut parts = name.split('.');
+    let first = parts.next().unwrap_or(name);
+    let is_type = first.starts_with(|c: char| c.is_ascii_uppercase());
+    let element = parts.next().filter(|_| is_type).unwrap_or(first);
+    element.strip_suffix("[x]").unwrap_or(element)
 }
