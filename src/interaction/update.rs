@@ -5,7 +5,7 @@ use super::commit::{Shown, commit, precondition, shows_body};
 use super::conditional::{self, Found};
 use super::incoming::{self, Draft};
 use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
-use super::{Context, Effect, Reply, Request, Service, outcome};
+use super::{Context, Effect, Media, Reply, Request, Service, outcome};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::TypeId;
 use crate::index::Condition;
@@ -79,7 +79,7 @@ pub(super) async fn preconditions(
             {
                 return match version_id(one) {
                     Some(version) => Ok(Wanted::Firm(Expect::Version(version))),
-                    None => Err(precondition(None)),
+                    None => Err(no_version(one)),
                 };
             }
         }
@@ -101,6 +101,16 @@ pub(super) async fn preconditions(
     Ok(Wanted::Fresh(newest.map_or(Expect::Absent, |v| Expect::Newest(v.version))))
 }
 
+/// The failure of an `If-Match` that names no version this server could have given.
+fn no_version(text: &str) -> Failure {
+    let short: String = text.chars().take(40).collect();
+    Failure::new(
+        FailureKind::PreconditionFailed,
+        IssueCode::Conflict,
+        format!("the precondition does not hold: '{short}' is no version id of this server"),
+    )
+}
+
 /// A version id in the form that this server gives.
 pub(super) fn version_id(text: &str) -> Option<u64> {
     let version: u64 = text.parse().ok()?;
@@ -116,7 +126,11 @@ pub(super) async fn perform(
     id: ResourceId,
 ) -> Result<Reply, Failure> {
     let Incoming { draft, id: own } = read_body(service, request, kind)?;
-    check_id(service.definitions.name(kind), &id, own.as_ref().map(ResourceId::as_str))?;
+    // The content of a Binary as it is has no place for an id (R4 binary.html#rest).
+    let raw = request.body.as_ref().is_some_and(|body| matches!(body.media, Media::Raw(_)));
+    if !raw {
+        check_id(service.definitions.name(kind), &id, own.as_ref().map(ResourceId::as_str))?;
+    }
     let body = shows_body(request).then(|| draft.content.body.0.clone());
     let mut content = Some(draft.content);
     for _ in 0..ATTEMPTS {

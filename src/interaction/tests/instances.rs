@@ -177,6 +177,9 @@ fn binaries() {
         ("GET Binary/new-1 raw:", "", 200, "text/plain: hello"),
         ("PUT Binary/b", r#"{"resourceType":"Binary","id":"b","contentType":"image/png"}"#, 201, ""),
         ("GET Binary/b raw:", "", 200, "image/png: "),
+        ("PUT Binary/b as:text/plain", "bye", 200, r#""id":"b" & "versionId":"2" & "data":"Ynll""#),
+        ("GET Binary/b raw:", "", 200, "text/plain: bye"),
+        ("PUT Binary/c as:text/plain", "new", 201, r#""id":"c""#),
     ]);
 }
 
