@@ -7,6 +7,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// Checks the data directory.
 pub fn run(settings: &Settings) -> Result<(), Fault> {
+    wire::filled(settings)?;
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} versions, {eta} left");
     bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));

@@ -13,6 +13,7 @@ use std::path::Path;
 
 /// Writes everything into a folder, or to standard output if it is `-`.
 pub fn run(settings: &Settings, to: &Path) -> Result<(), Fault> {
+    wire::filled(settings)?;
     let wired = wire::open(settings)?;
     if to == Path::new("-") {
         let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());

@@ -11,18 +11,15 @@ use std::path::Path;
 pub fn run(settings: &Settings) -> Result<(), Fault> {
     let Wired { service, definitions, .. } = wire::open(settings)?;
     actix_web::rt::System::new().block_on(async {
-        let server = Server::bind(service, definitions, settings.http()).map_err(|e| bind_failed(settings, e))?;
+        let server = Server::bind(service, definitions, settings.http()).map_err(bind_failed)?;
         greet(&server, settings.data());
         server.run(told_to_stop()).await.map_err(Fault::Server)
     })
 }
 
-fn bind_failed(settings: &Settings, error: std::io::Error) -> Fault {
+fn bind_failed(error: std::io::Error) -> Fault {
     match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            let at = settings.http().bind;
-            Fault::Settings(format!("{at} is in use by another program; choose another port with --bind"))
-        }
+        std::io::ErrorKind::AddrInUse | std::io::ErrorKind::InvalidInput => Fault::Settings(error.to_string()),
         _ => Fault::Server(error),
     }
 }

@@ -45,6 +45,16 @@ pub fn check(settings: &Settings, progress: &mut dyn FnMut(u64, u64)) -> Result<
     Ok(Checked { versions, resources, faults, listed: found.listed })
 }
 
+/// Refuses a data directory that is not there or empty, for commands that are of no use without data: a mistyped name
+/// is no reason to make a new one.
+pub fn filled(settings: &Settings) -> Result<(), Fault> {
+    let folder = settings.data();
+    if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
+        return Ok(());
+    }
+    Err(Fault::Store(format!("there are no data in {}; name their directory with --data", folder.display())))
+}
+
 /// Opens the data directory; says how far it is if that takes a while.
 pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     let definitions = Definitions::core();

@@ -27,10 +27,14 @@ impl Server {
     /// Takes the ports. Must be called within an actix system (`actix_web::rt::System`).
     pub fn bind(service: Arc<Service>, definitions: Arc<Definitions>, options: Options) -> io::Result<Server> {
         refuse_open_access(&options)?;
+        options.base_url.as_deref().map_or(Ok(()), refuse_bad_base)?;
         let site = Arc::new(Site::new(service, definitions, options));
-        let (web, address) = listen(&site)?;
+        let (web, address) = listen(&site).map_err(|e| taken(e, site.options.bind, "--bind"))?;
         let (metrics, metrics_address) = match site.options.metrics {
-            Some(at) => listen_for_metrics(&site, at).map(|(server, at)| (Some(server), Some(at)))?,
+            Some(at) => {
+                let listening = listen_for_metrics(&site, at).map_err(|e| taken(e, at, "--metrics-bind"))?;
+                (Some(listening.0), Some(listening.1))
+            }
             None => (None, None),
         };
         Ok(Server { site, web, metrics, address, metrics_address })
@@ -89,6 +93,35 @@ fn refuse_open_access(options: &Options) -> io::Result<()> {
             options.bind
         ),
     ))
+}
+
+/// Says which port is not to be had, and how to choose another.
+fn taken(error: io::Error, at: SocketAddr, flag: &str) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            let why = format!("{at} is in use by another program; choose another port with {flag}");
+            io::Error::new(error.kind(), why)
+        }
+        io::ErrorKind::AddrNotAvailable => io::Error::new(error.kind(), format!("{at} is no address of this machine")),
+        _ => error,
+    }
+}
+
+/// All links are made of this address; better none than wrong ones.
+fn refuse_bad_base(url: &str) -> io::Result<()> {
+    let legal = url.parse::<actix_web::http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.host().is_some_and(|host| !host.is_empty())
+            && uri.query().is_none()
+            && !url.contains('#')
+    });
+    match legal {
+        true => Ok(()),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("'{url}' is no base URL; it looks like https://fhir.example.org/r4"),
+        )),
+    }
 }
 
 fn listen(site: &Arc<Site>) -> io::Result<(ActixServer, SocketAddr)> {

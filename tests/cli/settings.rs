@@ -66,3 +66,31 @@ fn help_names_the_variables_and_gives_examples() {
         assert!(text.contains(part), "{part} is missing");
     }
 }
+
+#[test]
+fn what_cannot_be_served_is_said() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let at = taken.local_addr().expect("an address").to_string();
+    let check = |arguments: &[&str], code: i32, told: &str| {
+        let output = run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?} {output:?}");
+        assert!(err(&output).contains(told), "{arguments:?} {output:?}");
+    };
+    check(&["--bind", &at], 2, "--bind");
+    check(&["--bind", "127.0.0.1:0", "--metrics-bind", &at], 2, "choose another port with --metrics-bind");
+    for wrong in ["not a url", "fhir.example.org/r4", "ftp://fhir.example.org", "https://x/fhir?a=b", "https:///r4"] {
+        check(&["--bind", "127.0.0.1:0", "--base-url", wrong], 2, "is no base URL");
+    }
+}
+
+#[test]
+fn a_check_of_nothing_is_not_a_success() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let none = folder.path().join("none");
+    for arguments in [vec!["check"], vec!["export", "out"]] {
+        let output = vesta(&none, &arguments);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(err(&output).contains("there are no data in"), "{output:?}");
+        assert!(!none.exists(), "nothing is made");
+    }
+}
