@@ -1,8 +1,8 @@
 //! From a [`Reply`] or a [`Failure`] to an HTTP response: status, headers, format. The only place that says which
 //! status a failure has is `status_of`.
 
-use super::encoding;
 use super::negotiate::{Format, Wanted};
+use super::{encoding, exchange};
 use crate::base::{Failure, FailureKind, Issue};
 use crate::definitions::Definitions;
 use crate::interaction::{Effect, Reply, ReplyContent, outcome};
@@ -50,7 +50,18 @@ pub async fn reply(
             let json = outcome::write(&issues).into_bytes();
             (format(json, wanted, definitions)?.0, Some(HeaderValue::from_static(wanted.format.content_type())))
         }
-        ReplyContent::Raw { content_type, bytes } => return Ok(raw(status, &content_type, bytes, reply.version)),
+        ReplyContent::Raw { content_type, bytes, security_context } => {
+            let mut response = raw(status, &content_type, bytes, reply.version);
+            let headers = response.headers_mut();
+            if let Some(date) = reply.last_updated.and_then(|at| HeaderValue::from_maybe_shared(at.to_http_date()).ok())
+            {
+                headers.insert(header::LAST_MODIFIED, date);
+            }
+            if let Some(context) = security_context.and_then(|c| HeaderValue::from_maybe_shared(c).ok()) {
+                headers.insert(exchange::X_SECURITY_CONTEXT, context);
+            }
+            return Ok(response);
+        }
     };
     let mut response = HttpResponse::with_body(status, actix_web::body::BoxBody::new(body));
     let headers = response.headers_mut();

@@ -8,10 +8,11 @@ use actix_web::http::header::{self, HeaderMap, HeaderValue};
 const METHODS: HeaderValue = HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS");
 const ALLOWED: HeaderValue = HeaderValue::from_static(
     "accept, authorization, content-type, content-encoding, prefer, if-match, if-none-match, if-none-exist, \
-     if-modified-since, x-provenance, x-request-id, x-requested-with, cache-control",
+     if-modified-since, x-provenance, x-security-context, x-request-id, x-requested-with, cache-control",
 );
-const EXPOSED: HeaderValue =
-    HeaderValue::from_static("ETag, Last-Modified, Location, Content-Location, Link, Retry-After, X-Request-Id");
+const EXPOSED: HeaderValue = HeaderValue::from_static(
+    "ETag, Last-Modified, Location, Content-Location, Link, Retry-After, X-Request-Id, X-Security-Context",
+);
 
 /// Whether this is a preflight request.
 pub fn is_preflight(headers: &HeaderMap) -> bool {

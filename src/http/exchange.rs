@@ -12,6 +12,8 @@ use std::time::SystemTime;
 
 const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
 const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// Also an answer's header (R4 binary.html#security-context).
+pub const X_SECURITY_CONTEXT: HeaderName = HeaderName::from_static("x-security-context");
 const X_PROVENANCE: HeaderName = HeaderName::from_static("x-provenance");
 
 /// The verb of an HTTP method; none for those that FHIR does not use.
@@ -100,6 +102,11 @@ pub fn prefer(headers: &HeaderMap) -> Prefer {
 /// The header `X-Provenance`.
 pub fn provenance(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     text(headers, X_PROVENANCE)
+}
+
+/// The reference of `X-Security-Context`.
+pub fn security_context(headers: &HeaderMap) -> Result<Option<String>, Failure> {
+    text(headers, X_SECURITY_CONTEXT)
 }
 
 /// The characters of a header, which must be UTF-8.

@@ -255,6 +255,7 @@ async fn perform(
         prefer: exchange::prefer(headers),
         provenance: exchange::provenance(headers)?,
         raw: binary && !wanted.named,
+        security_context: exchange::security_context(headers)?,
         body,
         path,
     };

@@ -6,11 +6,16 @@ use crate::json::{Document, Limits, Value, escape_into};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-/// A Binary resource around content as it was sent.
-pub(super) fn wrap(content_type: &str, bytes: &[u8]) -> Vec<u8> {
+/// A Binary resource around content as it was sent. `context`: what the `X-Security-Context` header refers to.
+pub(super) fn wrap(content_type: &str, bytes: &[u8], context: Option<&str>) -> Vec<u8> {
     let mut out = String::with_capacity(80 + content_type.len() + bytes.len() * 4 / 3);
     out.push_str("{\"resourceType\":\"Binary\",\"contentType\":");
     escape_into(content_type, &mut out);
+    if let Some(reference) = context {
+        out.push_str(",\"securityContext\":{\"reference\":");
+        escape_into(reference, &mut out);
+        out.push('}');
+    }
     out.push_str(",\"data\":\"");
     STANDARD.encode_string(bytes, &mut out);
     out.push_str("\"}");
@@ -21,7 +26,9 @@ pub(super) fn wrap(content_type: &str, bytes: &[u8]) -> Vec<u8> {
 pub(super) fn unwrap(json: &[u8], limits: &Limits) -> Result<ReplyContent, Failure> {
     let document = Document::parse(json, limits).map_err(Failure::internal)?;
     let (content_type, bytes) = content(document.root())?;
-    Ok(ReplyContent::Raw { content_type, bytes })
+    let context = document.root().get("securityContext").and_then(|c| c.get("reference"));
+    let security_context = context.and_then(Value::as_str).map(|reference| reference.into_owned());
+    Ok(ReplyContent::Raw { content_type, bytes, security_context })
 }
 
 /// Content type and content of a Binary.
@@ -44,10 +51,13 @@ mod tests {
 
     #[test]
     fn there_and_back() {
-        let json = wrap("text/plain; a=\"b\"", b"h\xffi");
-        let ReplyContent::Raw { content_type, bytes } = unwrap(&json, &Limits::default()).expect("a Binary") else {
+        let json = wrap("text/plain; a=\"b\"", b"h\xffi", Some("Patient/1"));
+        let ReplyContent::Raw { content_type, bytes, security_context } =
+            unwrap(&json, &Limits::default()).expect("a Binary")
+        else {
             panic!("not raw");
         };
+        assert_eq!(security_context.as_deref(), Some("Patient/1"));
         assert_eq!((content_type.as_str(), bytes.as_slice()), ("text/plain; a=\"b\"", &b"h\xffi"[..]));
     }
 }

@@ -121,6 +121,7 @@ pub(super) fn entry<'d>(
         body: None,
         provenance: None,
         raw: false,
+        security_context: None,
     };
     let full_url = entry.get("fullUrl").and_then(Value::as_str);
     Ok(Entry { index, full_url, resource, request, interaction })

@@ -35,7 +35,7 @@ pub(crate) fn resource_text<'r>(
     match &payload.media {
         Media::Json => Ok(Cow::Borrowed(&payload.bytes)),
         Media::Raw(content_type) if service.definitions.name(kind) == "Binary" => {
-            Ok(Cow::Owned(binary::wrap(content_type, &payload.bytes)))
+            Ok(Cow::Owned(binary::wrap(content_type, &payload.bytes, request.security_context.as_deref())))
         }
         other => Err(unsupported(other)),
     }

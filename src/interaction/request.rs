@@ -179,6 +179,8 @@ pub struct Request {
     /// The client wants the content of a Binary as it is (its `Accept` names no format of FHIR): a read of a Binary
     /// then answers with [`ReplyContent::Raw`].
     pub raw: bool,
+    /// `X-Security-Context`: what the content of a Binary, sent as it is, belongs to (R4 binary.html#security-context).
+    pub security_context: Option<String>,
 }
 
 impl Request {
@@ -193,6 +195,7 @@ impl Request {
             body: None,
             provenance: None,
             raw: false,
+            security_context: None,
         }
     }
 }
@@ -234,6 +237,8 @@ pub enum ReplyContent {
         content_type: String,
         /// The decoded `Binary.data`.
         bytes: Vec<u8>,
+        /// `Binary.securityContext.reference`.
+        security_context: Option<String>,
     },
 }
 

@@ -122,6 +122,21 @@ fn a_binary_is_given_as_it_is_unless_fhir_is_asked_for() {
 }
 
 #[test]
+fn a_binary_is_updated_as_it_is_and_keeps_its_security_context() {
+    let sent = [("content-type", "text/plain"), ("x-security-context", "Patient/1")];
+    SERVER.send("PUT", "Binary/as-it-is", &sent, Some(b"first")).is(201);
+    SERVER.send("PUT", "Binary/as-it-is", &sent, Some(b"second")).is(200);
+    let raw = SERVER.get("Binary/as-it-is");
+    raw.is(200);
+    assert_eq!(&raw.body[..], b"second");
+    assert_eq!(raw.header("x-security-context"), "Patient/1");
+    assert_eq!(raw.header("etag"), "W/\"2\"");
+    assert!(!raw.header("last-modified").is_empty());
+    let resource = SERVER.get_with("Binary/as-it-is", &[("accept", "application/fhir+json")]);
+    assert_eq!(resource.json()["securityContext"]["reference"], "Patient/1");
+}
+
+#[test]
 fn packed_bodies_are_read() {
     use std::io::Write;
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());

@@ -132,7 +132,7 @@ impl Api {
                     ReplyContent::Nothing => String::new(),
                     ReplyContent::Json(json) => String::from_utf8(json).expect("UTF-8"),
                     ReplyContent::Outcome(issues) => outcome::write(&issues),
-                    ReplyContent::Raw { content_type, bytes } => {
+                    ReplyContent::Raw { content_type, bytes, .. } => {
                         format!("{content_type}: {}", String::from_utf8_lossy(&bytes))
                     }
                 };
