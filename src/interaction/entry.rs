@@ -90,6 +90,8 @@ pub(super) fn entry<'d>(
     let Some(asked) = entry.get("request").filter(|r| r.kind() == Kind::Object) else {
         return Err(Failure::malformed(IssueCode::Required, "the entry has no 'request'").at(&place(".request")));
     };
+    members(service, entry, ENTRY).map_err(|f| prefixed(f, &place("")))?;
+    members(service, asked, REQUEST).map_err(|f| prefixed(f, &place(".request")))?;
     let verb = verb(asked).map_err(|f| f.at(&place(".request.method")))?;
     let url = asked.get("url").and_then(Value::as_str);
     let url = url.filter(|u| !u.is_empty()).ok_or_else(|| {
@@ -125,6 +127,55 @@ pub(super) fn entry<'d>(
     };
     let full_url = entry.get("fullUrl").and_then(Value::as_str);
     Ok(Entry { index, full_url, resource, request, interaction })
+}
+
+/// The elements of an entry, and whether they are strings.
+const ENTRY: &[(&str, bool)] = &[
+    ("link", false),
+    ("fullUrl", true),
+    ("resource", false),
+    ("search", false),
+    ("request", false),
+    ("response", false),
+];
+
+/// The elements of a request in an entry, and whether they are strings.
+const REQUEST: &[(&str, bool)] = &[
+    ("method", true),
+    ("url", true),
+    ("ifNoneMatch", true),
+    ("ifModifiedSince", true),
+    ("ifMatch", true),
+    ("ifNoneExist", true),
+];
+
+/// Refuses what would otherwise be passed over: a precondition that is misspelt or no string would not be checked, and
+/// the write would go ahead without it.
+fn members(service: &Service, object: Value<'_>, known: &[(&str, bool)]) -> Result<(), Failure> {
+    for (key, value) in object.entries() {
+        match known.iter().find(|(name, _)| *name == key) {
+            Some((_, true)) if !matches!(value.kind(), Kind::String | Kind::Null) => {
+                return Err(Failure::malformed(IssueCode::Structure, format!("'{key}' must be a string")).at(&key));
+            }
+            Some(_) => {}
+            None if matches!(&*key, "id" | "extension" | "modifierExtension") || key.starts_with('_') => {}
+            None if !service.settings.validation => {}
+            None => {
+                let name: String = key.chars().take(64).collect();
+                let why = format!("'{name}' is not an element that can stand here");
+                return Err(Failure::malformed(IssueCode::Structure, why).at(&name));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A failure whose places lead on from a place.
+fn prefixed(mut failure: Failure, place: &str) -> Failure {
+    for issue in &mut failure.issues {
+        issue.expression = issue.expression.take().map(|inner| format!("{place}.{inner}"));
+    }
+    failure
 }
 
 fn verb(request: Value<'_>) -> Result<Verb, Failure> {
