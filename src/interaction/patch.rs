@@ -5,12 +5,13 @@ use super::commit::{Shown, commit};
 use super::conditional::{self, Found};
 use super::incoming::{self, Draft, payload};
 use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
+use super::references::Rewriter;
 use super::update::holds;
 use super::{Context, Effect, Media, Payload, Reply, Request, Service, outcome, read};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::TypeId;
 use crate::index::Condition;
-use crate::json::{Document, Kind, Tree, Value};
+use crate::json::{Document, Kind, SyntaxError, Tree, Value};
 use crate::patch;
 use crate::store::{Expect, Guard, Method, Snapshot, Version, Write};
 
@@ -50,8 +51,14 @@ pub(crate) fn fhirpath_patch() -> Failure {
     Failure::new(FailureKind::NotSupported, IssueCode::NotSupported, "FHIRPath Patch is not served yet")
 }
 
-/// Applies a patch to a version; gives the draft of the next one.
-pub(crate) fn apply(service: &Service, version: &Version, form: Form, patch: Value<'_>) -> Result<Draft, Failure> {
+/// Applies a patch to a version; gives the draft of the next one. `links`: what references become in a transaction.
+pub(crate) fn apply(
+    service: &Service,
+    version: &Version,
+    form: Form,
+    patch: Value<'_>,
+    links: Option<&Rewriter>,
+) -> Result<Draft, Failure> {
     let json = version.to_json(service.definitions.name(version.kind)).unwrap_or_default();
     let before = Tree::parse(&json).map_err(Failure::internal)?;
     let after = match form {
@@ -76,9 +83,15 @@ pub(crate) fn apply(service: &Service, version: &Version, form: Form, patch: Val
         }
     }
     let text = after.to_json();
-    let document = Document::parse(text.as_bytes(), &service.settings.limits)
-        .map_err(|e| Failure::new(FailureKind::Unprocessable, IssueCode::Structure, e.message))?;
-    service.draft(version.kind, document.root())
+    let unreadable = |e: SyntaxError| Failure::new(FailureKind::Unprocessable, IssueCode::Structure, e.message);
+    let document = Document::parse(text.as_bytes(), &service.settings.limits).map_err(unreadable)?;
+    match links.and_then(|l| l.rewrite(&service.definitions, version.kind, document.root(), None)) {
+        None => service.draft(version.kind, document.root()),
+        Some(text) => {
+            let document = Document::parse(text.as_bytes(), &service.settings.limits).map_err(unreadable)?;
+            service.draft(version.kind, document.root())
+        }
+    }
 }
 
 pub(super) async fn perform(
@@ -109,7 +122,7 @@ pub(super) async fn perform(
             (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
         };
         holds(request, Some(before.version))?;
-        let draft = apply(service, &before, form, document.root())?;
+        let draft = apply(service, &before, form, document.root(), None)?;
         let body = draft.content.body.0.clone();
         let expect = Expect::Version(before.version);
         drop(snapshot);

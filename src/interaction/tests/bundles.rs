@@ -82,6 +82,43 @@ fn all_or_nothing() {
 }
 
 #[test]
+fn a_precondition_that_cannot_be_read_is_not_passed_over() {
+    let api = Api::new();
+    let entry = |member: &str| {
+        format!(r#"{{"resource":{{"resourceType":"Patient"}},"request":{{"method":"POST","url":"Patient",{member}}}}}"#)
+    };
+    for (member, told) in [
+        (r#""ifNoneExist":5"#, "Bundle.entry[0].request.ifNoneExist"),
+        (r#""ifMatch":1"#, "Bundle.entry[0].request.ifMatch"),
+        (r#""ifnoneexist":"identifier=1""#, "Bundle.entry[0].request.ifnoneexist"),
+    ] {
+        api.run(&[
+            ("POST ", &bundle("transaction", &[&entry(member)]), 400, told),
+            ("POST ", &bundle("batch", &[&entry(member)]), 200, &format!("400 Bad Request & {told}")),
+        ]);
+    }
+    let full_url =
+        r#"{"fullURL":"urn:uuid:1","resource":{"resourceType":"Patient"},"request":{"method":"POST","url":"Patient"}}"#;
+    api.run(&[
+        ("POST ", &bundle("transaction", &[full_url]), 400, "Bundle.entry[0].fullURL"),
+        ("GET Patient", "", 200, r#""total":0"#),
+    ]);
+}
+
+#[test]
+fn a_patch_may_refer_to_other_entries() {
+    let api = Api::new();
+    // [{"op":"replace","path":"/subject/reference","value":"urn:uuid:1"}]
+    let patch = r#"{"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"W3sib3AiOiJyZXBsYWNlIiwicGF0aCI6Ii9zdWJqZWN0L3JlZmVyZW5jZSIsInZhbHVlIjoidXJuOnV1aWQ6MSJ9XQ=="},"request":{"method":"PATCH","url":"Observation/new-1"}}"#;
+    let patient = post("Patient", "urn:uuid:1", r#"{"resourceType":"Patient"}"#);
+    api.run(&[
+        ("POST Observation", &observation("Patient/x"), 201, "new-1"),
+        ("POST ", &bundle("transaction", &[patch, &patient]), 200, "201 Created"),
+        ("GET Observation/new-1", "", 200, r#""reference":"Patient/new-2""#),
+    ]);
+}
+
+#[test]
 fn order_of_processing() {
     let api = Api::new();
     let search = r#"{"request":{"method":"GET","url":"Patient?identifier=s|1"}}"#;

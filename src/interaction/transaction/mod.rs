@@ -141,7 +141,8 @@ async fn attempt(service: &Service, context: &Context, request: &Request, items:
                     (method, Some(content(service, item, kind, &rewriter)))
                 }
                 (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, None) => {
-                    let draft = patched(service, &*snapshot, item, target).await.map_err(|f| at_entry(index, f))?;
+                    let draft =
+                        patched(service, &*snapshot, item, target, &rewriter).await.map_err(|f| at_entry(index, f))?;
                     (Method::Patch, Some(draft.content))
                 }
                 _ => (Method::Delete, None),
@@ -193,6 +194,7 @@ async fn patched(
     snapshot: &dyn Snapshot,
     item: &Item<'_>,
     target: &identity::Target,
+    rewriter: &super::references::Rewriter,
 ) -> Result<Draft, Failure> {
     let newest = snapshot.read(target.kind, &target.id).await.map_err(outcome::of_store)?;
     let before = read::existing(service, target.kind, &target.id, newest)?;
@@ -202,5 +204,5 @@ async fn patched(
     let payload = entry::patch(resource)?;
     let document = incoming::parse(&payload.bytes, &service.settings.limits)?;
     let form = patch::form(&payload.media, document.root())?;
-    patch::apply(service, &before, form, document.root())
+    patch::apply(service, &before, form, document.root(), Some(rewriter))
 }
