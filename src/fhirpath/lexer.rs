@@ -143,8 +143,14 @@ impl<'t> Lexer<'t> {
         let start = self.at;
         self.at += 1;
         if self.eat("T") {
-            let time = self.while_is(|c| c.is_ascii_digit() || c == ':' || c == '.').trim_end_matches('.');
-            return Ok(Token::Time(time.to_owned()));
+            let from = self.at;
+            self.while_is(|c| c.is_ascii_digit() || c == ':');
+            // A point without a digit after it is not of the time: `@T10:00.is(Time)`.
+            if self.rest().strip_prefix('.').is_some_and(|r| r.starts_with(|c: char| c.is_ascii_digit())) {
+                self.at += 1;
+                self.while_is(|c| c.is_ascii_digit());
+            }
+            return Ok(Token::Time(self.text[from..self.at].to_owned()));
         }
         let date = self.while_is(|c| c.is_ascii_digit() || c == '-');
         if date.len() < 4 {

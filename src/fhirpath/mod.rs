@@ -1,9 +1,10 @@
 //! Floor 3: FHIRPath (hl7.org/fhirpath/N1): expressions are read once into a tree ([`parse`]); path expressions, as
 //! search parameters have them, are compiled against the definitions ([`compile()`]) and put together into a [`Plan`]
-//! that walks a document once and borrows all values from it. There is no evaluator of whole expressions yet.
+//! that walks a document once and borrows all values from it. Whole expressions are evaluated in [`eval`].
 
 mod ast;
 mod compile;
+pub mod eval;
 mod lexer;
 mod parser;
 mod plan;

@@ -1,0 +1,80 @@
+//! The official suite of expressions, where its data is there, and our own bounds.
+
+use super::*;
+use crate::fhirpath::parse;
+use crate::json::{Document, Limits};
+use std::path::Path;
+
+/// Expressions of the suite that may fail at most.
+const FAILING: usize = 10;
+
+fn judge(
+    definitions: &Definitions,
+    text: &str,
+    case: &serde_json::Value,
+    strict: bool,
+) -> std::result::Result<(), String> {
+    let document = Document::parse(text.as_bytes(), &Limits::default()).map_err(|e| e.to_string())?;
+    let node = Node::resource(document.root(), definitions).ok_or("no resource")?;
+    let of = |name: &str| case[name].as_str().unwrap_or_default();
+    let evaluator = Evaluator::new(definitions, node, 1_700_000_000_000_000, &Alone);
+    let evaluator = if strict { evaluator.strict() } else { evaluator };
+    let result = parse(of("expression")).map_err(|e| e.to_string());
+    let result = result.and_then(|e| evaluator.evaluate(&e).map_err(|e| e.to_string()));
+    if !of("invalid").is_empty() {
+        return result.map_or(Ok(()), |found| Err(format!("no error but {found:?}")));
+    }
+    let found = result?;
+    let outputs: Vec<_> = case["outputs"].as_array().into_iter().flatten().collect();
+    if of("predicate") == "true" {
+        return if !found.is_empty() { Ok(()) } else { Err("empty".to_owned()) };
+    }
+    let shown: Vec<String> = found.iter().map(|item| item.show(definitions)).collect();
+    let agree = shown.len() == outputs.len()
+        && shown.iter().zip(&outputs).all(|(shown, output)| match output["value"].as_str() {
+            Some(value) => {
+                let value =
+                    if shown.starts_with('@') { value } else { value.trim_start_matches('@').trim_start_matches('T') };
+                shown == value
+            }
+            None => true,
+        });
+    if agree { Ok(()) } else { Err(format!("{shown:?}")) }
+}
+
+#[test]
+fn official_suite() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/fhirpath");
+    let Ok(suite) = std::fs::read_to_string(folder.join("tests-fhir-r4.dev.json")) else {
+        println!("skipped: {} is not there", folder.display());
+        return;
+    };
+    let definitions = Definitions::core();
+    let cases: Vec<serde_json::Value> = serde_json::from_str(&suite).expect("JSON");
+    let mut failing = 0;
+    for case in &cases {
+        let input = case["input"].as_str().unwrap_or_default();
+        let text = match input {
+            "" => r#"{"resourceType":"Patient"}"#.to_owned(),
+            input => std::fs::read_to_string(folder.join("input").join(input)).expect("an input"),
+        };
+        if let Err(why) = judge(&definitions, &text, case, case["invalid"] == "semantic") {
+            failing += 1;
+            println!("{} {:?} wanted {}: {why}", case["name"], case["expression"].as_str(), case["outputs"]);
+        }
+    }
+    println!("{} of {} expressions agree", cases.len() - failing, cases.len());
+    assert!(failing <= FAILING, "{failing} fail");
+}
+
+#[test]
+fn nothing_runs_away() {
+    let definitions = Definitions::core();
+    let document = Document::parse(br#"{"resourceType":"Patient"}"#, &Limits::default()).expect("JSON");
+    let node = Node::resource(document.root(), &definitions).expect("a resource");
+    let evaluator = Evaluator::new(&definitions, node, 0, &Alone);
+    for text in ["(1).repeat($this + 1)", "'a'.repeat($this & $this)", &vec!["1"; 20_000].join("+")] {
+        let expression = parse(text).expect("legal");
+        assert!(evaluator.evaluate(&expression).is_err(), "{}", text.get(..20).unwrap_or(text));
+    }
+}
