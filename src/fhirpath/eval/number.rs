@@ -80,7 +80,7 @@ impl Number {
     }
 
     /// The sum.
-    pub fn add(self, other: Number) -> Option<Number> {
+    pub fn plus(self, other: Number) -> Option<Number> {
         let (a, b, scale) = self.aligned(other)?;
         Some(Number { mantissa: a.checked_add(b)?, scale })
     }
@@ -92,7 +92,7 @@ impl Number {
 
     /// The difference.
     pub fn subtract(self, other: Number) -> Option<Number> {
-        self.add(other.negated())
+        self.plus(other.negated())
     }
 
     /// The product.
@@ -121,12 +121,12 @@ impl Number {
     }
 
     /// The quotient without its fraction.
-    pub fn div(self, other: Number) -> Option<i128> {
+    pub fn whole_quotient(self, other: Number) -> Option<i128> {
         let (a, b, _) = self.aligned(other)?;
         a.checked_div(b)
     }
 
-    /// What [`Number::div`] leaves.
+    /// What [`Number::whole_quotient`] leaves.
     pub fn modulo(self, other: Number) -> Option<Number> {
         let (a, b, scale) = self.aligned(other)?;
         Some(Number { mantissa: a.checked_rem(b)?, scale })

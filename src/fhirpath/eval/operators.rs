@@ -85,10 +85,10 @@ fn arithmetic<'d>(operator: B, x: &Item<'d>, y: &Item<'d>, at: usize) -> Result<
     }
     if let (Some(x), Some(y)) = (number(x), number(y)) {
         return Ok(match operator {
-            B::Add => x.add(y).map(Item::Decimal),
+            B::Add => x.plus(y).map(Item::Decimal),
             B::Subtract => x.subtract(y).map(Item::Decimal),
             B::Multiply => x.multiply(y).map(Item::Decimal),
-            B::Div => x.div(y).and_then(|i| i64::try_from(i).ok()).map(Item::Integer),
+            B::Div => x.whole_quotient(y).and_then(|i| i64::try_from(i).ok()).map(Item::Integer),
             B::Mod => x.modulo(y).map(|n| Item::Decimal(n.short())),
             _ => x.divide(y).map(Item::Decimal),
         });
@@ -104,7 +104,7 @@ fn arithmetic<'d>(operator: B, x: &Item<'d>, y: &Item<'d>, at: usize) -> Result<
             }
         }
         (B::Add | B::Subtract, Item::Quantity(x), Item::Quantity(y)) if x.unit == y.unit => {
-            let value = if operator == B::Add { x.value.add(y.value) } else { x.value.subtract(y.value) };
+            let value = if operator == B::Add { x.value.plus(y.value) } else { x.value.subtract(y.value) };
             Ok(value.map(|value| Item::Quantity(Quantity { value, ..x.clone() })))
         }
         (B::Multiply | B::Divide, x, y) => match (as_quantity(x), as_quantity(y)) {

@@ -1,12 +1,18 @@
-//! The official suite of expressions, where its data is there, and our own bounds.
+//! The official suite of expressions (values, not the types of them), where its data is there, and our own bounds.
 
 use super::*;
 use crate::fhirpath::parse;
 use crate::json::{Document, Limits};
 use std::path::Path;
 
-/// Expressions of the suite that may fail at most.
-const FAILING: usize = 10;
+/// Expressions of the suite that do not agree, each with the reason.
+const FAILING: [(&str, &str); 5] = [
+    ("LowBoundaryDecimal15", "the suite rounds -0.00345 up to -0.0, which is no lower bound"),
+    ("HighBoundaryDecimal15", "the suite rounds 0.00345 down to 0.0, which is no upper bound"),
+    ("HighBoundaryDecimal16", "as before: the minus applies to the result"),
+    ("HighBoundaryDateTimeMillisecond1", "the suite takes the missing minute as 00; an hour ends at minute 59"),
+    ("HighBoundaryDateTimeMillisecond3", "as before"),
+];
 
 fn judge(
     definitions: &Definitions,
@@ -51,7 +57,7 @@ fn official_suite() {
     };
     let definitions = Definitions::core();
     let cases: Vec<serde_json::Value> = serde_json::from_str(&suite).expect("JSON");
-    let mut failing = 0;
+    let (mut failing, mut unexpected) = (0, Vec::new());
     for case in &cases {
         let input = case["input"].as_str().unwrap_or_default();
         let text = match input {
@@ -60,11 +66,15 @@ fn official_suite() {
         };
         if let Err(why) = judge(&definitions, &text, case, case["invalid"] == "semantic") {
             failing += 1;
+            let listed = FAILING.iter().any(|(name, _)| case["name"] == *name);
+            if !listed {
+                unexpected.push(case["name"].to_string());
+            }
             println!("{} {:?} wanted {}: {why}", case["name"], case["expression"].as_str(), case["outputs"]);
         }
     }
     println!("{} of {} expressions agree", cases.len() - failing, cases.len());
-    assert!(failing <= FAILING, "{failing} fail");
+    assert!(unexpected.is_empty(), "{unexpected:?}");
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) fn boundary<'d>(item: &Item<'d>, high: bool, digits: Option<i64>) -> 
 fn of_number(value: Number, high: bool, digits: Option<i64>) -> Option<Number> {
     let digits = u32::try_from(digits.unwrap_or(8)).ok().filter(|d| *d <= 28)?;
     let half = Number { mantissa: 5, scale: value.scale + 1 };
-    let edge = if high { value.add(half)? } else { value.subtract(half)? };
+    let edge = if high { value.plus(half)? } else { value.subtract(half)? };
     if edge.scale <= digits {
         return Some(Number {
             mantissa: edge.mantissa.checked_mul(10i128.checked_pow(digits - edge.scale)?)?,

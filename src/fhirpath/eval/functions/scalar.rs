@@ -198,7 +198,7 @@ fn coded(text: &str, name: &str, form: &str) -> Option<String> {
         ("encode", "urlbase64") => Some(URL_SAFE.encode(text)),
         ("decode", "base64") => utf8(STANDARD.decode(text).ok()?),
         ("decode", "urlbase64") => utf8(URL_SAFE.decode(text).ok()?),
-        ("decode", "hex") if text.is_ascii() && text.len() % 2 == 0 => utf8(
+        ("decode", "hex") if text.is_ascii() && text.len().is_multiple_of(2) => utf8(
             (0..text.len())
                 .step_by(2)
                 .map(|i| u8::from_str_radix(text.get(i..i + 2)?, 16).ok())
