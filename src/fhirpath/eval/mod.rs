@@ -158,6 +158,13 @@ impl<'e, 'd> Evaluator<'e, 'd> {
         self.depth.set(self.depth.get() - 1);
         let values = result?;
         self.step(e.at, values.len())?;
+        if let [Item::String(text)] = values.as_slice() {
+            // Strings can double with every step.
+            self.step(e.at, text.len() / 16)?;
+            if text.len() > LARGEST {
+                return fail(e.at, "the string is too long");
+            }
+        }
         if values.len() > LARGEST {
             return fail(e.at, "the result is too large");
         }

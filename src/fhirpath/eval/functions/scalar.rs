@@ -27,8 +27,14 @@ pub(super) fn call<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>], name: &str) 
         "join" => {
             let by = if call.arguments.is_empty() { None } else { call.with.string(&call.values(0)?, call.at)? };
             let mut texts = Vec::with_capacity(focus.len());
+            let mut length = 0;
             for item in focus {
-                texts.extend(call.with.string(std::slice::from_ref(item), call.at)?);
+                let text = call.with.string(std::slice::from_ref(item), call.at)?;
+                length += text.as_ref().map_or(0, |t| t.len()) + by.as_ref().map_or(0, |b| b.len());
+                if length > LONGEST {
+                    return fail(call.at, "the result is too large");
+                }
+                texts.extend(text);
             }
             return Ok(vec![Item::text(texts.join(by.as_deref().unwrap_or("")))]);
         }
