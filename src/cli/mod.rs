@@ -4,6 +4,7 @@ mod check;
 pub mod documents;
 mod export;
 pub mod fault;
+mod fhirpath;
 mod import;
 mod log;
 mod serve;
@@ -74,6 +75,16 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
+    /// Evaluate a FHIRPath expression on a resource
+    ///
+    /// Prints one result a line: its type, a tab, its value. Ends with code 2 if the expression does not parse, 3 if
+    /// it fails while evaluated.
+    Fhirpath {
+        /// The expression, such as Patient.name.given
+        expression: String,
+        /// A resource as JSON or XML
+        file: PathBuf,
+    },
     /// Print the CapabilityStatement
     Capabilities,
     /// Print the OpenAPI document
@@ -113,6 +124,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Export { to } => export::run(&settings, &to),
         Command::Check => check::run(&settings),
         Command::Validate { paths } => validate::run(&paths),
+        Command::Fhirpath { expression, file } => fhirpath::run(&expression, &file),
         Command::Capabilities => documents::capabilities(&settings),
         Command::Openapi => documents::openapi(&settings),
         Command::Definitions { package, out } => regenerate(&package, &out),

@@ -181,3 +181,17 @@ fn what_was_accepted_under_wider_limits_can_be_opened_under_narrower_ones() {
     assert!(exported.status.success() && out(&exported).contains(&close), "{}", err(&exported));
     assert_eq!(vesta(data.path(), &["--max-depth", "501", "export", "-"]).status.code(), Some(2));
 }
+
+#[test]
+fn fhirpath_prints_type_and_value_and_tells_what_failed_by_its_code() {
+    let data = tempfile::tempdir().expect("one");
+    let file = data.path().join("patient.json");
+    let text = r#"{"resourceType":"Patient","birthDate":"1987-02","name":[{"given":["Amy","Lee"]}]}"#;
+    std::fs::write(&file, text).expect("writes");
+    let run = |expression: &str| vesta(data.path(), &["fhirpath", expression, &file.to_string_lossy()]);
+    assert_eq!(out(&run("Patient.name.given")), "string\tAmy\nstring\tLee\n");
+    assert_eq!(out(&run("Patient.birthDate | Patient.name.given.count()")), "date\t1987-02\nInteger\t2\n");
+    assert_eq!(run("Patient.name.").status.code(), Some(2));
+    assert_eq!(run("Patient.name.given.single()").status.code(), Some(3));
+    assert!(!data.path().join("truth").exists(), "no data directory is made");
+}
