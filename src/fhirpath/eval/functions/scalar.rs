@@ -98,7 +98,7 @@ pub(super) fn call<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>], name: &str) 
 fn known(name: &str) -> bool {
     const NAMES: &str = " getValue conformsTo memberOf lowBoundary highBoundary precision comparable abs ceiling exp \
         floor ln log power round sqrt truncate indexOf substring startsWith endsWith contains upper lower replace \
-        matches matchesFull replaceMatches length toChars encode decode escape unescape trim split htmlChecks ";
+        matches matchesFull replaceMatches length toChars encode decode escape unescape trim split ";
     name.starts_with("to") || name.starts_with("convertsTo") || NAMES.contains(&format!(" {name} "))
 }
 
@@ -144,7 +144,6 @@ fn strings<'d>(call: &Call<'_, '_, 'd>, text: &str, name: &str) -> Result<Collec
         "lower" => return is(text.to_lowercase()),
         "trim" => return is(text.trim().to_owned()),
         "toChars" => return Ok(text.chars().map(|c| Item::text(c.to_string())).collect()),
-        "htmlChecks" => return bool(true),
         "substring" => {
             let Some(from) = call.with.integer(&call.values(0)?, call.at)? else { return Ok(vec![]) };
             let length = match call.arguments.len() {
