@@ -104,3 +104,34 @@ fn the_file_is_imported_and_exported_by_command() {
     assert_eq!(lines.lines().count(), 48, "{lines}");
     assert_eq!(lines.lines().filter(|l| l.contains("\"resourceType\":\"Observation\"")).count(), 24);
 }
+
+#[test]
+fn a_transaction_with_an_entry_that_cannot_be_answered_writes_nothing() {
+    let server = clinic();
+    let create =
+        r#"{"resource":{"resourceType":"Basic","code":{"text":"x"}},"request":{"method":"POST","url":"Basic"}}"#;
+    for (entry, status) in [
+        (r#"{"request":{"method":"GET","url":"Patient?birthdate=yesterday"}}"#, 400),
+        (r#"{"request":{"method":"GET","url":"Patient/none/_history"}}"#, 404),
+        (
+            r#"{"request":{"method":"DELETE","url":"Patient?identifier=urn:example:mrn|mrn-0","ifMatch":"W/\"7\""}}"#,
+            412,
+        ),
+    ] {
+        let bundle = format!(r#"{{"resourceType":"Bundle","type":"transaction","entry":[{create},{entry}]}}"#);
+        let answer = server.send("POST", "", &JSON, Some(bundle.as_bytes()));
+        answer.is(status);
+        assert!(answer.text().contains("Bundle.entry[1]"), "{}", answer.text());
+        assert_eq!(total(&server, "Basic"), 0, "{entry}");
+    }
+    assert_eq!(total(&server, "Patient"), 4);
+    // What the transaction itself makes can be asked for in it.
+    let bundle = r#"{"resourceType":"Bundle","type":"transaction","entry":[
+        {"resource":{"resourceType":"Basic","id":"b1","code":{"text":"x"}},"request":{"method":"PUT","url":"Basic/b1"}},
+        {"request":{"method":"GET","url":"Basic/b1/_history"}},
+        {"request":{"method":"GET","url":"Basic?_id=b1"}}]}"#;
+    let answer = server.send("POST", "", &JSON, Some(bundle.as_bytes()));
+    let answer = answer.is(200).json();
+    assert_eq!(answer["entry"][1]["resource"]["total"], 1, "{answer}");
+    assert_eq!(answer["entry"][2]["resource"]["total"], 1, "{answer}");
+}

@@ -14,13 +14,29 @@ use rustc_hash::FxHashMap;
 /// Checks before the commit that what is to be read will be there: if not, the transaction fails as a whole.
 pub(super) async fn check_reads(
     service: &Service,
+    context: &Context,
     snapshot: &dyn Snapshot,
     items: &[Item<'_>],
     writes: &[Write],
 ) -> Result<(), Failure> {
     let written: FxHashMap<_, _> = writes.iter().map(|w| ((w.kind, &w.id), w)).collect();
     for item in items {
-        let Interaction::Read { kind, id } = &item.entry.interaction else { continue };
+        let (kind, id) = match &item.entry.interaction {
+            Interaction::Read { kind, id } => (kind, id),
+            // A version or a history of what this transaction makes is not there yet.
+            Interaction::VersionRead { kind, id, .. } | Interaction::HistoryInstance { kind, id }
+                if written.contains_key(&(*kind, id)) =>
+            {
+                continue;
+            }
+            other if only_reads(other) => {
+                // Boxed, because what an entry leads to is as large as the transaction itself.
+                let tried = Box::pin(service.perform_one(context, &item.entry.request, other.clone())).await;
+                tried.map_err(|f| at_entry(item.entry.index, f))?;
+                continue;
+            }
+            _ => continue,
+        };
         match written.get(&(*kind, id)) {
             Some(write) if write.content.is_some() => continue,
             Some(_) => {
@@ -34,6 +50,20 @@ pub(super) async fn check_reads(
         }
     }
     Ok(())
+}
+
+/// Interactions other than read that change nothing, and can be tried before the commit.
+fn only_reads(interaction: &Interaction) -> bool {
+    matches!(
+        interaction,
+        Interaction::VersionRead { .. }
+            | Interaction::HistoryInstance { .. }
+            | Interaction::HistoryType { .. }
+            | Interaction::HistorySystem
+            | Interaction::SearchType { .. }
+            | Interaction::SearchSystem
+            | Interaction::SearchCompartment { .. }
+    )
 }
 
 pub(super) async fn reply(

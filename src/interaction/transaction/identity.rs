@@ -138,6 +138,10 @@ async fn settle_one(
             let condition = criteria(service, context, item, *kind)?;
             let rows = conditional::rows(snapshot, *kind, &condition, delete::limit(service)).await?;
             delete::bounded(service, &rows)?;
+            if request.preconditions.if_match.is_some() {
+                let only = if let [row] = rows.as_slice() { Some(row.version) } else { None };
+                update::holds(request, only)?;
+            }
             identities.guards.push(Guard { kind: *kind, condition, as_of: snapshot.position() });
             let target = |v: Version| Target { kind: v.kind, id: v.id, expect: Expect::Version(v.version) };
             Ok(About::Writes { targets: rows.into_iter().map(target).collect(), firm: false })

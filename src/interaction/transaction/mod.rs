@@ -153,7 +153,7 @@ async fn attempt(service: &Service, context: &Context, request: &Request, items:
         }
     }
     identity::no_new_duplicates(items, &identities, &owners, &writes)?;
-    answer::check_reads(service, &*snapshot, items, &writes).await?;
+    answer::check_reads(service, context, &*snapshot, items, &writes).await?;
     drop(snapshot);
     let guards: Vec<Guard> = identities.guards.clone();
     match commit(service, context, request, writes, guards).await {
