@@ -28,7 +28,7 @@ pub(crate) async fn commit(
     writes: Vec<Write>,
     guards: Vec<Guard>,
 ) -> Result<Vec<Committed>, Refused> {
-    let transaction = Transaction { writes, guards };
+    let transaction = Transaction { writes, guards, ..Transaction::default() };
     match &request.provenance {
         None => service.store.commit(context.tenant, transaction).await.map_err(Refused::Store),
         Some(header) => provenance::commit(service, context, header, transaction).await,

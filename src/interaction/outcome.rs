@@ -63,6 +63,9 @@ pub(crate) fn of_store(error: StoreError) -> Failure {
             IssueCode::Conflict,
             "other clients keep changing what the criteria match; try again",
         ),
+        StoreError::ItemConflict { .. } => {
+            Failure::new(FailureKind::Conflict, IssueCode::Conflict, "somebody else changed the same at the same time")
+        }
         StoreError::Full => {
             Failure::new(FailureKind::StoreFull, IssueCode::NoStore, "there is no room left in the store")
         }

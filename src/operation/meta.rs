@@ -146,7 +146,7 @@ pub(super) async fn change(call: Call<'_>, change: Change) -> Result<Reply, Fail
         drop(snapshot);
         let (write, meta) = changed(&call, &before, &given, change)?;
         let Some(write) = write else { return Ok(answer(meta)) };
-        let transaction = Transaction { writes: vec![write], guards: Vec::new() };
+        let transaction = Transaction { writes: vec![write], ..Transaction::default() };
         match call.service.store.commit(call.context.tenant, transaction).await {
             Ok(committed) => {
                 let mut meta = meta;

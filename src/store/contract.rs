@@ -1,6 +1,6 @@
 //! The contract that every engine keeps.
 
-use super::Body;
+use super::{Body, Item, ItemWrite};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::{Condition, Terms};
@@ -75,6 +75,8 @@ pub struct Transaction {
     pub writes: Vec<Write>,
     /// Guards, checked against what was there before the writes.
     pub guards: Vec<Guard>,
+    /// Changes of items; each item at most once.
+    pub items: Vec<ItemWrite>,
 }
 
 impl Transaction {
@@ -87,6 +89,13 @@ impl Transaction {
             }
             if (write.method == Method::Delete) != write.content.is_none() {
                 return Err(StoreError::Broken("a write has content unless it is a delete".into()));
+            }
+        }
+        let mut items = std::collections::HashSet::new();
+        for item in &self.items {
+            item.check_shape()?;
+            if !items.insert((item.collection, item.key.as_str())) {
+                return Err(StoreError::Broken(format!("an item of '{}' is written twice", item.collection)));
             }
         }
         Ok(())
@@ -239,6 +248,13 @@ pub enum StoreError {
     },
     /// A [`Guard`] does not hold any more: search again. Its index.
     GuardFailed(usize),
+    /// What an item's write expects is not so: its index in [`Transaction::items`], and the revision there is.
+    ItemConflict {
+        /// Index into [`Transaction::items`].
+        item: usize,
+        /// The revision now; none where there is no such item.
+        current: Option<u64>,
+    },
     /// No room left.
     Full,
     /// Not now (closing, overloaded, database away); nothing was written.
@@ -258,6 +274,9 @@ impl std::fmt::Display for StoreError {
                 write!(f, "write {write} expected another version; the newest is {current:?}")
             }
             StoreError::GuardFailed(guard) => write!(f, "guard {guard} does not hold any more"),
+            StoreError::ItemConflict { item, current } => {
+                write!(f, "item {item} is in another state than expected; its revision is {current:?}")
+            }
             StoreError::Full => f.write_str("no room left in the store"),
             StoreError::Unavailable(why) | StoreError::TooLarge(why) | StoreError::Broken(why) => f.write_str(why),
             StoreError::UnknownPosition => f.write_str("this position is not readable"),
@@ -311,6 +330,21 @@ pub trait Store: Send + Sync {
     fn writable(&self) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// An item as it is now.
+    async fn item(&self, tenant: TenantId, collection: &'static str, key: &str) -> Result<Option<Item>, StoreError>;
+
+    /// Items of a collection in order of their keys, those after a key, as many as asked for at most.
+    async fn items(
+        &self,
+        tenant: TenantId,
+        collection: &'static str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError>;
+
+    /// Takes away the items that are over, of all collections, as many as asked for at most; says how many.
+    async fn sweep_items(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError>;
 
     /// Versions after a position, in commit order; whole commits only.
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError>;

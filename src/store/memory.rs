@@ -2,8 +2,8 @@
 //! engines are compared with, so it is plain before it is fast, and it keeps nothing after the process ends.
 
 use super::{
-    ChangeLog, Committed, Effect, Expect, FhirVocabulary, Guard, HistoryQuery, HistoryScope, Method, Page, Query,
-    Snapshot, Sort, Store, StoreError, Transaction, Version, Vocabulary, Write,
+    ChangeLog, Committed, Effect, Expect, FhirVocabulary, Guard, HistoryQuery, HistoryScope, Item, Method, Page, Query,
+    Snapshot, Sort, Store, StoreError, Transaction, Version, Vocabulary, Write, item,
 };
 use crate::base::{Clock, ResourceId, TenantId, Timestamp};
 use crate::definitions::{Definitions, TypeId};
@@ -11,7 +11,7 @@ use crate::index::{Extractor, Related, Terms};
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use std::cmp::Ordering;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// A version with what it is found by.
@@ -25,11 +25,16 @@ struct Entry {
 
 type Log = Arc<Vec<Arc<Entry>>>;
 
+/// Items by collection and key.
+type Items = BTreeMap<(String, String), Item>;
+
 /// The store of one process's memory.
 pub struct MemoryStore {
     vocabulary: Arc<dyn Vocabulary>,
     clock: Arc<dyn Clock>,
     logs: RwLock<HashMap<TenantId, Log>>,
+    /// Written only while `logs` is held for writing.
+    items: RwLock<HashMap<TenantId, Items>>,
 }
 
 impl MemoryStore {
@@ -40,7 +45,7 @@ impl MemoryStore {
 
     /// An empty store of another vocabulary.
     pub fn with(vocabulary: Arc<dyn Vocabulary>, clock: Arc<dyn Clock>) -> Self {
-        MemoryStore { vocabulary, clock, logs: RwLock::default() }
+        MemoryStore { vocabulary, clock, logs: RwLock::default(), items: RwLock::default() }
     }
 
     fn view(&self, tenant: TenantId, position: Option<u64>) -> Result<View, StoreError> {
@@ -237,6 +242,28 @@ impl Store for MemoryStore {
         for (write, w) in transaction.writes.iter().enumerate() {
             view.expected(w).map_err(|current| StoreError::VersionConflict { write, current })?;
         }
+        let mut all = self.items.write();
+        let items = all.entry(tenant).or_default();
+        for (index, write) in transaction.items.iter().enumerate() {
+            let found = items.get(&(write.collection.to_owned(), write.key.clone()));
+            let found = found.filter(|i| i.is_alive(self.clock.now()));
+            if !item::fulfilled(write.expect, found) {
+                return Err(StoreError::ItemConflict { item: index, current: found.map(|i| i.revision) });
+            }
+        }
+        for write in transaction.items {
+            let key = (write.collection.to_owned(), write.key.clone());
+            let revision = items.get(&key).map_or(0, |i| i.revision) + 1;
+            match write.value {
+                Some(value) => {
+                    let item = Item { key: write.key, revision, value, expires: write.expires };
+                    items.insert(key, item);
+                }
+                None => {
+                    items.remove(&key);
+                }
+            }
+        }
         let previous = log.last().map_or(0, |e| e.version.last_updated.0 + 1);
         let now = Timestamp(self.clock.now().0.max(previous));
         let commit = log.len() as u64 + 1;
@@ -280,6 +307,33 @@ impl Store for MemoryStore {
             Arc::make_mut(log).push(Arc::new(Entry { version, terms, commit }));
         }
         Ok(done)
+    }
+
+    async fn item(&self, tenant: TenantId, collection: &'static str, key: &str) -> Result<Option<Item>, StoreError> {
+        let (all, now) = (self.items.read(), self.clock.now());
+        let found = all.get(&tenant).and_then(|items| items.get(&(collection.to_owned(), key.to_owned())));
+        Ok(found.filter(|i| i.is_alive(now)).cloned())
+    }
+
+    async fn items(
+        &self,
+        tenant: TenantId,
+        collection: &'static str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError> {
+        let (all, now) = (self.items.read(), self.clock.now());
+        let own = all.get(&tenant).into_iter().flatten().filter(|((c, _), _)| c == collection);
+        let later = own.filter(|((_, key), _)| after.is_none_or(|after| key.as_str() > after));
+        Ok(later.map(|(_, item)| item).filter(|i| i.is_alive(now)).take(limit).cloned().collect())
+    }
+
+    async fn sweep_items(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let (mut all, now) = (self.items.write(), self.clock.now());
+        let Some(items) = all.get_mut(&tenant) else { return Ok(0) };
+        let over: Vec<_> = items.iter().filter(|(_, i)| !i.is_alive(now)).map(|(k, _)| k.clone()).take(limit).collect();
+        over.iter().for_each(|key| drop(items.remove(key)));
+        Ok(over.len())
     }
 
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {

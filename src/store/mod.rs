@@ -8,6 +8,7 @@
 mod body;
 mod contract;
 pub mod embedded;
+mod item;
 pub mod memory;
 mod vocabulary;
 
@@ -16,4 +17,5 @@ pub use contract::{
     ChangeLog, Committed, Content, Effect, Expect, Guard, HistoryQuery, HistoryScope, Method, Page, Query, Snapshot,
     Sort, Store, StoreError, Transaction, Version, Write,
 };
+pub use item::{Item, ItemExpect, ItemWrite, MAX_KEY};
 pub use vocabulary::{FhirVocabulary, Vocabulary};

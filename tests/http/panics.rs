@@ -9,7 +9,7 @@ use vesta::definitions::Definitions;
 use vesta::http::Options;
 use vesta::index::Extractor;
 use vesta::interaction::{Service, Settings};
-use vesta::store::{ChangeLog, Committed, Snapshot, Store, StoreError, Transaction};
+use vesta::store::{ChangeLog, Committed, Item, Snapshot, Store, StoreError, Transaction};
 
 /// A store with a defect.
 struct Broken;
@@ -30,6 +30,18 @@ impl Store for Broken {
 
     fn writable(&self) -> Result<(), StoreError> {
         Err(StoreError::Unavailable("a secret of the inside".into()))
+    }
+
+    async fn item(&self, _: TenantId, _: &'static str, _: &str) -> Result<Option<Item>, StoreError> {
+        Ok(None)
+    }
+
+    async fn items(&self, _: TenantId, _: &'static str, _: Option<&str>, _: usize) -> Result<Vec<Item>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn sweep_items(&self, _: TenantId, _: usize) -> Result<usize, StoreError> {
+        Ok(0)
     }
 
     async fn changes(&self, _: TenantId, _: u64, _: usize) -> Result<ChangeLog, StoreError> {

@@ -130,7 +130,7 @@ fn tenants_know_nothing_of_each_other() {
         let store = &*e.store;
         for (tenant, text) in [(0, "x"), (1, "y"), (u32::MAX, "z")] {
             let writes = vec![put(PATIENT, "p", &[term(20, text.as_bytes())])];
-            let done = store.commit(TenantId(tenant), Transaction { writes, guards: Vec::new() }).await;
+            let done = store.commit(TenantId(tenant), Transaction { writes, ..Transaction::default() }).await;
             assert_eq!(done.expect("committed")[0].number, 1);
         }
         let snapshot = store.snapshot(TenantId(1)).await.expect("a snapshot");

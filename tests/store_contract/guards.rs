@@ -5,7 +5,7 @@ use vesta::index::Condition;
 use vesta::store::{Effect, Expect, Guard, Method, Store, StoreError, Transaction, Write};
 
 fn guarded(writes: Vec<Write>, condition: Condition, as_of: u64) -> Transaction {
-    Transaction { writes, guards: vec![Guard { kind: PATIENT, condition, as_of }] }
+    Transaction { writes, guards: vec![Guard { kind: PATIENT, condition, as_of }], ..Transaction::default() }
 }
 
 /// A conditional create as the interaction does it: search, then create under a guard, and again if it fails.

@@ -10,5 +10,6 @@ mod differential;
 mod directory;
 mod guards;
 mod history;
+mod items;
 mod snapshots;
 mod world;

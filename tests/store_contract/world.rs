@@ -184,7 +184,7 @@ pub fn ids(rows: &[Version]) -> Vec<&str> {
 }
 
 pub async fn commit(store: &dyn Store, writes: Vec<Write>) -> Result<Vec<Committed>, StoreError> {
-    store.commit(TENANT, Transaction { writes, guards: Vec::new() }).await
+    store.commit(TENANT, Transaction { writes, ..Transaction::default() }).await
 }
 
 /// Commits one write that must succeed.

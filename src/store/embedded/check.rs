@@ -58,6 +58,8 @@ pub fn check(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Chec
         check.newest(&mut report)?;
         report.resources += check.resources.len() as u64;
     }
+    let (_, damaged) = reading.check_items()?;
+    damaged.into_iter().for_each(|error| report.fault(|| error.to_string()));
     let listed = reading.resources()?;
     if listed != report.resources {
         let known = report.resources;

@@ -10,7 +10,7 @@ use super::writer::{Job, Prepared};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::Alone;
-use crate::store::{Committed, Effect, Expect, Guard, StoreError};
+use crate::store::{Committed, Effect, Expect, Guard, ItemWrite, StoreError, item};
 use rustc_hash::FxHashMap;
 
 /// The open group.
@@ -20,6 +20,8 @@ pub struct Group<'g> {
     tenants: FxHashMap<TenantId, Pending>,
     /// Types that got their first resource in this group, in order of their stored numbers.
     new_types: Vec<TypeId>,
+    /// Whether items were written.
+    items: bool,
 }
 
 /// What the group has added to a tenant.
@@ -48,7 +50,7 @@ impl<'g> Group<'g> {
     /// An empty group.
     pub fn new(shared: &'g Shared) -> Result<Group<'g>, Fault> {
         let writing = shared.truth.write()?;
-        Ok(Group { shared, writing, tenants: FxHashMap::default(), new_types: Vec::new() })
+        Ok(Group { shared, writing, tenants: FxHashMap::default(), new_types: Vec::new(), items: false })
     }
 
     /// Adds a transaction, or says why it may not be. A fault is one of the whole group.
@@ -65,6 +67,13 @@ impl<'g> Group<'g> {
                 Err(error) => return Ok(Err(error)),
             }
         }
+        let mut items = Vec::with_capacity(job.items.len());
+        for (item, write) in job.items.iter().enumerate() {
+            match self.check_item(job.tenant, item, write) {
+                Ok(revision) => items.push(revision),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
         let position = self.tenants.get(&job.tenant).map_or(0, |p| p.position);
         if position + job.writes.len() as u64 >= u64::from(u32::MAX) {
             return Ok(Err(StoreError::TooLarge("a tenant has at most 4294967294 versions in this engine".into())));
@@ -74,7 +83,23 @@ impl<'g> Group<'g> {
         for (prepared, before) in job.writes.iter().zip(checked) {
             done.push(self.write(job.tenant, prepared, &before, position + 1, now)?);
         }
+        for (write, revision) in job.items.iter().zip(items) {
+            self.writing.put_item(job.tenant, write, revision)?;
+            self.items = true;
+        }
         Ok(Ok(done))
+    }
+
+    /// Whether what an item's write expects is so; the revision that it makes.
+    fn check_item(&self, tenant: TenantId, item: usize, write: &ItemWrite) -> Result<u64, StoreError> {
+        let stored = self.writing.item(tenant, write.collection, &write.key)?;
+        let revision = stored.as_ref().map_or(0, |i| i.revision) + 1;
+        let now = self.shared.clock.now();
+        let found = stored.filter(|i| i.is_alive(now));
+        if !item::fulfilled(write.expect, found.as_ref()) {
+            return Err(StoreError::ItemConflict { item, current: found.map(|i| i.revision) });
+        }
+        Ok(revision)
     }
 
     /// Whether what a write expects is so; what it has to know of the versions before.
@@ -212,8 +237,8 @@ impl<'g> Group<'g> {
 
     /// Makes the group durable, adds it to the index, and lets readers see it.
     pub fn commit(self) -> Result<(), Fault> {
-        let Group { shared, writing, tenants, new_types } = self;
-        if tenants.values().all(|p| p.versions.is_empty()) {
+        let Group { shared, writing, tenants, new_types, items } = self;
+        if !items && tenants.values().all(|p| p.versions.is_empty()) {
             return Ok(());
         }
         writing.commit()?;

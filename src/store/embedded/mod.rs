@@ -1,6 +1,6 @@
 //! The embedded engine: the truth in LMDB, the index derived from it in memory. One process per directory.
 //!
-//! `truth`, `record`, `types` and `dictionary` are what is on the disk; `writer` and `group` are the only ones that
+//! `truth`, `record`, `items`, `types` and `dictionary` are what is on the disk; `writer` and `group` are the only ones that
 //! write; `index`, `type_index` and `postings` are the index; `evaluate`, `node`, `order` and `history` answer
 //! questions; `rebuild` makes the index at the start; `check` compares everything with everything.
 
@@ -11,6 +11,7 @@ mod evaluate;
 mod group;
 mod history;
 mod index;
+mod items;
 mod lock;
 mod node;
 mod order;
@@ -28,7 +29,7 @@ pub use check::CheckReport;
 use crate::base::{Clock, SystemClock, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
-use crate::store::{ChangeLog, Committed, FhirVocabulary, Snapshot, Store, StoreError, Transaction, Vocabulary};
+use crate::store::{ChangeLog, Committed, FhirVocabulary, Item, Snapshot, Store, StoreError, Transaction, Vocabulary};
 use async_trait::async_trait;
 use dictionary::Codec;
 use index::Index;
@@ -163,8 +164,7 @@ impl EmbeddedStore {
     }
 
     /// Compresses what can be compressed before the writer's turn.
-    fn prepare(&self, transaction: Transaction) -> Result<(Vec<Prepared>, Vec<crate::store::Guard>), StoreError> {
-        let Transaction { writes, guards } = transaction;
+    fn prepare(&self, writes: Vec<crate::store::Write>) -> Result<Vec<Prepared>, StoreError> {
         let mut prepared = Vec::with_capacity(writes.len());
         for write in writes {
             let content = match write.content {
@@ -183,8 +183,16 @@ impl EmbeddedStore {
             let crate::store::Write { kind, id, method, expect, .. } = write;
             prepared.push(Prepared { kind, id, method, expect, content });
         }
-        Ok((prepared, guards))
+        Ok(prepared)
     }
+}
+
+fn closing() -> StoreError {
+    StoreError::Unavailable("the store is closing".into())
+}
+
+fn stopped() -> StoreError {
+    StoreError::Broken("the writer has stopped".into())
 }
 
 fn load_dictionaries(rows: &[MetaRow], types: &Types, codec: &Codec) -> Result<(), StoreError> {
@@ -220,13 +228,13 @@ impl Store for EmbeddedStore {
         if self.shared.poisoned.load(Ordering::Acquire) {
             return Err(writer::poisoned());
         }
-        let closing = || StoreError::Unavailable("the store is closing".into());
         let queue = self.queue.as_ref().ok_or_else(closing)?;
-        let (writes, guards) = self.prepare(transaction)?;
+        let Transaction { writes, guards, items } = transaction;
+        let writes = self.prepare(writes)?;
         let (answer, result) = oneshot::channel();
-        let job = Job { tenant, writes, guards, answer };
+        let job = Job { tenant, writes, guards, items, answer };
         queue.send(Order::Commit(job)).await.map_err(|_| closing())?;
-        result.await.map_err(|_| StoreError::Broken("the writer has stopped".into()))?
+        result.await.map_err(|_| stopped())?
     }
 
     fn writable(&self) -> Result<(), StoreError> {
@@ -238,6 +246,32 @@ impl Store for EmbeddedStore {
             Some(queue) if !queue.is_closed() => Ok(()),
             _ => Err(StoreError::Unavailable("the writer has stopped".into())),
         }
+    }
+
+    async fn item(&self, tenant: TenantId, collection: &'static str, key: &str) -> Result<Option<Item>, StoreError> {
+        let found = self.shared.truth.read()?.item(tenant, collection, key)?;
+        let now = self.shared.clock.now();
+        Ok(found.filter(|item| item.is_alive(now)))
+    }
+
+    async fn items(
+        &self,
+        tenant: TenantId,
+        collection: &'static str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError> {
+        let now = self.shared.clock.now();
+        let reading = self.shared.truth.read()?;
+        let rows = reading.items(tenant, collection, after)?;
+        rows.filter(|row| row.as_ref().map_or(true, |item| item.is_alive(now))).take(limit).collect()
+    }
+
+    async fn sweep_items(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let queue = self.queue.as_ref().ok_or_else(closing)?;
+        let (answer, result) = oneshot::channel();
+        queue.send(Order::Sweep { tenant, limit, answer }).await.map_err(|_| closing())?;
+        result.await.map_err(|_| stopped())?
     }
 
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {

@@ -1,6 +1,6 @@
-//! The truth: three LMDB databases and how they are read. `versions` holds every version by tenant and number,
-//! `current` the newest version of every resource, `meta` the format, the type table and the dictionaries.
-//! What the writer does with them is in `writer`.
+//! The truth: four LMDB databases and how they are read. `versions` holds every version by tenant and number,
+//! `current` the newest version of every resource, `meta` the format, the type table and the dictionaries, `items`
+//! what is no resource (see the file `items`). What the writer does with them is in `writer`.
 
 use super::record::{Header, Newest, current_key, version_key, version_of};
 use crate::base::{TenantId, Timestamp};
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A key and a value of `meta`.
 pub type MetaRow = (Vec<u8>, Vec<u8>);
 
-type Database = heed::Database<'static, Bytes, Bytes>;
+pub(super) type Database = heed::Database<'static, Bytes, Bytes>;
 
 /// The form of what is stored. A store of another form is refused.
 const FORMAT: &[u8] = b"vesta 1";
@@ -43,6 +43,7 @@ pub struct Truth {
     versions: Database,
     current: Database,
     meta: Database,
+    pub(super) items: Database,
     map_size: AtomicUsize,
     /// Read by everything that has a transaction, written while the map grows: LMDB wants none then.
     gate: RwLock<()>,
@@ -85,7 +86,7 @@ impl From<Fault> for StoreError {
     }
 }
 
-fn broken(error: heed::Error) -> StoreError {
+pub(super) fn broken(error: heed::Error) -> StoreError {
     Fault::from(error).into()
 }
 
@@ -108,15 +109,16 @@ impl Truth {
                 let versions = opener.create_database::<Bytes, Bytes>(txn, Some("versions"))?;
                 let current = opener.create_database::<Bytes, Bytes>(txn, Some("current"))?;
                 let meta = opener.create_database::<Bytes, Bytes>(txn, Some("meta"))?;
-                Ok(CommitOrAbort::<_, ()>::Commit((versions, current, meta)))
+                let items = opener.create_database::<Bytes, Bytes>(txn, Some("items"))?;
+                Ok(CommitOrAbort::<_, ()>::Commit((versions, current, meta, items)))
             })
             .map_err(broken)?
         };
-        let CommitOrAbort::Commit((versions, current, meta)) = opened else {
+        let CommitOrAbort::Commit((versions, current, meta, items)) = opened else {
             return Err(StoreError::Broken("the databases were not opened".into()));
         };
         let map_size = AtomicUsize::new(map_size);
-        let truth = Truth { env, versions, current, meta, map_size, gate: RwLock::new(()) };
+        let truth = Truth { env, versions, current, meta, items, map_size, gate: RwLock::new(()) };
         truth.check_format(directory)?;
         Ok(truth)
     }
@@ -228,8 +230,8 @@ fn open_env(directory: &Path, wanted: usize) -> Result<(Env<WithTls>, usize), St
 
 /// A consistent look at the truth.
 pub struct Reading<'t> {
-    txn: RoTxn<'t, WithTls>,
-    truth: &'t Truth,
+    pub(super) txn: RoTxn<'t, WithTls>,
+    pub(super) truth: &'t Truth,
     // Let go after the transaction: fields are dropped in this order.
     _gate: RwLockReadGuard<'t, ()>,
 }
@@ -334,8 +336,8 @@ impl Reading<'_> {
 
 /// The write transaction. Dropped without commit it leaves no trace.
 pub struct Writing<'t> {
-    txn: RwTxn<'t>,
-    truth: &'t Truth,
+    pub(super) txn: RwTxn<'t>,
+    pub(super) truth: &'t Truth,
     _gate: RwLockReadGuard<'t, ()>,
 }
 

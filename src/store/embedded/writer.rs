@@ -9,7 +9,7 @@ use super::truth::{Fault, meta};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Terms;
-use crate::store::{Committed, Expect, Guard, Method, StoreError};
+use crate::store::{Committed, Expect, Guard, ItemWrite, Method, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::{mpsc, oneshot};
@@ -35,6 +35,7 @@ pub struct Job {
     pub tenant: TenantId,
     pub writes: Vec<Prepared>,
     pub guards: Vec<Guard>,
+    pub items: Vec<ItemWrite>,
     pub answer: oneshot::Sender<Result<Vec<Committed>, StoreError>>,
 }
 
@@ -44,6 +45,8 @@ pub enum Order {
     Commit(Job),
     /// Store a dictionary that was trained.
     Dictionary(TypeId, Vec<u8>),
+    /// Take away items that are over.
+    Sweep { tenant: TenantId, limit: usize, answer: oneshot::Sender<Result<usize, StoreError>> },
 }
 
 /// Starts the writer. It ends when all senders are gone.
@@ -66,10 +69,13 @@ fn run(shared: &Shared, mut queue: mpsc::Receiver<Order>, most: usize) {
         while let Some(order) = next {
             match order {
                 Order::Commit(job) => {
-                    writes += job.writes.len();
+                    writes += job.writes.len() + job.items.len();
                     jobs.push(job);
                 }
                 Order::Dictionary(kind, bytes) => store_dictionary(shared, kind, bytes),
+                Order::Sweep { tenant, limit, answer } => {
+                    let _ = answer.send(sweep(shared, tenant, limit));
+                }
             }
             next = if writes < most { queue.try_recv().ok() } else { None };
             while next.is_none() && jobs.len() < expected && patience > 0 {
@@ -157,6 +163,21 @@ fn write(shared: &Shared, jobs: &[Job]) -> Result<Answers, Fault> {
     }
     group.commit()?;
     Ok(answers)
+}
+
+/// Takes away items that are over.
+fn sweep(shared: &Shared, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+    if shared.poisoned.load(Ordering::Acquire) {
+        return Err(poisoned());
+    }
+    let over = shared.truth.read()?.items_over(tenant, shared.clock.now(), limit)?;
+    if over.is_empty() {
+        return Ok(0);
+    }
+    let mut writing = shared.truth.write()?;
+    over.iter().try_for_each(|key| writing.delete_item(key))?;
+    writing.commit()?;
+    Ok(over.len())
 }
 
 /// Stores a dictionary, then uses it. If it cannot be stored, the next start tries again.
