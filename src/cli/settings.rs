@@ -109,6 +109,10 @@ pub struct Settings {
     #[arg(long, env = "VESTA_MAX_BODY", value_name = "SIZE", global = true, help_heading = "Limits")]
     pub max_body: Option<Size>,
 
+    /// Most bytes of all bodies that are worked on at the same time [default: 512MB]
+    #[arg(long, env = "VESTA_MAX_BODIES", value_name = "SIZE", global = true, help_heading = "Limits")]
+    pub max_bodies: Option<Size>,
+
     /// Longest path and query of a request [default: 16kB]
     #[arg(long, env = "VESTA_MAX_URL", value_name = "SIZE", global = true, help_heading = "Limits")]
     pub max_url: Option<Size>,
@@ -212,6 +216,7 @@ impl Settings {
         let default = Limits::default();
         Limits {
             body: self.max_body.map_or(default.body, |s| s.0),
+            bodies: self.max_bodies.map_or(default.bodies, |s| s.0),
             url: self.max_url.map_or(default.url, |s| s.0),
             header_time: self.header_time.map_or(default.header_time, |t| t.0),
             body_time: self.body_time.map_or(default.body_time, |t| t.0),

@@ -1,6 +1,7 @@
 //! One request from its arrival to its answer. Everything is done here by hand, in order, in one function per step:
 //! there are no layers of middleware whose order one would have to know.
 
+use super::held::Share;
 use super::limits::BodyError;
 use super::negotiate::{self, Wanted};
 use super::site::Site;
@@ -232,8 +233,9 @@ async fn perform(
         return Err(Failure::new(FailureKind::Unavailable, IssueCode::Transient, why).into());
     }
     let Some(base) = site.base(headers, request.uri()) else { return Err(bad_host().into()) };
+    let mut share = site.held.share();
     let bytes = match verb {
-        Verb::Post | Verb::Put | Verb::Patch => read_body(site, request, payload).await?,
+        Verb::Post | Verb::Put | Verb::Patch => read_body(site, request, payload, &mut share).await?,
         Verb::Get | Verb::Head | Verb::Delete => Vec::new(),
     };
     if bytes.is_empty() && exchange::needs_body(verb, &path) {
@@ -283,15 +285,22 @@ async fn aside(site: &Arc<Site>, context: &Context, request: Request) -> Result<
 }
 
 /// The body of a request, unpacked.
-async fn read_body(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<Vec<u8>, Stop> {
+async fn read_body(
+    site: &Site,
+    request: &HttpRequest,
+    payload: web::Payload,
+    share: &mut Share,
+) -> Result<Vec<u8>, Stop> {
     let limit = site.options.limits.body;
     let packed = encoding::is_packed(request.headers())?;
-    let bytes = limits::body(request.headers(), payload, &site.options.limits).await?;
+    let bytes = limits::body(request.headers(), payload, &site.options.limits, share).await?;
     if !packed || bytes.is_empty() {
         return Ok(bytes);
     }
     let unpacked = web::block(move || encoding::unpack(&bytes, limit)).await;
-    Ok(unpacked.map_err(|_| Failure::internal("unpacking was cancelled"))??)
+    let unpacked = unpacked.map_err(|_| Failure::internal("unpacking was cancelled"))??;
+    share.take(unpacked.len())?;
+    Ok(unpacked)
 }
 
 /// The body as `interaction` takes it: XML is turned into JSON.

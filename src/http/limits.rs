@@ -1,6 +1,7 @@
 //! The bounds of a request: size and time of the body, length of the address. Header size and header time are
 //! bounded by actix-web (128 kB; [`Limits::header_time`]).
 
+use super::held::Share;
 use crate::base::{Failure, FailureKind, IssueCode};
 use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
 use actix_web::web;
@@ -12,6 +13,8 @@ use std::time::Duration;
 pub struct Limits {
     /// Bytes of a body, packed and unpacked.
     pub body: usize,
+    /// Bytes of all bodies that are held at the same time, packed and unpacked.
+    pub bodies: usize,
     /// Bytes of path and query.
     pub url: usize,
     /// Time for the head of a request.
@@ -28,6 +31,7 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             body: 64 << 20,
+            bodies: 512 << 20,
             url: 16 << 10,
             header_time: Duration::from_secs(5),
             body_time: Duration::from_secs(120),
@@ -55,8 +59,14 @@ pub fn too_large(limit: usize) -> Failure {
     )
 }
 
-/// Reads the body of a request within the bounds, whether or not its length was announced.
-pub async fn body(headers: &HeaderMap, mut payload: web::Payload, limits: &Limits) -> Result<Vec<u8>, BodyError> {
+/// Reads the body of a request within the bounds, whether or not its length was announced. What is read is added to
+/// the request's share of all bodies.
+pub async fn body(
+    headers: &HeaderMap,
+    mut payload: web::Payload,
+    limits: &Limits,
+    share: &mut Share,
+) -> Result<Vec<u8>, BodyError> {
     let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limits.body) {
         discard(payload).await;
@@ -68,6 +78,9 @@ pub async fn body(headers: &HeaderMap, mut payload: web::Payload, limits: &Limit
             let Ok(chunk) = chunk else { return Ok(Err(cut_off())) };
             if bytes.len() + chunk.len() > limits.body {
                 return Ok(Err(too_large(limits.body)));
+            }
+            if let Err(failure) = share.take(chunk.len()) {
+                return Ok(Err(failure));
             }
             bytes.extend_from_slice(&chunk);
         }

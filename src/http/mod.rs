@@ -7,6 +7,7 @@ mod docs;
 mod encoding;
 mod exchange;
 mod handler;
+mod held;
 mod limits;
 mod metrics;
 mod negotiate;

@@ -1,6 +1,7 @@
 //! What all requests of a server share: the service, the addresses, the bounds, the counters. Made once at the start.
 
 use super::encoding::Kept;
+use super::held::Held;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::openapi;
@@ -76,6 +77,8 @@ pub struct Site {
     pub options: Options,
     /// The counters.
     pub metrics: Metrics,
+    /// The bodies of all requests.
+    pub held: Arc<Held>,
     /// Packed forms of what the server declares.
     pub packed: Kept,
     stopping: AtomicBool,
@@ -88,9 +91,11 @@ impl Site {
         let path = options.base_path.trim_matches('/');
         options.base_path = if path.is_empty() { String::new() } else { format!("/{path}") };
         options.base_url = options.base_url.map(|url| url.trim_end_matches('/').to_owned());
+        let held = Held::new(options.limits.bodies);
         Site {
             service,
             definitions,
+            held,
             options,
             metrics: Metrics::default(),
             packed: Kept::default(),

@@ -77,6 +77,36 @@ fn a_gzip_bomb_is_413() {
 }
 
 #[test]
+fn all_bodies_together_are_bounded() {
+    let settings = Settings { max_bodies: "150kB".parse().ok(), ..Settings::default() };
+    let server = TestServer::with(settings);
+    let mut slow = TcpStream::connect(server.address()).expect("connects");
+    let head = "POST /fhir/Patient HTTP/1.1\r\nhost: x\r\ncontent-type: application/fhir+json\r\ncontent-length: 120000\r\n\r\n";
+    slow.write_all(head.as_bytes()).expect("sends");
+    slow.write_all(&vec![b' '; 100_000]).expect("sends");
+    let body = vec![b' '; 80_000];
+    let mut refused = server.send("POST", "Patient", &[JSON], Some(&body));
+    for _ in 0..50 {
+        if refused.status == 503 {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+        refused = server.send("POST", "Patient", &[JSON], Some(&body));
+    }
+    refused.refuses(503, "throttled");
+    assert_eq!(refused.header("retry-after"), "1");
+    server.create(&patient("Shaw"));
+    drop(slow);
+    for _ in 0..100 {
+        if server.send("POST", "Patient", &[JSON], Some(&body)).status == 400 {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("what a broken connection held was not given back");
+}
+
+#[test]
 fn a_long_address_is_414() {
     SERVER.get(&format!("Patient/{}", "x".repeat(20_000))).refuses(414, "too-long");
 }
