@@ -4,7 +4,7 @@
 //!
 //! 0. [`base`]: issues, failures, time, ids
 //! 1. [`json`], [`xml`], [`primitive`]: documents and values, without any FHIR type table
-//! 2. [`definitions`]: what FHIR R4 says, read from `fhir-schemas/`
+//! 2. [`definitions`], [`ucum`]: what FHIR R4 says, read from `fhir-schemas/`; units of measure
 //! 3. [`fhirpath`]: path expressions on borrowed documents
 //! 4. [`validation`], [`patch`], [`index`]: is it legal, how to change it, how to find it
 //! 5. [`store`]: the storage contract and its engines
@@ -29,5 +29,6 @@ pub mod patch;
 pub mod primitive;
 pub mod search;
 pub mod store;
+pub mod ucum;
 pub mod validation;
 pub mod xml;

@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("xml", 1),
     ("primitive", 1),
     ("definitions", 2),
+    ("ucum", 2),
     ("fhirpath", 3),
     ("validation", 4),
     ("patch", 4),

@@ -1,6 +1,8 @@
 //! Decimals without loss: any number of digits that a document may hold, exponents to ±10000. Order, equality and a
 //! sortable form are those of the numbers; the range that a written number stands for depends on its digits (R4
-//! search.html#number). No arithmetic beyond what these need.
+//! search.html#number). What units of measure need of arithmetic stands in `decimal/arithmetic.rs`.
+
+mod arithmetic;
 
 use std::cmp::Ordering;
 

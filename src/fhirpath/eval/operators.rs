@@ -103,15 +103,13 @@ fn arithmetic<'d>(operator: B, x: &Item<'d>, y: &Item<'d>, at: usize) -> Result<
                 None => fail(at, format!("{q} cannot be added to {moment}")),
             }
         }
-        (B::Add | B::Subtract, Item::Quantity(x), Item::Quantity(y)) if x.unit == y.unit => {
-            let value = if operator == B::Add { x.value.plus(y.value) } else { x.value.subtract(y.value) };
-            Ok(value.map(|value| Item::Quantity(Quantity { value, ..x.clone() })))
+        (B::Add | B::Subtract, Item::Quantity(x), Item::Quantity(y)) => {
+            Ok(x.plus(y, operator == B::Subtract).map(Item::Quantity))
         }
         (B::Multiply | B::Divide, x, y) => match (as_quantity(x), as_quantity(y)) {
             (Some(x), Some(y)) => Ok(x.times(&y, operator == B::Divide).map(Item::Quantity)),
             _ => fail(at, "these cannot be multiplied or divided"),
         },
-        (B::Add | B::Subtract, Item::Quantity(_), Item::Quantity(_)) => Ok(None),
         _ => fail(at, "the operator is not defined for these types"),
     }
 }
