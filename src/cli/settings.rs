@@ -54,6 +54,14 @@ pub struct Settings {
     #[arg(long, env = "VESTA_MAX_PAGE", value_name = "N", global = true)]
     pub max_page: Option<usize>,
 
+    /// How long the searches of one request may take together [default: 30s]
+    #[arg(long, env = "VESTA_QUERY_TIME", value_name = "TIME", global = true)]
+    pub query_time: Option<Span>,
+
+    /// Rows that the searches of one request may look at together [default: 200000000]
+    #[arg(long, env = "VESTA_QUERY_ROWS", value_name = "N", global = true)]
+    pub query_rows: Option<u64>,
+
     /// Levels of nesting in a resource at most, up to 500 [default: 128]
     #[arg(long, env = "VESTA_MAX_DEPTH", value_name = "N", global = true,
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=json::Limits::DEEPEST as u64))]
@@ -234,6 +242,8 @@ impl Settings {
         settings.max_entries = self.max_entries.unwrap_or(settings.max_entries);
         settings.page = self.page.unwrap_or(settings.page);
         settings.max_page = self.max_page.unwrap_or(settings.max_page);
+        settings.query_time = self.query_time.map_or(settings.query_time, |t| t.0);
+        settings.query_rows = self.query_rows.unwrap_or(settings.query_rows);
         settings.limits.depth = self.max_depth.unwrap_or(settings.limits.depth);
         settings
     }

@@ -135,6 +135,8 @@ fn listen(site: &Arc<Site>) -> io::Result<(ActixServer, SocketAddr)> {
     })
     .disable_signals()
     .tcp_nodelay(true)
+    // Who has closed the connection waits for no answer: the work for it ends.
+    .h1_allow_half_closed(false)
     .keep_alive(options.limits.keep_alive)
     .client_request_timeout(options.limits.header_time)
     .client_disconnect_timeout(Duration::from_secs(5))

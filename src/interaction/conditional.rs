@@ -6,7 +6,7 @@ use crate::base::{Failure, FailureKind, IssueCode};
 use crate::definitions::TypeId;
 use crate::index::Condition;
 use crate::search;
-use crate::store::{Query, Snapshot, Version};
+use crate::store::{Budget, Query, Snapshot, Version};
 
 /// What criteria match.
 #[derive(Debug)]
@@ -94,6 +94,7 @@ pub(crate) async fn rows(
         skip: 0,
         limit,
         total: false,
+        budget: Budget::default(),
     };
     Ok(snapshot.search(&query).await.map_err(outcome::of_store)?.rows)
 }

@@ -4,7 +4,7 @@ use super::{Service, outcome};
 use crate::base::{Failure, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Condition;
-use crate::store::{Body, Query};
+use crate::store::{Body, Budget, Query};
 
 /// Rows read at once.
 const ROWS: usize = 1_000;
@@ -27,6 +27,7 @@ impl Service {
             skip: 0,
             limit: ROWS,
             total: false,
+            budget: Budget::default(),
         };
         let mut count = 0;
         let mut line = Vec::new();

@@ -8,7 +8,7 @@ use crate::definitions::TypeId;
 use crate::index::{Condition, reference_term};
 use crate::json::Limits;
 use crate::search::{Include, Plan};
-use crate::store::{Query, Snapshot, Version};
+use crate::store::{Budget, Query, Snapshot, Version};
 use rustc_hash::FxHashSet;
 
 /// References looked for in one question to the store.
@@ -21,6 +21,7 @@ struct Gathered<'p> {
     limit: usize,
     full: bool,
     plan: &'p Plan,
+    budget: &'p Budget,
 }
 
 impl Gathered<'_> {
@@ -41,6 +42,7 @@ pub(super) async fn resolve(
     service: &Service,
     snapshot: &dyn Snapshot,
     plan: &Plan,
+    budget: &Budget,
     matches: &[Version],
     issues: &mut Vec<Issue>,
 ) -> Result<Vec<Version>, Failure> {
@@ -50,6 +52,7 @@ pub(super) async fn resolve(
         limit: service.settings.max_includes,
         full: false,
         plan,
+        budget,
     };
     round(service, snapshot, &mut gathered, matches, false).await?;
     // What was added is followed in its turn, for those that say so.
@@ -146,6 +149,7 @@ async fn referring(
         // One more than fits, and those that are there already may come again.
         limit: gathered.limit + gathered.seen.len() + 1,
         total: false,
+        budget: gathered.budget.clone(),
     };
     for version in snapshot.search(&query).await.map_err(outcome::of_store)?.rows {
         gathered.add(version);

@@ -37,6 +37,7 @@ mod tests;
 mod transaction;
 mod update;
 
+pub use crate::store::{Budget, Waiting};
 pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,
     Return, Verb, version_ids,

@@ -4,7 +4,7 @@
 use super::Effect;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, Severity};
 use crate::json::escape_into;
-use crate::store::StoreError;
+use crate::store::{Limit, StoreError};
 
 /// The OperationOutcome of some issues as JSON. Without any it says that all is well (`issue` is mandatory).
 pub fn write(issues: &[Issue]) -> String {
@@ -71,6 +71,7 @@ pub(crate) fn of_store(error: StoreError) -> Failure {
         }
         StoreError::Unavailable(why) => Failure::new(FailureKind::Unavailable, IssueCode::Transient, why),
         StoreError::TooLarge(bound) => Failure::new(FailureKind::TooLarge, IssueCode::TooLong, bound),
+        StoreError::Exceeded(limit) => exceeded(limit),
         StoreError::UnknownPosition => Failure::new(
             FailureKind::Gone,
             IssueCode::Expired,
@@ -78,6 +79,23 @@ pub(crate) fn of_store(error: StoreError) -> Failure {
         ),
         StoreError::Broken(why) => Failure::internal(why),
     }
+}
+
+/// The failure where a search costs more than it may.
+fn exceeded(limit: Limit) -> Failure {
+    let what = match limit {
+        Limit::Time => "takes longer than this server allows",
+        Limit::Rows => "has to look at more resources than this server allows",
+        Limit::Cancelled => {
+            return Failure::new(
+                FailureKind::Unavailable,
+                IssueCode::Transient,
+                "nobody waits for the answer any more",
+            );
+        }
+    };
+    let reason = format!("the search {what}; narrow it, for example by a patient, a date or a code");
+    Failure::new(FailureKind::TooCostly, IssueCode::TooCostly, reason)
 }
 
 /// The HTTP status of a failure, as a batch response has to name it (R4 http.html, tables of each interaction).

@@ -3,6 +3,7 @@
 
 use crate::base::{Issue, ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
+use crate::store::Budget;
 
 /// The method of a request.
 #[allow(missing_docs)]
@@ -207,6 +208,8 @@ pub struct Context {
     pub tenant: TenantId,
     /// The base as the client sees it, absolute, without a slash at the end.
     pub base: String,
+    /// What the searches of the request may cost together, and whether somebody still waits for the answer.
+    pub budget: Budget,
 }
 
 /// What happened.

@@ -88,13 +88,13 @@ pub(crate) async fn run(service: &Service, context: &Context, plan: &Plan) -> Re
         Some(cursor) => service.snapshot_at(context, cursor.position).await?,
         None => service.snapshot(context).await?,
     };
-    let page = snapshot.search(&plan.query()).await.map_err(outcome::of_store)?;
+    let page = snapshot.search(&plan.query(context.budget.clone())).await.map_err(outcome::of_store)?;
     let total = plan.cursor.and_then(|c| c.total).or(page.total);
     let mut issues = plan.issues.clone();
     let included = if page.rows.is_empty() || (plan.includes.is_empty() && plan.revincludes.is_empty()) {
         Vec::new()
     } else {
-        include::resolve(service, &*snapshot, plan, &page.rows, &mut issues).await?
+        include::resolve(service, &*snapshot, plan, &context.budget, &page.rows, &mut issues).await?
     };
     Ok(Results { position: snapshot.position(), matches: page.rows, more: page.more, total, included, issues })
 }

@@ -10,9 +10,10 @@ use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::json::Limits;
 use crate::operation;
-use crate::store::{HistoryScope, Snapshot, Store};
+use crate::store::{Budget, HistoryScope, Snapshot, Store};
 use crate::validation::Validator;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -31,6 +32,10 @@ pub struct Settings {
     pub max_page: usize,
     /// Most included resources on a page.
     pub max_includes: usize,
+    /// How long the searches of one request may take.
+    pub query_time: Duration,
+    /// Rows that the searches of one request may look at.
+    pub query_rows: u64,
     /// What the JSON reader accepts.
     pub limits: Limits,
 }
@@ -45,6 +50,8 @@ impl Default for Settings {
             page: 50,
             max_page: 1_000,
             max_includes: 1_000,
+            query_time: Duration::from_secs(30),
+            query_rows: 200_000_000,
             limits: Limits::default(),
         }
     }
@@ -130,6 +137,11 @@ impl Service {
     /// Whether writes can succeed: if not, this process is of no use but for reading.
     pub fn can_write(&self) -> bool {
         self.store.writable().is_ok()
+    }
+
+    /// What the searches of one request may cost.
+    pub fn budget(&self) -> Budget {
+        Budget::new(Some(self.settings.query_time), Some(self.settings.query_rows))
     }
 
     /// The present state of the tenant.

@@ -54,6 +54,7 @@ async fn in_use(call: &Call<'_>, snapshot: &dyn Snapshot, kind: Option<TypeId>) 
         skip: 0,
         limit: 1_000,
         total: false,
+        budget: call.context.budget.clone(),
     };
     let mut seen = 0;
     loop {

@@ -13,7 +13,7 @@ use super::suggest::hint;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId, Severity, Timestamp};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::Condition;
-use crate::store::{Query, Sort};
+use crate::store::{Budget, Query, Sort};
 
 /// Most pairs of one query string.
 pub const MAX_PARAMETERS: usize = 1000;
@@ -135,7 +135,7 @@ pub struct Plan {
 
 impl Plan {
     /// What the store is asked for this page, in a snapshot at the cursor's position if there is a cursor.
-    pub fn query(&self) -> Query {
+    pub fn query(&self, budget: Budget) -> Query {
         let after = self.cursor.and_then(|c| c.after).filter(|_| self.sort.is_empty());
         Query {
             kinds: self.kinds.clone(),
@@ -145,6 +145,7 @@ impl Plan {
             skip: if after.is_some() { 0 } else { self.cursor.map_or(0, |c| c.offset) },
             limit: self.count,
             total: self.counts() && self.cursor.is_none_or(|c| c.total.is_none()),
+            budget,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The contract that every engine keeps.
 
-use super::{Body, Item, ItemWrite};
+use super::{Body, Budget, Item, ItemWrite, Limit};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::{Condition, Terms};
@@ -195,6 +195,9 @@ pub struct Query {
     pub limit: usize,
     /// Whether to count all matches (not regarding `after`, `skip` and `limit`).
     pub total: bool,
+    /// What the search may cost: engines spend from it for the rows they look at and stop where it ends, with
+    /// [`StoreError::Exceeded`].
+    pub budget: Budget,
 }
 
 /// What a search or a history gives.
@@ -261,6 +264,8 @@ pub enum StoreError {
     Unavailable(String),
     /// Larger than the engine can commit at once; says the bound.
     TooLarge(String),
+    /// The budget of a query is used up.
+    Exceeded(Limit),
     /// A position that is not readable (any more, or not yet).
     UnknownPosition,
     /// Stored data are damaged or the engine failed. For the log, not for the client.
@@ -279,12 +284,19 @@ impl std::fmt::Display for StoreError {
             }
             StoreError::Full => f.write_str("no room left in the store"),
             StoreError::Unavailable(why) | StoreError::TooLarge(why) | StoreError::Broken(why) => f.write_str(why),
+            StoreError::Exceeded(limit) => write!(f, "the budget of the query is used up: {limit:?}"),
             StoreError::UnknownPosition => f.write_str("this position is not readable"),
         }
     }
 }
 
 impl std::error::Error for StoreError {}
+
+impl From<Limit> for StoreError {
+    fn from(limit: Limit) -> Self {
+        StoreError::Exceeded(limit)
+    }
+}
 
 /// One consistent state of one tenant.
 #[async_trait]

@@ -182,10 +182,15 @@ impl Snapshot for View {
         let mut kinds = query.kinds.clone();
         kinds.sort();
         kinds.dedup();
-        let mut found: Vec<_> = kinds
-            .iter()
-            .flat_map(|kind| self.current(*kind).filter(|e| query.condition.matches(*kind, &e.terms, self)))
-            .collect();
+        let mut found = Vec::new();
+        for kind in &kinds {
+            for entry in self.current(*kind) {
+                query.budget.spend(1)?;
+                if query.condition.matches(*kind, &entry.terms, self) {
+                    found.push(entry);
+                }
+            }
+        }
         let total = query.total.then_some(found.len() as u64);
         found.retain(|e| query.after.is_none_or(|after| e.version.number > after));
         found.sort_by(|a, b| in_order(&query.sort, a, b));

@@ -6,6 +6,7 @@
 //! Knows nothing of HTTP, access rules or query strings.
 
 mod body;
+mod budget;
 mod contract;
 pub mod embedded;
 mod item;
@@ -13,6 +14,7 @@ pub mod memory;
 mod vocabulary;
 
 pub use body::Body;
+pub use budget::{Budget, Limit, Waiting};
 pub use contract::{
     ChangeLog, Committed, Content, Effect, Expect, Guard, HistoryQuery, HistoryScope, Method, Page, Query, Snapshot,
     Sort, Store, StoreError, Transaction, Version, Write,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vesta::base::Timestamp;
 use vesta::definitions::TypeId;
 use vesta::index::{Condition, Range, Term, Test};
-use vesta::store::{HistoryQuery, HistoryScope, Query, Sort, Store, Write};
+use vesta::store::{Budget, HistoryQuery, HistoryScope, Query, Sort, Store, Write};
 
 /// How large a generated world is.
 #[derive(Clone, Copy)]
@@ -148,6 +148,7 @@ fn question(dice: &mut Dice, size: Size, position: u64) -> Query {
         skip: *dice.pick(&[0, 0, 0, 1, 7, 300]),
         limit: *dice.pick(&[0, 1, 5, 20, 100_000]),
         total: dice.below(2) == 0,
+        budget: Budget::default(),
     }
 }
 

@@ -11,8 +11,8 @@ use vesta::json::{Document, Limits, Value};
 use vesta::store::embedded::{EmbeddedStore, Options};
 use vesta::store::memory::MemoryStore;
 use vesta::store::{
-    Body, Committed, Content, Expect, Method, Query, Snapshot, Store, StoreError, Transaction, Version, Vocabulary,
-    Write,
+    Body, Budget, Committed, Content, Expect, Method, Query, Snapshot, Store, StoreError, Transaction, Version,
+    Vocabulary, Write,
 };
 
 pub const TENANT: TenantId = TenantId(7);
@@ -175,7 +175,16 @@ pub fn wait<T>(future: impl Future<Output = T>) -> T {
 }
 
 pub fn query(kind: TypeId, condition: Condition) -> Query {
-    Query { kinds: vec![kind], condition, sort: Vec::new(), after: None, skip: 0, limit: 1000, total: true }
+    Query {
+        kinds: vec![kind],
+        condition,
+        sort: Vec::new(),
+        after: None,
+        skip: 0,
+        limit: 1000,
+        total: true,
+        budget: Budget::default(),
+    }
 }
 
 /// What tests want of a row.

@@ -5,6 +5,7 @@ use super::{kind, options};
 use crate::base::Timestamp;
 use crate::definitions::Definitions;
 use crate::search::Handling;
+use crate::store::Budget;
 
 fn search(query: &str) -> Plan {
     let definitions = Definitions::core();
@@ -14,7 +15,7 @@ fn search(query: &str) -> Plan {
 
 /// Answers as a store with so many matches does, whose versions are numbered 100, 101, …
 fn page(plan: &Plan, matches: u64) -> (Vec<u64>, Links) {
-    let query = plan.query();
+    let query = plan.query(Budget::default());
     let begin = query.after.map_or(0, |after| after - 99) + query.skip;
     let end = matches.min(begin + query.limit as u64);
     let rows: Vec<u64> = (begin..end).map(|row| row + 100).collect();
@@ -75,7 +76,7 @@ fn a_page_belongs_to_its_search_and_keeps_its_moment() {
     let next = links.next.expect("there are more");
     let second = search(&next);
     assert_eq!(second.began, Timestamp(1_795_000_000_000_000));
-    assert!(!second.query().total, "the total is known");
+    assert!(!second.query(Budget::default()).total, "the total is known");
     let (_, token) = next.split_once("_page=").expect("a page");
     let definitions = Definitions::core();
     for (name, query, fits) in [
