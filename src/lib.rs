@@ -8,7 +8,7 @@
 //! 3. [`fhirpath`]: path expressions on borrowed documents
 //! 4. [`validation`], [`patch`], [`index`]: is it legal, how to change it, how to find it
 //! 5. [`store`]: the storage contract and its engines
-//! 6. [`search`]: from query string to condition
+//! 6. [`search`], [`access`]: from query string to condition; who may see and do what
 //! 7. [`interaction`], [`operation`]: what the RESTful API does
 //! 9. [`http`], [`cli`]: routes, negotiation, configuration, commands
 
@@ -16,6 +16,7 @@
 #![warn(missing_docs)]
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
+pub mod access;
 pub mod base;
 pub mod cli;
 pub mod definitions;

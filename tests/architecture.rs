@@ -18,6 +18,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("index", 4),
     ("store", 5),
     ("search", 6),
+    ("access", 6),
     ("interaction", 7),
     ("operation", 7),
     ("http", 9),
@@ -28,6 +29,7 @@ const FLOORS: &[(&str, u8)] = &[
 const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("xml", "json", "XML is read into and written from JSON documents"),
     ("xml", "primitive", "the JSON form of a primitive decides its quotes"),
+    ("access", "search", "what scopes and policies name are search criteria and compartments"),
     ("interaction", "operation", "the service calls operations from its one table"),
     ("operation", "interaction", "operations answer through the same requests and the same gate"),
 ];

@@ -262,7 +262,8 @@ async fn perform(
         path,
     };
     let heavy = size > answer::LARGE || may_take_long(&asked);
-    let context = Context { tenant: TenantId::default(), base, budget: site.service.budget() };
+    let mut context = Context::open(TenantId::default(), base);
+    context.budget = site.service.budget();
     // If the client goes away this future is dropped, and the work ends, on whatever thread it is.
     let _waiting = context.budget.waiting();
     let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };

@@ -1,9 +1,11 @@
 //! What an interaction is asked and what it answers, in terms of FHIR and free of HTTP types: the same shapes serve
 //! an HTTP request and an entry of a batch or transaction.
 
+use crate::access::Caller;
 use crate::base::{Issue, ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::store::Budget;
+use std::net::IpAddr;
 
 /// The method of a request.
 #[allow(missing_docs)]
@@ -210,6 +212,26 @@ pub struct Context {
     pub base: String,
     /// What the searches of the request may cost together, and whether somebody still waits for the answer.
     pub budget: Budget,
+    /// Who asks.
+    pub caller: Caller,
+    /// Where from, if that is known.
+    pub remote: Option<IpAddr>,
+    /// Names the request in the log and in the audit trail.
+    pub request_id: String,
+}
+
+impl Context {
+    /// A context in which access control is off.
+    pub fn open(tenant: TenantId, base: impl Into<String>) -> Context {
+        Context {
+            tenant,
+            base: base.into(),
+            caller: Caller::Open,
+            remote: None,
+            request_id: String::new(),
+            budget: Budget::default(),
+        }
+    }
 }
 
 /// What happened.

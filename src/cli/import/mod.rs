@@ -8,9 +8,7 @@ use super::settings::Settings;
 use super::source::{self, Pass, Piece};
 use super::wire::{self, Wired};
 use crate::base::{Failure, FailureKind, TenantId};
-use crate::interaction::{
-    Budget, Context, Media, Payload, Prefer, Reply, ReplyContent, Request, Return, Service, Verb,
-};
+use crate::interaction::{Context, Media, Payload, Prefer, Reply, ReplyContent, Request, Return, Service, Verb};
 use crate::json::{Document, Limits, Value, minify_into};
 use indicatif::{ProgressBar, ProgressStyle};
 use report::Report;
@@ -33,7 +31,7 @@ pub fn run(settings: &Settings, paths: &[PathBuf]) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fault::Server)?;
     let import = Import {
         service,
-        context: Arc::new(Context { tenant: TenantId::default(), base, budget: Budget::default() }),
+        context: Arc::new(Context::open(TenantId::default(), base)),
         report: Arc::new(Mutex::new(Report::default())),
         room: Arc::new(Semaphore::new(IN_FLIGHT as usize)),
         runtime: runtime.handle().clone(),

@@ -63,7 +63,7 @@ impl Api {
     }
 
     fn context(&self) -> Context {
-        Context { tenant: TenantId(0), base: self.base.clone(), budget: Budget::default() }
+        Context::open(TenantId(0), self.base.clone())
     }
 
     /// Sends `VERB path?query` followed by words such as `if-match:1`, `return:minimal`, `as:json-patch`.
