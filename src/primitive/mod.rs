@@ -76,6 +76,32 @@ impl Primitive {
         })
     }
 
+    /// Its name, such as `dateTime`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Primitive::Boolean => "boolean",
+            Primitive::Integer => "integer",
+            Primitive::PositiveInt => "positiveInt",
+            Primitive::UnsignedInt => "unsignedInt",
+            Primitive::Decimal => "decimal",
+            Primitive::String => "string",
+            Primitive::Markdown => "markdown",
+            Primitive::Code => "code",
+            Primitive::Id => "id",
+            Primitive::Uri => "uri",
+            Primitive::Url => "url",
+            Primitive::Canonical => "canonical",
+            Primitive::Oid => "oid",
+            Primitive::Uuid => "uuid",
+            Primitive::Date => "date",
+            Primitive::DateTime => "dateTime",
+            Primitive::Instant => "instant",
+            Primitive::Time => "time",
+            Primitive::Base64Binary => "base64Binary",
+            Primitive::Xhtml => "xhtml",
+        }
+    }
+
     /// How it is written in JSON.
     pub fn json_form(self) -> JsonForm {
         match self {

@@ -22,9 +22,9 @@ pub(super) fn choices(set: &ValueSet) -> String {
     format!(" (one of: {})", codes.join(", "))
 }
 
-impl Walk<'_> {
+impl<'d> Walk<'_, 'd> {
     /// A coded object with a required binding: one of its codings must be in the value set.
-    pub(super) fn bound_object(&mut self, element: &Element, value: Value<'_>, place: &Place<'_>) {
+    pub(super) fn bound_object(&mut self, element: &Element, value: Value<'d>, place: &Place<'_>) {
         let Some(set) = required(self.definitions(), element) else { return };
         let legal = match &*element.type_name {
             "CodeableConcept" => {
@@ -33,8 +33,7 @@ impl Walk<'_> {
             "Coding" | "Quantity" => in_set(set, value),
             _ => return,
         };
-        // An extension may say why there is no code.
-        if legal || value.get("extension").is_some() {
+        if legal || absent_with_reason(value) {
             return;
         }
         let found = value.get("coding").and_then(|c| c.items().next()).unwrap_or(value);
@@ -46,6 +45,17 @@ impl Walk<'_> {
         let message = format!("{what} in the value set {}, which is required here{}", set.url, choices(set));
         self.report(IssueCode::CodeInvalid, place, message);
     }
+}
+
+/// Whether there is no code at all, and an extension says why. Any other extension excuses nothing.
+pub(super) fn absent_with_reason(value: Value<'_>) -> bool {
+    const REASONS: [&str; 2] = [
+        "http://hl7.org/fhir/StructureDefinition/data-absent-reason",
+        "http://hl7.org/fhir/StructureDefinition/iso21090-nullFlavor",
+    ];
+    let extensions = value.get("extension").into_iter().flat_map(Value::items);
+    let mut urls = extensions.filter_map(|e| e.get("url")?.as_str());
+    value.get("coding").is_none() && value.get("code").is_none() && urls.any(|url| REASONS.contains(&&*url))
 }
 
 fn in_set(set: &ValueSet, coding: Value<'_>) -> bool {

@@ -1,7 +1,7 @@
 //! Validation held to real data: the official examples, mutants of them, and Synthea. Skipped where the data is missing.
 
 use super::Validator;
-use crate::base::Issue;
+use crate::base::{Issue, Severity};
 use crate::definitions::Definitions;
 use crate::json::{Document, Limits, Value};
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ const NOTED_EXAMPLES: &[(&str, &str, &str)] = &[
 #[test]
 fn fhir_versions_of_the_schema_are_too_few() {
     let resource = r#"{"resourceType":"CapabilityStatement","status":"active","date":"2020","kind":"requirements",
-        "fhirVersion":"4.0.1","format":["json"]}"#;
+        "description":"x","rest":[{"mode":"server"}],"fhirVersion":"4.0.1","format":["json"]}"#;
     assert_eq!(validator().validate(None, parsed(resource.as_bytes()).root()), []);
 }
 
@@ -77,14 +77,23 @@ fn described(issues: &[Issue]) -> String {
     issues.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
+/// The rules that recommend a name of letters and digits (`vsd-0` and the like).
+fn is_name_rule(issue: &Issue) -> bool {
+    issue.severity == Severity::Warning && issue.diagnostics.contains("-0 does not hold: name.matches(")
+}
+
 #[test]
 fn official_examples_are_legal() {
     let Some(files) = archive("r4-examples/r4-examples-dev.tar.zst") else { return };
     let validator = validator();
     let mut wrong = Vec::new();
     let mut refused = Vec::new();
+    let mut named = 0;
     for (name, bytes) in &files {
-        let issues = validator.validate(None, parsed(bytes).root());
+        let mut issues = validator.validate(None, parsed(bytes).root());
+        // Names that no program can use are a warning, and 26 examples have some.
+        named += usize::from(issues.iter().any(is_name_rule));
+        issues.retain(|issue| !is_name_rule(issue));
         let listed = NOTED_EXAMPLES.iter().find(|(file, _, _)| file == name);
         let first = issues.first().and_then(|i| i.expression.as_deref());
         if first != listed.map(|(_, place, _)| *place) {
@@ -95,6 +104,7 @@ fn official_examples_are_legal() {
         }
     }
     println!("{} of {} official examples accepted", files.len() - refused.len(), files.len());
+    assert_eq!(named, 26, "examples with a name that no program can use");
     assert_eq!(refused, ["Questionnaire-qs1.json"], "only what lacks a mandatory element is refused");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

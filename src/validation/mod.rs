@@ -6,20 +6,24 @@
 //! It does not look at other resources, does not ask a terminology server and does not evaluate FHIRPath.
 
 mod binding;
+mod entries;
 mod invariants;
 mod narrative;
 mod place;
 mod plan;
 mod reference;
+mod rule;
+mod swift;
 mod value;
 mod walk;
+mod world;
 
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod tests;
 
-use crate::base::Issue;
+use crate::base::{Clock, Issue, SystemClock};
 use crate::definitions::{Definitions, TypeId};
 use crate::json;
 use std::sync::Arc;
@@ -31,6 +35,7 @@ pub const MAX_ISSUES: usize = 100;
 pub struct Validator {
     definitions: Arc<Definitions>,
     plans: Vec<plan::Plan>,
+    rules: rule::Rules,
     /// The structure of `Extension`, for the extensions of primitives.
     extension: Option<TypeId>,
 }
@@ -38,9 +43,15 @@ pub struct Validator {
 impl Validator {
     /// A validator for these definitions.
     pub fn new(definitions: Arc<Definitions>) -> Self {
-        let plans = plan::plans(&definitions);
+        let mut rules = rule::Rules::default();
+        let plans = plan::plans(&definitions, &mut rules);
         let extension = definitions.type_named("Extension");
-        Validator { definitions, plans, extension }
+        Validator { definitions, plans, rules, extension }
+    }
+
+    /// The present moment, for `now()` in expressions.
+    fn now(&self) -> i64 {
+        SystemClock.now().0
     }
 
     /// What is wrong with a resource: nothing if it is legal, at most [`MAX_ISSUES`] issues otherwise.
@@ -48,6 +59,6 @@ impl Validator {
     /// `expected` is the type that the address of the request names. Every issue has the FHIRPath expression of
     /// its place, such as `Patient.contact[0].gender`; an unknown property is named after the place it stands in.
     pub fn validate(&self, expected: Option<TypeId>, resource: json::Value<'_>) -> Vec<Issue> {
-        walk::Walk::new(self).document(expected, resource)
+        walk::Walk::new(self, resource).document(expected)
     }
 }

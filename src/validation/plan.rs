@@ -1,7 +1,7 @@
 //! What the walk must know of each structure, worked out once from the definitions: compact rows beside
-//! `Structure::elements`, the mandatory elements, and which hand-coded invariants apply.
+//! `Structure::elements`, the mandatory elements, and which invariants apply.
 
-use super::invariants::{self, Invariant};
+use super::rule::Rules;
 use crate::definitions::{BindingStrength, Definitions, Element, ElementType, Structure, StructureKind};
 
 /// One structure.
@@ -11,14 +11,13 @@ pub(super) struct Plan {
     pub rows: Vec<Row>,
     /// What must be there.
     pub mandatory: Vec<Mandatory>,
-    /// The invariants on it.
-    pub invariants: Vec<&'static Invariant>,
+    /// The invariants on it, by number.
+    pub invariants: Vec<u16>,
     /// Whether `resourceType` belongs in it.
     pub resource: bool,
 }
 
 /// What the walk asks of an element for every value.
-#[derive(Clone, Copy)]
 pub(super) struct Row {
     pub kind: ElementType,
     /// The bit of its place in the specification's order; the types of one choice share it.
@@ -32,6 +31,8 @@ pub(super) struct Row {
     pub reference: bool,
     /// `contained` of a resource.
     pub contained: bool,
+    /// The invariants that it has beyond those of its type, by number.
+    pub invariants: Box<[u16]>,
 }
 
 /// An element or choice that must be there.
@@ -43,12 +44,12 @@ pub(super) struct Mandatory {
 }
 
 /// The plans of all structures, by number.
-pub(super) fn plans(definitions: &Definitions) -> Vec<Plan> {
-    definitions.structures.iter().map(|structure| plan(definitions, structure)).collect()
+pub(super) fn plans(definitions: &Definitions, rules: &mut Rules) -> Vec<Plan> {
+    definitions.structures.iter().map(|structure| plan(definitions, structure, rules)).collect()
 }
 
-fn plan(definitions: &Definitions, structure: &Structure) -> Plan {
-    let rows: Vec<Row> = structure.elements.iter().map(|element| row(definitions, element)).collect();
+fn plan(definitions: &Definitions, structure: &Structure, rules: &mut Rules) -> Plan {
+    let rows: Vec<Row> = structure.elements.iter().map(|element| row(definitions, element, rules)).collect();
     let mut mandatory = Vec::new();
     for (element, row) in structure.elements.iter().zip(&rows) {
         let choice = element.choice.and_then(|c| structure.choices.get(c as usize));
@@ -60,12 +61,12 @@ fn plan(definitions: &Definitions, structure: &Structure) -> Plan {
     Plan {
         rows,
         mandatory,
-        invariants: invariants::on(&structure.name),
+        invariants: rules.add(&structure.invariants, Some(&structure.name)),
         resource: matches!(structure.kind, StructureKind::Resource | StructureKind::AbstractResource),
     }
 }
 
-fn row(definitions: &Definitions, element: &Element) -> Row {
+fn row(definitions: &Definitions, element: &Element, rules: &mut Rules) -> Row {
     let bound = element.binding.as_ref().is_some_and(|b| {
         b.strength == BindingStrength::Required && definitions.value_sets.get(&b.value_set).is_some_and(|v| v.complete)
     });
@@ -79,5 +80,6 @@ fn row(definitions: &Definitions, element: &Element) -> Row {
         bound,
         reference: &*element.type_name == "Reference",
         contained: element.kind == ElementType::Resource && &*element.name == "contained",
+        invariants: rules.add(&element.invariants, None).into(),
     }
 }

@@ -5,6 +5,7 @@ use super::place::Place;
 use super::walk::{Walk, shown};
 use crate::base::{IssueCode, Severity};
 use crate::definitions::{Definitions, Element, StructureKind, TypeId};
+use crate::fhirpath::eval::{Node, NodeType};
 use crate::json::Value;
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -13,12 +14,16 @@ use std::collections::HashSet;
 /// The resource that may contain others, with the ids of those, collected when the first fragment is met.
 pub(super) struct Container<'d> {
     resource: Value<'d>,
+    /// `%rootResource`
+    pub node: Node<'d>,
     ids: OnceCell<HashSet<Cow<'d, str>>>,
 }
 
 impl<'d> Container<'d> {
-    pub(super) fn new(resource: Value<'d>) -> Self {
-        Container { resource, ids: OnceCell::new() }
+    pub(super) fn new(resource: Value<'d>, definitions: &Definitions) -> Self {
+        let unknown = Node { value: Some(resource), extra: None, kind: NodeType::Complex(TypeId(0)) };
+        let node = Node::resource(resource, definitions).unwrap_or(unknown);
+        Container { resource, node, ids: OnceCell::new() }
     }
 
     /// Whether a contained resource has this id.
@@ -31,9 +36,9 @@ impl<'d> Container<'d> {
     }
 }
 
-impl Walk<'_> {
+impl<'d> Walk<'_, 'd> {
     /// A reference: the type that it names must exist, and be one of those the element allows.
-    pub(super) fn target(&mut self, element: &Element, value: Value<'_>, place: &Place<'_>) {
+    pub(super) fn target(&mut self, element: &Element, value: Value<'d>, place: &Place<'_>) {
         for name in ["reference", "type"] {
             let Some(text) = value.get(name).and_then(Value::as_str) else { continue };
             let Some(named) = (if name == "type" { Some(&*text) } else { type_in(&text) }) else { continue };

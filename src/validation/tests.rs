@@ -167,6 +167,17 @@ fn required_bindings() {
     condition(r#"{"coding":[{"system":"http://x","code":"active"}]}"#, &["code-invalid Condition.clinicalStatus"]);
     condition(r#"{"coding":[{"code":"active"}]}"#, &["code-invalid Condition.clinicalStatus"]);
     condition(r#"{"text":"active"}"#, &["code-invalid Condition.clinicalStatus"]);
+    let reason = "http://hl7.org/fhir/StructureDefinition/data-absent-reason";
+    condition(&format!(r#"{{"extension":[{{"url":"{reason}","valueCode":"unknown"}}]}}"#), &[]);
+    // An extension that says something else excuses nothing, and no extension excuses a wrong code.
+    condition(
+        r#"{"extension":[{"url":"http://x","valueCode":"unknown"}]}"#,
+        &["code-invalid Condition.clinicalStatus"],
+    );
+    condition(
+        &format!(r#"{{"coding":[{{"code":"x"}}],"extension":[{{"url":"{reason}","valueCode":"unknown"}}]}}"#),
+        &["code-invalid Condition.clinicalStatus"],
+    );
 }
 
 #[test]
@@ -191,14 +202,18 @@ fn contained_resources() {
         observation(&format!(r#""contained":[{contained}],"subject":{{"reference":"{reference}"}}"#), expected);
     };
     with(r#"{"resourceType":"Patient","id":"p"}"#, "#p", &[]);
-    with(r#"{"resourceType":"Patient","id":"p"}"#, "#q", &["invariant Observation.subject.reference"]);
+    let unused = ["invariant Observation.subject.reference", "invariant Observation.contained"];
+    with(r#"{"resourceType":"Patient","id":"p"}"#, "#q", &unused);
+    let back = r##"{"resourceType":"Provenance","id":"p","recorded":"2020-01-01T00:00:00Z","target":[{"reference":"#"}],
+        "agent":[{"who":{"display":"x"}}]}"##;
+    with(back, "Patient/1", &[]);
     let nested = r#"{"resourceType":"Patient","id":"p","contained":[{"resourceType":"Patient","id":"q"}]}"#;
     with(nested, "#p", &["invariant Observation.contained[0].contained"]);
     let version = r#"{"resourceType":"Patient","id":"p","meta":{"versionId":"1"}}"#;
     with(version, "#p", &["invariant Observation.contained[0].meta.versionId"]);
     let label = r#"{"resourceType":"Patient","id":"p","meta":{"security":[{"code":"R"}]}}"#;
     with(label, "#p", &["invariant Observation.contained[0].meta.security"]);
-    with(r#"{"resourceType":"Foo"}"#, "Patient/1", &["structure Observation.contained[0].resourceType"]);
+    with(r#"{"resourceType":"Foo","id":"p"}"#, "#p", &["structure Observation.contained[0].resourceType"]);
     with(
         r#"{"resourceType":"Patient","id":"p","gender":"x"}"#,
         "#p",
@@ -274,6 +289,14 @@ fn invariants() {
     patient(r#""photo":[{"data":"AAAA"}]"#, &["invariant Patient.photo[0]"]);
     observation(r#""valueQuantity":{"value":1,"code":"mg"}"#, &["invariant Observation.value"]);
     observation(r#""valueString":"x","dataAbsentReason":{"text":"x"}"#, &["invariant Observation.dataAbsentReason"]);
+    patient(
+        r#""maritalStatus":{"coding":[{"code":"M"}]},"extension":[{"url":"http://x","valueAge":{"value":1}}]"#,
+        &["invariant Patient.extension[0].value"],
+    );
+    check(
+        r#"{"resourceType":"Questionnaire","status":"draft","item":[{"linkId":"1","type":"display","required":true}]}"#,
+        &["invariant Questionnaire.item[0]"],
+    );
     observation(r#""referenceRange":[{"appliesTo":[{"text":"x"}]}]"#, &["invariant Observation.referenceRange[0]"]);
     let same = r#"{"resourceType":"Observation","status":"final","code":{"coding":[{"system":"http://x","code":"1"}]},
         "component":[{"code":{"coding":[{"system":"http://x","code":"1"}]}}]"#;

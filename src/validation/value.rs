@@ -10,14 +10,14 @@ use crate::json::{Kind, Value};
 use crate::primitive::{self, JsonForm, Primitive};
 use std::borrow::Cow;
 
-impl Walk<'_> {
+impl<'d> Walk<'_, 'd> {
     /// One value of a primitive element.
     pub(super) fn primitive(
         &mut self,
         element: &Element,
         row: &Row,
         primitive: Primitive,
-        value: Value<'_>,
+        value: Value<'d>,
         place: &Place<'_>,
     ) {
         let text: Cow<'_, str> = match (primitive.json_form(), value.kind()) {
@@ -58,7 +58,7 @@ impl Walk<'_> {
     }
 
     /// The `id` of a primitive, beside its extensions.
-    pub(super) fn element_id(&mut self, value: Value<'_>, place: &Place<'_>) {
+    pub(super) fn element_id(&mut self, value: Value<'d>, place: &Place<'_>) {
         if value.as_str().is_none_or(|id| id.is_empty() || id.contains(char::is_whitespace)) {
             self.report(IssueCode::Value, place, "the id of an element is a string without white space");
         }

@@ -1,18 +1,32 @@
 //! The walk: every property of every object against its row in the tables. Structure and cardinality are judged
 //! here; values, codes, references, narrative and invariants in the files of their names.
 
+use super::entries::BundleEntries;
 use super::place::Place;
 use super::plan::Row;
 use super::reference::Container;
 use super::{MAX_ISSUES, Validator};
 use crate::base::{Issue, IssueCode, Severity};
 use crate::definitions::{Definitions, Element, ElementType, Structure, TypeId};
+use crate::fhirpath::eval::{Node, NodeType};
 use crate::json::{Kind, Value};
+use std::cell::OnceCell;
+
+/// Steps of all invariants of one validation, and those more for each byte.
+const STEPS: u64 = 2_000_000;
+const STEPS_PER_BYTE: u64 = 200;
 
 /// One validation.
-pub(super) struct Walk<'v> {
+pub(super) struct Walk<'v, 'd> {
     pub validator: &'v Validator,
     pub issues: Vec<Issue>,
+    /// Steps that the expressions of invariants may still take, all together.
+    pub budget: u64,
+    /// Whether it was said that they are used up.
+    pub exhausted: bool,
+    /// The whole document.
+    pub root: Value<'d>,
+    entries: OnceCell<BundleEntries<'d>>,
 }
 
 /// What the rules of an object may look at beyond the object.
@@ -20,6 +34,8 @@ pub(super) struct Walk<'v> {
 pub(super) struct Scope<'s, 'd> {
     /// The resource that holds the contained ones.
     pub container: &'s Container<'d>,
+    /// The resource that this is in: `%resource`.
+    pub resource: Node<'d>,
     /// Whether this is a contained resource.
     pub contained: bool,
 }
@@ -32,22 +48,28 @@ struct Property<'a, 'd> {
     object: Value<'d>,
 }
 
-impl<'v> Walk<'v> {
-    pub(super) fn new(validator: &'v Validator) -> Self {
-        Walk { validator, issues: Vec::new() }
+impl<'v, 'd> Walk<'v, 'd> {
+    pub(super) fn new(validator: &'v Validator, root: Value<'d>) -> Self {
+        let budget = STEPS + STEPS_PER_BYTE * root.raw().len() as u64;
+        Walk { validator, issues: Vec::new(), budget, exhausted: false, root, entries: OnceCell::new() }
     }
 
     pub(super) fn definitions(&self) -> &'v Definitions {
         &self.validator.definitions
     }
 
+    /// The resources of the document by their addresses.
+    pub(super) fn entries(&self) -> &BundleEntries<'d> {
+        self.entries.get_or_init(|| BundleEntries::of(self.root))
+    }
+
     /// Validates a whole document.
-    pub(super) fn document(mut self, expected: Option<TypeId>, resource: Value<'_>) -> Vec<Issue> {
+    pub(super) fn document(mut self, expected: Option<TypeId>) -> Vec<Issue> {
+        let resource = self.root;
         let known = resource.get("resourceType").and_then(Value::as_str);
         let known = known.and_then(|name| self.definitions().type_named(&name)).or(expected);
         let name = known.map_or("Resource", |t| self.definitions().name(t));
-        let container = Container::new(resource);
-        self.resource(expected, resource, &Place::root(name), Scope { container: &container, contained: false });
+        self.standing(expected, resource, &Place::root(name));
         self.issues
     }
 
@@ -67,8 +89,15 @@ impl<'v> Walk<'v> {
         self.issues.len() >= MAX_ISSUES
     }
 
+    /// A resource that stands for itself: the whole document, or one in a bundle or parameter.
+    fn standing(&mut self, expected: Option<TypeId>, resource: Value<'d>, place: &Place<'_>) {
+        let container = Container::new(resource, self.definitions());
+        let scope = Scope { container: &container, resource: container.node, contained: false };
+        self.resource(expected, resource, place, scope);
+    }
+
     /// A resource: its type, then its content.
-    fn resource(&mut self, expected: Option<TypeId>, value: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+    fn resource(&mut self, expected: Option<TypeId>, value: Value<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
         if value.kind() != Kind::Object {
             return self.report(IssueCode::Structure, place, format!("a resource is a JSON object, not {}", a(value)));
         }
@@ -92,11 +121,12 @@ impl<'v> Walk<'v> {
         if scope.contained {
             self.contained_meta(value, place);
         }
-        self.object(kind, value, place, scope);
+        let resource = Node { value: Some(value), extra: None, kind: NodeType::Complex(kind) };
+        self.object(kind, value, place, Scope { resource, ..scope });
     }
 
     /// The rules dom-4 and dom-5: a contained resource has no version and no security labels of its own.
-    fn contained_meta(&mut self, resource: Value<'_>, place: &Place<'_>) {
+    fn contained_meta(&mut self, resource: Value<'d>, place: &Place<'_>) {
         let Some(meta) = resource.get("meta") else { return };
         for (name, key) in [("versionId", "dom-4"), ("lastUpdated", "dom-4"), ("security", "dom-5")] {
             if meta.get(name).is_some() {
@@ -107,7 +137,7 @@ impl<'v> Walk<'v> {
     }
 
     /// An object of a known structure.
-    pub(super) fn object(&mut self, kind: TypeId, object: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+    pub(super) fn object(&mut self, kind: TypeId, object: Value<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
         let structure = self.definitions().structure(kind);
         let plan = &self.validator.plans[kind.0 as usize];
         if object.kind() != Kind::Object {
@@ -152,13 +182,12 @@ impl<'v> Walk<'v> {
             let message = format!("{}.{}{suffix} is mandatory and is missing", structure.name, mandatory.name);
             self.report(IssueCode::Required, &place.child(&mandatory.name), message);
         }
-        for invariant in &plan.invariants {
-            self.invariant(invariant, object, place, scope);
-        }
+        let node = Node { value: Some(object), extra: None, kind: NodeType::Complex(kind) };
+        self.invariants(&plan.invariants, node, place, scope);
     }
 
     /// Notes that an element is there; a choice element may be there with one type only.
-    fn mark(&mut self, of: Property<'_, '_>, seen: &mut u128, before: &Place<'_>) {
+    fn mark(&mut self, of: Property<'_, 'd>, seen: &mut u128, before: &Place<'_>) {
         if of.row.choice && *seen & of.row.bit != 0 {
             let message = format!("{}[x] has one value only: '{}' is one more", of.element.fhirpath, of.element.name);
             self.report(IssueCode::Structure, &before.child(&of.element.fhirpath), message);
@@ -167,7 +196,7 @@ impl<'v> Walk<'v> {
     }
 
     /// The value of a property: one or an array, as the element may repeat or not.
-    fn property(&mut self, of: Property<'_, '_>, value: Value<'_>, before: &Place<'_>, scope: Scope<'_, '_>) {
+    fn property(&mut self, of: Property<'_, 'd>, value: Value<'d>, before: &Place<'_>, scope: Scope<'_, 'd>) {
         let place = before.child(&of.element.fhirpath);
         let name = &of.element.name;
         if of.row.contained && scope.contained {
@@ -192,7 +221,7 @@ impl<'v> Walk<'v> {
         }
     }
 
-    fn items(&mut self, of: Property<'_, '_>, array: Value<'_>, place: Place<'_>, scope: Scope<'_, '_>) {
+    fn items(&mut self, of: Property<'_, 'd>, array: Value<'d>, place: Place<'_>, scope: Scope<'_, 'd>) {
         // A null is legal where `_name` has something at the same position. That is rare: looked up only then.
         let nulls = matches!(of.row.kind, ElementType::Primitive(_)) && array.items().any(Value::is_null);
         let mut beside = nulls.then(|| {
@@ -211,7 +240,20 @@ impl<'v> Walk<'v> {
     }
 
     /// One value.
-    fn item(&mut self, of: Property<'_, '_>, item: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+    fn item(&mut self, of: Property<'_, 'd>, item: Value<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
+        self.value(of, item, place, scope);
+        if !of.row.invariants.is_empty() {
+            let kind = match of.row.kind {
+                ElementType::Primitive(primitive) => NodeType::Primitive(primitive),
+                ElementType::Complex(id) => NodeType::Complex(id),
+                ElementType::Resource => return,
+            };
+            let node = Node { value: Some(item), extra: None, kind };
+            self.invariants(&of.row.invariants, node, place, scope);
+        }
+    }
+
+    fn value(&mut self, of: Property<'_, 'd>, item: Value<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
         match of.row.kind {
             ElementType::Primitive(_) if item.is_null() => {
                 let message = format!("null is not a value: leave '{}' out", of.element.name);
@@ -231,8 +273,7 @@ impl<'v> Walk<'v> {
                 self.resource(None, item, place, Scope { contained: true, ..scope });
             }
             ElementType::Resource => {
-                let container = Container::new(item);
-                self.resource(None, item, place, Scope { container: &container, contained: false });
+                self.standing(None, item, place);
             }
         }
     }
@@ -249,11 +290,11 @@ impl<'v> Walk<'v> {
     /// what stands under the name itself.
     fn beside(
         &mut self,
-        of: Property<'_, '_>,
-        partner: Option<Value<'_>>,
-        value: Value<'_>,
+        of: Property<'_, 'd>,
+        partner: Option<Value<'d>>,
+        value: Value<'d>,
         before: &Place<'_>,
-        scope: Scope<'_, '_>,
+        scope: Scope<'_, 'd>,
     ) {
         let place = before.child(&of.element.fhirpath);
         let name = &of.element.name;
@@ -287,7 +328,7 @@ impl<'v> Walk<'v> {
     }
 
     /// What stands under `_name`: an object with id and extensions only.
-    fn extended(&mut self, value: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+    fn extended(&mut self, value: Value<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
         if value.kind() != Kind::Object || value.is_empty() {
             let message = format!("id and extensions of a primitive are a JSON object, not {}", a(value));
             return self.report(IssueCode::Structure, place, message);
@@ -307,7 +348,7 @@ impl<'v> Walk<'v> {
         }
     }
 
-    fn extensions(&mut self, value: Value<'_>, place: &Place<'_>, scope: Scope<'_, '_>) {
+    fn extensions(&mut self, value: Value<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
         if value.kind() != Kind::Array || value.is_empty() {
             let message = "'extension' may repeat: a JSON array that is not empty is expected";
             return self.report(IssueCode::Structure, place, message);

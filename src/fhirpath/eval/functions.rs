@@ -4,7 +4,7 @@
 mod boundary;
 mod scalar;
 
-use super::operators::{distinct, equal, sorted};
+use super::operators::{distinct, distinct_texts, equal, sorted};
 use super::{Collection, Evaluator, Item, Node, NodeType, Result, Scope, fail};
 use crate::fhirpath::ast::{Expression, ExpressionKind as K, TypeSpecifier};
 
@@ -156,13 +156,15 @@ impl<'d> Call<'_, '_, 'd> {
             }
             "as" => {
                 let of = self.type_argument()?;
-                let item = self.with.single(focus, self.at)?;
+                if !self.with.lenient {
+                    self.with.single(focus, self.at)?;
+                }
                 // Unlike `is`, `as` wants the very type of a primitive: a code is not taken as a string.
                 let derived = |item: &Item<'d>| match item {
                     Item::Node(Node { kind: NodeType::Primitive(_), .. }) => item.type_name(d).1 != of.name,
                     _ => false,
                 };
-                item.filter(|item| self.with.is(item, &of) && !derived(item)).cloned().into_iter().collect()
+                focus.iter().filter(|item| self.with.is(item, &of) && !derived(item)).cloned().collect()
             }
             "is" => {
                 let of = self.type_argument()?;
@@ -242,8 +244,13 @@ impl<'d> Call<'_, '_, 'd> {
         let within = |item: &Item<'d>, many: &[Item<'d>]| many.iter().any(|o| equal(item, o, d) == Some(true));
         Ok(Some(match name {
             "distinct" | "isDistinct" => {
-                self.square(focus.len(), focus.len())?;
-                let values = distinct(focus.to_vec(), d);
+                let values = match distinct_texts(focus, d) {
+                    Some(values) => values,
+                    None => {
+                        self.square(focus.len(), focus.len())?;
+                        distinct(focus.to_vec(), d)
+                    }
+                };
                 if name == "isDistinct" {
                     return one(values.len() == focus.len());
                 }
@@ -290,10 +297,10 @@ impl<'d> Call<'_, '_, 'd> {
                 self.with.world.trace(label.as_deref().unwrap_or(""), focus);
                 focus.to_vec()
             }
-            "now" => vec![Item::Moment(self.with.now.clone())],
-            "today" => vec![Item::Moment(self.with.now.to(super::MomentKind::Date))],
+            "now" => vec![Item::Moment(self.with.moment())],
+            "today" => vec![Item::Moment(self.with.moment().to(super::MomentKind::Date))],
             "timeOfDay" => {
-                vec![Item::Moment(super::Moment { zone: None, ..self.with.now.to(super::MomentKind::Time) })]
+                vec![Item::Moment(super::Moment { zone: None, ..self.with.moment().to(super::MomentKind::Time) })]
             }
             _ => return Ok(None),
         }))

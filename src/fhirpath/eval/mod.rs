@@ -62,6 +62,11 @@ pub trait World<'d> {
         None
     }
 
+    /// Whether a narrative keeps the rules of FHIR, where that is known.
+    fn html_checks(&self, _narrative: &Item<'d>) -> Option<bool> {
+        None
+    }
+
     /// Told what `trace` shows.
     fn trace(&self, _name: &str, _values: &[Item<'d>]) {}
 }
@@ -77,8 +82,10 @@ pub struct Evaluator<'e, 'd> {
     world: &'e dyn World<'d>,
     resource: Item<'d>,
     root: Item<'d>,
-    now: Moment,
+    /// Microseconds since 1970.
+    now: i64,
     strict: bool,
+    lenient: bool,
     steps: Cell<u32>,
     depth: Cell<u32>,
 }
@@ -101,14 +108,14 @@ fn fail<T>(at: usize, message: impl Into<String>) -> Result<T> {
 impl<'e, 'd> Evaluator<'e, 'd> {
     /// For a resource; `now` is microseconds since 1970.
     pub fn new(definitions: &'e Definitions, resource: Node<'d>, now: i64, world: &'e dyn World<'d>) -> Self {
-        let epoch = Moment { kind: MomentKind::DateTime, parts: vec![1970, 1, 1, 0, 0, 0, 0], zone: Some(0) };
         Evaluator {
             definitions,
             world,
             resource: Item::Node(resource),
             root: Item::Node(resource),
-            now: epoch.plus(now / 1000, "millisecond").unwrap_or(epoch),
+            now,
             strict: false,
+            lenient: false,
             steps: Cell::new(STEPS),
             depth: Cell::new(0),
         }
@@ -117,6 +124,12 @@ impl<'e, 'd> Evaluator<'e, 'd> {
     /// Names of elements that no type knows are errors.
     pub fn strict(mut self) -> Self {
         self.strict = true;
+        self
+    }
+
+    /// `as()` of several values filters them, as the invariants of R4 expect.
+    pub fn lenient(mut self) -> Self {
+        self.lenient = true;
         self
     }
 
@@ -129,6 +142,31 @@ impl<'e, 'd> Evaluator<'e, 'd> {
     /// Evaluates an expression on the resource.
     pub fn evaluate(&self, expression: &Expression) -> Result<Collection<'d>> {
         self.evaluate_on(expression, vec![self.resource.clone()])
+    }
+
+    fn moment(&self) -> Moment {
+        let epoch = Moment { kind: MomentKind::DateTime, parts: vec![1970, 1, 1, 0, 0, 0, 0], zone: Some(0) };
+        epoch.plus(self.now / 1000, "millisecond").unwrap_or(epoch)
+    }
+
+    /// Evaluates an expression on some context with a number of steps at most, and takes those it needed from them.
+    pub fn evaluate_within(
+        &self,
+        expression: &Expression,
+        context: Collection<'d>,
+        budget: &mut u64,
+    ) -> Result<Collection<'d>> {
+        let steps = u32::try_from(*budget).unwrap_or(u32::MAX);
+        self.steps.set(steps);
+        let scope = Scope { this: context.clone(), context, ..Scope::default() };
+        let result = self.eval(expression, &scope);
+        *budget -= u64::from(steps - self.steps.get().min(steps));
+        result
+    }
+
+    /// Whether the last evaluation came to the end of its steps.
+    pub fn exhausted(&self) -> bool {
+        self.steps.get() == 0
     }
 
     /// Evaluates an expression on some context.
@@ -145,7 +183,10 @@ impl<'e, 'd> Evaluator<'e, 'd> {
                 self.steps.set(left);
                 Ok(())
             }
-            None => fail(at, "the expression takes too many steps"),
+            None => {
+                self.steps.set(0);
+                fail(at, "the expression takes too many steps")
+            }
         }
     }
 

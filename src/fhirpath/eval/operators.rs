@@ -271,6 +271,19 @@ fn equivalent(a: &Item<'_>, b: &Item<'_>, d: &Definitions) -> bool {
     }
 }
 
+/// Each value once, where all of them are strings: in linear time.
+pub(super) fn distinct_texts<'d>(values: &[Item<'d>], d: &Definitions) -> Option<Collection<'d>> {
+    let mut seen = rustc_hash::FxHashSet::default();
+    let mut out = Vec::with_capacity(values.len());
+    for value in values {
+        let Item::String(text) = value.system(d) else { return None };
+        if seen.insert(text) {
+            out.push(value.clone());
+        }
+    }
+    Some(out)
+}
+
 /// Each value once, in the order of their first.
 pub(super) fn distinct<'d>(values: Collection<'d>, d: &Definitions) -> Collection<'d> {
     let mut out: Collection<'d> = Vec::with_capacity(values.len());

@@ -92,9 +92,9 @@ impl<'d> Item<'d> {
     }
 
     /// Namespace and name of its type.
-    pub fn type_name(&self, definitions: &Definitions) -> (&'static str, String) {
+    pub fn type_name<'a>(&self, definitions: &'a Definitions) -> (&'static str, &'a str) {
         use super::moment::MomentKind as M;
-        let system = |name: &str| ("System", name.to_owned());
+        let system = |name: &'static str| ("System", name);
         match self {
             Item::Node(node) => ("FHIR", node.type_name(definitions)),
             Item::Boolean(_) => system("Boolean"),
@@ -131,13 +131,6 @@ pub fn is_quantity(name: &str) -> bool {
     matches!(name, "Quantity" | "Age" | "Count" | "Distance" | "Duration" | "SimpleQuantity" | "MoneyQuantity")
 }
 
-/// The name of a primitive type.
-fn primitive_name(kind: Primitive) -> String {
-    let debug = format!("{kind:?}");
-    let mut chars = debug.chars();
-    chars.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(chars).collect()
-}
-
 impl<'d> Node<'d> {
     /// The node of a whole resource.
     pub fn resource(value: Value<'d>, definitions: &Definitions) -> Option<Node<'d>> {
@@ -146,12 +139,12 @@ impl<'d> Node<'d> {
     }
 
     /// The name of its type.
-    pub fn type_name(&self, definitions: &Definitions) -> String {
+    pub fn type_name<'a>(&self, definitions: &'a Definitions) -> &'a str {
         match self.kind {
-            NodeType::Primitive(kind) => primitive_name(kind),
+            NodeType::Primitive(kind) => kind.name(),
             NodeType::Complex(id) => match definitions.structure(id).kind {
-                StructureKind::Backbone => "BackboneElement".to_owned(),
-                _ => definitions.name(id).to_owned(),
+                StructureKind::Backbone => "BackboneElement",
+                _ => definitions.name(id),
             },
         }
     }
@@ -171,11 +164,9 @@ impl<'d> Node<'d> {
             },
             NodeType::Complex(_) => match name {
                 "Resource" => self.is_resource(definitions),
-                "DomainResource" => {
-                    self.is_resource(definitions) && !matches!(own.as_str(), "Bundle" | "Binary" | "Parameters")
-                }
-                "Quantity" => is_quantity(&own),
-                "BackboneElement" => matches!(own.as_str(), "Timing" | "Dosage" | "ElementDefinition"),
+                "DomainResource" => self.is_resource(definitions) && !matches!(own, "Bundle" | "Binary" | "Parameters"),
+                "Quantity" => is_quantity(own),
+                "BackboneElement" => matches!(own, "Timing" | "Dosage" | "ElementDefinition"),
                 _ => false,
             },
         }
@@ -192,14 +183,49 @@ impl<'d> Node<'d> {
         let NodeType::Complex(id) = self.kind else { return self.of_primitive(name, definitions, out) };
         let Some(value) = self.value else { return false };
         let structure = definitions.structure(id);
-        let mut known = false;
-        for element in &structure.elements {
-            if name.is_none_or(|name| *element.fhirpath == *name) {
-                known = true;
-                values(value, element, definitions, out);
+        let Some(name) = name else {
+            for (key, property) in value.entries() {
+                let plain = key.strip_prefix('_');
+                // What has a value too is met under its own name.
+                if plain.is_some_and(|plain| value.get(plain).is_some()) {
+                    continue;
+                }
+                if let Some(element) = structure.element(plain.unwrap_or(&key)) {
+                    let (property, extra) = match plain {
+                        Some(_) => (None, Some(property)),
+                        None => (Some(property), beside(value, element)),
+                    };
+                    values(property, extra, element, definitions, out);
+                }
+            }
+            return true;
+        };
+        if let Some(element) = structure.element(name).filter(|e| e.choice.is_none()) {
+            let (property, extra) = match element.kind {
+                ElementType::Primitive(_) => with_beside(value, name),
+                _ => (value.get(name), None),
+            };
+            values(property, extra, element, definitions, out);
+            return true;
+        }
+        if !structure.choices.iter().any(|choice| *choice.name == *name) {
+            return false;
+        }
+        for (key, property) in value.entries() {
+            let plain = key.strip_prefix('_');
+            let stem = plain.unwrap_or(&key);
+            if !stem.starts_with(name) || plain.is_some_and(|plain| value.get(plain).is_some()) {
+                continue;
+            }
+            if let Some(element) = structure.element(stem).filter(|e| e.choice.is_some() && *e.fhirpath == *name) {
+                let (property, extra) = match plain {
+                    Some(_) => (None, Some(property)),
+                    None => (Some(property), beside(value, element)),
+                };
+                values(property, extra, element, definitions, out);
             }
         }
-        known
+        true
     }
 
     /// Id and extensions of a primitive.
@@ -224,12 +250,37 @@ impl<'d> Node<'d> {
     }
 }
 
-/// The values of one JSON property.
-fn values<'d>(of: Value<'d>, element: &Element, definitions: &Definitions, out: &mut Collection<'d>) {
-    let value = of.get(&element.name);
+/// What stands under `_name`, beside a primitive.
+fn beside<'d>(of: Value<'d>, element: &Element) -> Option<Value<'d>> {
+    match element.kind {
+        ElementType::Primitive(_) => with_beside(of, &element.name).1,
+        _ => None,
+    }
+}
+
+/// What stands under a name and under the name with an underscore.
+fn with_beside<'d>(of: Value<'d>, name: &str) -> (Option<Value<'d>>, Option<Value<'d>>) {
+    let (mut plain, mut extra) = (None, None);
+    for (key, value) in of.entries() {
+        if *key == *name {
+            plain = Some(value);
+        } else if key.strip_prefix('_') == Some(name) {
+            extra = Some(value);
+        }
+    }
+    (plain, extra)
+}
+
+/// The values of one JSON property: what stands under its name, and beside it.
+fn values<'d>(
+    value: Option<Value<'d>>,
+    extra: Option<Value<'d>>,
+    element: &Element,
+    definitions: &Definitions,
+    out: &mut Collection<'d>,
+) {
     let kind = match element.kind {
         ElementType::Primitive(kind) => {
-            let extra = of.get(&format!("_{}", element.name));
             let mut extras = extra.into_iter().flat_map(|e| e.each());
             let mut push = |value: Option<Value<'d>>, extra: Option<Value<'d>>| {
                 let value = value.filter(|v| !v.is_null());

@@ -6,10 +6,14 @@ use crate::fhirpath::eval::operators::{as_quantity, number};
 use crate::fhirpath::eval::{Collection, Item, Number, Result, fail};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
-use regex::RegexBuilder;
+use regex::{Regex, RegexBuilder};
+use rustc_hash::FxHashMap;
+use std::cell::RefCell;
 
 /// Bytes of a compiled pattern at most.
 const PATTERN: usize = 1 << 20;
+/// Compiled patterns that a thread keeps at most.
+const PATTERNS: usize = 64;
 /// Bytes of a string at most.
 const LONGEST: usize = 10_000_000;
 
@@ -75,6 +79,10 @@ pub(super) fn call<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>], name: &str) 
                 None => Ok(vec![]),
             }
         }
+        "htmlChecks" => match call.with.world.html_checks(&value) {
+            Some(legal) => bool(legal),
+            None => fail(call.at, "htmlChecks() is not known here"),
+        },
         "lowBoundary" | "highBoundary" => {
             let digits = if call.arguments.is_empty() { None } else { call.with.integer(&call.values(0)?, call.at)? };
             Ok(boundary::boundary(&value, name == "highBoundary", digits).into_iter().collect())
@@ -96,7 +104,7 @@ pub(super) fn call<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>], name: &str) 
 }
 
 fn known(name: &str) -> bool {
-    const NAMES: &str = " getValue conformsTo memberOf lowBoundary highBoundary precision comparable abs ceiling exp \
+    const NAMES: &str = " getValue htmlChecks conformsTo memberOf lowBoundary highBoundary precision comparable abs ceiling exp \
         floor ln log power round sqrt truncate indexOf substring startsWith endsWith contains upper lower replace \
         matches matchesFull replaceMatches length toChars encode decode escape unescape trim split ";
     name.starts_with("to") || name.starts_with("convertsTo") || NAMES.contains(&format!(" {name} "))
@@ -162,8 +170,7 @@ fn strings<'d>(call: &Call<'_, '_, 'd>, text: &str, name: &str) -> Result<Collec
     let Some(argument) = call.with.string(&call.values(0)?, call.at)? else { return Ok(vec![]) };
     let pattern = || {
         let pattern = if name == "matchesFull" { format!("^(?:{argument})$") } else { argument.to_string() };
-        let built = RegexBuilder::new(&pattern).dot_matches_new_line(true).size_limit(PATTERN).build();
-        built.or_else(|_| fail(call.at, "the pattern cannot be read"))
+        compiled(&pattern).map_or_else(|| fail(call.at, "the pattern cannot be read"), Ok)
     };
     let second = |call: &Call<'_, '_, 'd>| call.with.string(&call.values(1)?, call.at);
     match name {
@@ -192,6 +199,24 @@ fn strings<'d>(call: &Call<'_, '_, 'd>, text: &str, name: &str) -> Result<Collec
         }
         _ => fail(call.at, format!("{name}() is not for strings")),
     }
+}
+
+/// A pattern, compiled at its first use in this thread: invariants use few of them again and again.
+fn compiled(pattern: &str) -> Option<Regex> {
+    thread_local! {
+        static KNOWN: RefCell<FxHashMap<String, Regex>> = RefCell::default();
+    }
+    KNOWN.with_borrow_mut(|known| {
+        if let Some(regex) = known.get(pattern) {
+            return Some(regex.clone());
+        }
+        let regex = RegexBuilder::new(pattern).dot_matches_new_line(true).size_limit(PATTERN).build().ok()?;
+        if known.len() >= PATTERNS {
+            known.clear();
+        }
+        known.insert(pattern.to_owned(), regex.clone());
+        Some(regex)
+    })
 }
 
 fn coded(text: &str, name: &str, form: &str) -> Option<String> {

@@ -1,0 +1,63 @@
+//! The resources of a Bundle by the addresses that references name them with (R4 bundle.html#references). Made when
+//! the first reference asks for it.
+
+use super::walk::Scope;
+use crate::definitions::Definitions;
+use crate::fhirpath::eval::Node;
+use crate::json::Value;
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+/// The entries of the outermost Bundle, if the document is one.
+pub(super) struct BundleEntries<'d> {
+    by_url: HashMap<Cow<'d, str>, Value<'d>>,
+    /// For each resource the fullUrl that it stands under.
+    urls: HashMap<u32, Cow<'d, str>>,
+}
+
+impl<'d> BundleEntries<'d> {
+    pub(super) fn of(root: Value<'d>) -> Self {
+        let (mut by_url, mut urls) = (HashMap::new(), HashMap::new());
+        if root.get("resourceType").and_then(Value::as_plain) == Some("Bundle") {
+            for entry in root.get("entry").into_iter().flat_map(Value::items) {
+                let (Some(url), Some(resource)) = (entry.get("fullUrl").and_then(Value::as_str), entry.get("resource"))
+                else {
+                    continue;
+                };
+                by_url.entry(url.clone()).or_insert(resource);
+                urls.insert(resource.place(), url);
+            }
+        }
+        BundleEntries { by_url, urls }
+    }
+
+    /// What a reference points to: a contained resource, or one of the Bundle.
+    pub(super) fn resolve(&self, reference: &str, scope: Scope<'_, 'd>, definitions: &Definitions) -> Option<Node<'d>> {
+        let container = scope.container.node;
+        if let Some(id) = reference.strip_prefix('#') {
+            let root = container.value?;
+            if id.is_empty() {
+                return Some(container);
+            }
+            let mut contained = root.get("contained")?.items();
+            let found = contained.find(|r| r.get("id").and_then(Value::as_str).is_some_and(|i| i == id))?;
+            return Node::resource(found, definitions);
+        }
+        self.entry(reference, container.value).and_then(|found| Node::resource(found, definitions))
+    }
+
+    fn entry(&self, reference: &str, from: Option<Value<'d>>) -> Option<Value<'d>> {
+        let plain = reference.split(['#', '|']).next().unwrap_or(reference);
+        let plain = plain.split_once("/_history/").map_or(plain, |(before, _)| before);
+        if let Some(found) = self.by_url.get(plain) {
+            return Some(*found);
+        }
+        if plain.contains(':') {
+            return None;
+        }
+        // A relative reference is meant from the base of the fullUrl of its resource.
+        let own = self.urls.get(&from?.place())?;
+        let base = own.rsplitn(3, '/').nth(2)?;
+        self.by_url.get(format!("{base}/{plain}").as_str()).copied()
+    }
+}
