@@ -10,6 +10,7 @@
 //! 5. [`store`]: the storage contract and its engines
 //! 6. [`search`], [`access`]: from query string to condition; who may see and do what
 //! 7. [`interaction`], [`operation`]: what the RESTful API does
+//! 8. [`authorization`]: who is asking: the SMART App Launch and OAuth 2 server
 //! 9. [`http`], [`cli`]: routes, negotiation, configuration, commands
 
 #![deny(unsafe_code)]
@@ -17,6 +18,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 pub mod access;
+pub mod authorization;
 pub mod base;
 pub mod cli;
 pub mod definitions;

@@ -21,6 +21,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("access", 6),
     ("interaction", 7),
     ("operation", 7),
+    ("authorization", 8),
     ("http", 9),
     ("cli", 10),
 ];

@@ -1,7 +1,9 @@
 //! Time: microseconds since the epoch, written as FHIR instants; the clock is passed in, so that tests own it.
 
+use serde::{Deserialize, Serialize};
+
 /// A moment: microseconds since 1970-01-01T00:00:00Z.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct Timestamp(pub i64);
 
 impl Timestamp {

@@ -9,9 +9,9 @@ use std::path::Path;
 
 /// Serves.
 pub fn run(settings: &Settings) -> Result<(), Fault> {
-    let Wired { service, definitions, .. } = wire::open(settings)?;
+    let Wired { service, definitions, authorization, .. } = wire::open(settings)?;
     actix_web::rt::System::new().block_on(async {
-        let server = Server::bind(service, definitions, settings.http()).map_err(bind_failed)?;
+        let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;
         greet(&server, settings.data());
         server.run(told_to_stop()).await.map_err(Fault::Server)
     })

@@ -4,6 +4,7 @@
 
 use super::fault::Fault;
 use super::units::{Size, Span};
+use crate::authorization;
 use crate::http::{Limits, Options, TlsFiles};
 use crate::interaction;
 use crate::json;
@@ -19,6 +20,16 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Whether there is access control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// Whoever asks has to have a token.
+    On,
+    /// Whoever asks may do everything.
+    Off,
 }
 
 /// Everything that can be set. What was not set is `None`; the defaults are in the functions below.
@@ -79,7 +90,15 @@ pub struct Settings {
     #[arg(long, env = "VESTA_BASE_URL", value_name = "URL", global = true, help_heading = "Network")]
     pub base_url: Option<String>,
 
-    /// Listen where other machines can reach Vesta, though there is no access control yet [default: false]
+    /// Access control: on, or off (whoever reaches Vesta may do everything) [default: on]
+    #[arg(long, env = "VESTA_AUTH", value_name = "on|off", value_enum, global = true, help_heading = "Access")]
+    pub auth: Option<Auth>,
+
+    /// Let addresses that clients name (such as jwks_uri) lead to this machine; for development [default: false]
+    #[arg(long, env = "VESTA_FETCH_FROM_LOOPBACK", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true, help_heading = "Access")]
+    pub fetch_from_loopback: Option<bool>,
+
+    /// Listen where other machines can reach Vesta, though access control is off [default: false]
     #[arg(long, env = "VESTA_ALLOW_OPEN_ACCESS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true, help_heading = "Network")]
     pub allow_open_access: Option<bool>,
 
@@ -244,8 +263,19 @@ impl Settings {
         settings.max_page = self.max_page.unwrap_or(settings.max_page);
         settings.query_time = self.query_time.map_or(settings.query_time, |t| t.0);
         settings.query_rows = self.query_rows.unwrap_or(settings.query_rows);
+        settings.smart = self.access_control();
         settings.limits.depth = self.max_depth.unwrap_or(settings.limits.depth);
         settings
+    }
+
+    /// Whether there is access control.
+    pub fn access_control(&self) -> bool {
+        self.auth == Some(Auth::On)
+    }
+
+    /// The settings of the authorization server.
+    pub fn authorization(&self) -> authorization::Settings {
+        authorization::Settings { fetch_from_loopback: self.fetch_from_loopback.unwrap_or(false) }
     }
 
     /// The absolute addresses under which this server's resources may be referred to.

@@ -3,6 +3,7 @@
 
 use super::fault::Fault;
 use super::settings::Settings;
+use crate::authorization::Authorization;
 use crate::base::{RandomIds, SystemClock};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
@@ -19,6 +20,8 @@ pub struct Wired {
     pub service: Arc<Service>,
     /// The definitions.
     pub definitions: Arc<Definitions>,
+    /// The authorization server, unless access control is off.
+    pub authorization: Option<Arc<Authorization>>,
 }
 
 /// What a check found.
@@ -73,11 +76,14 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
         Arc::new(store),
         definitions.clone(),
         extractor,
-        clock,
+        clock.clone(),
         Arc::new(RandomIds),
         settings.interactions(),
     );
-    Ok(Wired { service: Arc::new(service), definitions })
+    let service = Arc::new(service);
+    let guarded =
+        settings.access_control().then(|| Authorization::new(service.clone(), clock, settings.authorization()));
+    Ok(Wired { service, definitions, authorization: guarded.map(Arc::new) })
 }
 
 /// A service that has no data directory, for what can be said without one.

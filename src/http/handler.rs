@@ -6,7 +6,7 @@ use super::limits::BodyError;
 use super::negotiate::{self, Wanted};
 use super::site::Site;
 
-use super::{answer, cors, docs, encoding, exchange, limits, metrics, page, request_id};
+use super::{answer, auth, cors, docs, encoding, exchange, limits, metrics, page, request_id};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
 use crate::interaction::{Context, Media, Payload, Reply, Request, Verb};
 use crate::xml;
@@ -33,7 +33,9 @@ pub async fn handle(site: Arc<Site>, request: HttpRequest, payload: web::Payload
     let kept = place.is_declaration().then_some(&site.packed);
     response = answer::pack(response, request.headers(), kept).await;
     let headers = response.headers_mut();
-    cors::permit(request.headers(), headers);
+    if !matches!(place, Place::Auth(_)) {
+        cors::permit(request.headers(), headers);
+    }
     answer::common_headers(headers, id, site.options.tls.is_some());
     if site.is_stopping() {
         headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
@@ -65,6 +67,9 @@ fn log(site: &Site, request: &HttpRequest, name: usize, status: u16, started: In
     }
 }
 
+/// Where the authorization server is.
+const AUTHORIZATION: &str = "/auth/";
+
 /// Where a request goes.
 #[derive(Clone, Copy)]
 enum Place<'p> {
@@ -73,6 +78,8 @@ enum Place<'p> {
     Ready,
     OpenApi,
     Docs(&'p str),
+    /// The path below that of the authorization server, still encoded.
+    Auth(&'p str),
     /// The path under the FHIR base, still encoded.
     Fhir(&'p str),
     Nowhere,
@@ -87,6 +94,9 @@ impl<'p> Place<'p> {
             }
         }
         match path {
+            _ if site.authorization.is_some() && path.starts_with(AUTHORIZATION) => {
+                Place::Auth(&path[AUTHORIZATION.len()..])
+            }
             "/health/live" => Place::Live,
             "/health/ready" => Place::Ready,
             "/openapi.json" => Place::OpenApi,
@@ -109,7 +119,15 @@ impl Place<'_> {
 async fn dispatch(site: &Arc<Site>, place: Place<'_>, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
     let definitions = &site.definitions;
     if request.method() == Method::OPTIONS {
-        return options(place, request);
+        return match (place, &site.authorization) {
+            (Place::Auth(path), Some(authorization)) if cors::is_preflight(request.headers()) => {
+                auth::preflight(authorization, path, request).await
+            }
+            _ => options(place, request),
+        };
+    }
+    if let (Place::Auth(path), Some(authorization)) = (place, &site.authorization) {
+        return auth::handle(site, authorization, path, request, payload).await;
     }
     if let Place::Fhir(path) = place {
         return fhir(site, path, request, payload).await;
@@ -129,7 +147,7 @@ async fn dispatch(site: &Arc<Site>, place: Place<'_>, request: &HttpRequest, pay
         Place::Ready => page::health(site, true),
         Place::OpenApi => docs::openapi(site.openapi()),
         Place::Docs(file) => docs::file(request.path(), file),
-        Place::Nowhere | Place::Fhir(_) => {
+        Place::Nowhere | Place::Fhir(_) | Place::Auth(_) => {
             let why = format!("nothing is served at this address; the FHIR base is {}", site.options.base_path);
             answer::failure(&Failure::not_found(why), Wanted::JSON, definitions)
         }
@@ -173,6 +191,7 @@ async fn fhir(site: &Arc<Site>, raw_path: &str, request: &HttpRequest, payload: 
         }
         Err(Stop::Failed(failure)) => {
             let mut response = answer::failure(&failure, wanted, &site.definitions);
+            auth::challenge(&failure, &mut response);
             if failure.kind == FailureKind::NotAllowed {
                 let (name, value) = answer::allow(raw_path.trim_matches('/'));
                 response.headers_mut().insert(name, value);
@@ -221,6 +240,17 @@ async fn perform(
         return Err(Stop::TooLong);
     }
     let path = exchange::path(raw_path)?;
+    if let Some(authorization) = &site.authorization {
+        if let (Some(name), Verb::Get | Verb::Head) = (path.strip_prefix(".well-known/"), verb)
+            && let Some(document) = auth::well_known(site, authorization, name, headers)
+        {
+            return Ok(document);
+        }
+        let public = path == "metadata" && matches!(verb, Verb::Get | Verb::Head);
+        if !public {
+            auth::caller(authorization, headers).await?;
+        }
+    }
     let binary = exchange::is_binary(verb, &path);
     match negotiate::wanted(headers, query) {
         Ok(found) => *wanted = found,

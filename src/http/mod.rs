@@ -2,6 +2,7 @@
 //! reply into a response. The only room that knows headers and media types; decides no rule of FHIR.
 
 mod answer;
+mod auth;
 mod cors;
 mod docs;
 mod encoding;

@@ -3,6 +3,7 @@
 use super::handler;
 use super::site::{Options, Site};
 use super::tls;
+use crate::authorization::Authorization;
 use crate::definitions::Definitions;
 use crate::interaction::Service;
 use actix_web::dev::{Server as ActixServer, ServerHandle};
@@ -25,11 +26,20 @@ pub struct Server {
 
 impl Server {
     /// Takes the ports. Must be called within an actix system (`actix_web::rt::System`).
-    pub fn bind(service: Arc<Service>, definitions: Arc<Definitions>, options: Options) -> io::Result<Server> {
-        refuse_open_access(&options)?;
+    pub fn bind(
+        service: Arc<Service>,
+        authorization: Option<Arc<Authorization>>,
+        definitions: Arc<Definitions>,
+        options: Options,
+    ) -> io::Result<Server> {
+        match authorization {
+            Some(_) => refuse_nameless(&options)?,
+            None => refuse_open_access(&options)?,
+        }
         options.base_url.as_deref().map_or(Ok(()), refuse_bad_base)?;
-        let site = Arc::new(Site::new(service, definitions, options));
+        let site = Arc::new(Site::new(service, authorization, definitions, options));
         let (web, address) = listen(&site).map_err(|e| taken(e, site.options.bind, "--bind"))?;
+        let _ = site.port.set(address.port());
         let (metrics, metrics_address) = match site.options.metrics {
             Some(at) => {
                 let listening = listen_for_metrics(&site, at).map_err(|e| taken(e, at, "--metrics-bind"))?;
@@ -79,7 +89,22 @@ impl Server {
     }
 }
 
-/// There is no access control yet: whoever can reach the port can read and write everything.
+/// Tokens are made for a name of this server; where others can reach it, that name must not come from a request.
+fn refuse_nameless(options: &Options) -> io::Result<()> {
+    if options.bind.ip().is_loopback() || options.base_url.is_some() {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!(
+            "{} can be reached from other machines, so Vesta has to know the address they use: say \
+             --base-url https://fhir.example.org/fhir",
+            options.bind
+        ),
+    ))
+}
+
+/// Without access control whoever can reach the port can read and write everything.
 fn refuse_open_access(options: &Options) -> io::Result<()> {
     if options.bind.ip().is_loopback() || options.allow_open_access {
         return Ok(());
@@ -87,8 +112,8 @@ fn refuse_open_access(options: &Options) -> io::Result<()> {
     Err(io::Error::new(
         io::ErrorKind::PermissionDenied,
         format!(
-            "{} can be reached from other machines, and Vesta has no access control yet: everybody there could read \
-             and change all data. Bind to 127.0.0.1, or, if something in front of Vesta controls access, say \
+            "{} can be reached from other machines, and access control is off: everybody there could read and change \
+             all data. Bind to 127.0.0.1, or, if something in front of Vesta controls access, say \
              --allow-open-access",
             options.bind
         ),

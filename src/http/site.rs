@@ -5,6 +5,7 @@ use super::held::Held;
 use super::limits::Limits;
 use super::metrics::Metrics;
 use super::openapi;
+use crate::authorization::Authorization;
 use crate::definitions::Definitions;
 use crate::interaction::Service;
 use actix_web::http::Uri;
@@ -30,7 +31,7 @@ pub struct TlsFiles {
 pub struct Options {
     /// Where it listens.
     pub bind: SocketAddr,
-    /// Whether it may listen where other machines can reach it, though there is no access control yet.
+    /// Whether it may listen where other machines can reach it, though access control is off.
     pub allow_open_access: bool,
     /// Path of the FHIR base, such as `/fhir`; empty for the root.
     pub base_path: String,
@@ -71,6 +72,8 @@ impl Default for Options {
 pub struct Site {
     /// Answers the interactions.
     pub service: Arc<Service>,
+    /// Knows who asks; none where access control is off.
+    pub authorization: Option<Arc<Authorization>>,
     /// The definitions, for XML and the OpenAPI document.
     pub definitions: Arc<Definitions>,
     /// The options.
@@ -81,24 +84,33 @@ pub struct Site {
     pub held: Arc<Held>,
     /// Packed forms of what the server declares.
     pub packed: Kept,
+    /// The port, once it is taken.
+    pub port: OnceLock<u16>,
     stopping: AtomicBool,
     openapi: OnceLock<Bytes>,
 }
 
 impl Site {
     /// The shared part of a server.
-    pub fn new(service: Arc<Service>, definitions: Arc<Definitions>, mut options: Options) -> Self {
+    pub fn new(
+        service: Arc<Service>,
+        authorization: Option<Arc<Authorization>>,
+        definitions: Arc<Definitions>,
+        mut options: Options,
+    ) -> Self {
         let path = options.base_path.trim_matches('/');
         options.base_path = if path.is_empty() { String::new() } else { format!("/{path}") };
         options.base_url = options.base_url.map(|url| url.trim_end_matches('/').to_owned());
         let held = Held::new(options.limits.bodies);
         Site {
             service,
+            authorization,
             definitions,
             held,
             options,
             metrics: Metrics::default(),
             packed: Kept::default(),
+            port: OnceLock::new(),
             stopping: AtomicBool::new(false),
             openapi: OnceLock::new(),
         }
@@ -137,6 +149,23 @@ impl Site {
         base.push_str(host);
         base.push_str(path);
         Some(base)
+    }
+
+    /// The FHIR base by a name that is certainly ours, whatever the Host header says: tokens are made for it. Without
+    /// a configured one the server listens on loopback only, and then it is one of the names of this machine.
+    pub fn own_base(&self, headers: &HeaderMap) -> String {
+        if let Some(url) = &self.options.base_url {
+            return url.clone();
+        }
+        let scheme = if self.options.tls.is_some() { "https" } else { "http" };
+        let (path, bind) = (&self.options.base_path, self.options.bind);
+        let port = self.port.get().copied().unwrap_or(bind.port());
+        let local = format!("localhost:{port}");
+        let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+        if bind.ip().is_loopback() && named.is_some_and(|host| host.eq_ignore_ascii_case(&local)) {
+            return format!("{scheme}://{local}{path}");
+        }
+        format!("{scheme}://{}{path}", SocketAddr::new(bind.ip(), port))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::route::{Declared, ROUTES};
 use super::subset::Subset;
-use super::{Context, Effect, Reply, ReplyContent, Request, Service};
+use super::{Context, Effect, Endpoints, Reply, ReplyContent, Request, Service};
 use crate::base::Failure;
 use crate::definitions::{SearchKind, SearchParameter, TypeId};
 use crate::json::escape_into;
@@ -16,6 +16,10 @@ use std::sync::Arc;
 
 /// When what this file declares was last changed (`CapabilityStatement.date`).
 const DATE: &str = "2026-11-23";
+
+/// `rest.security` where access control is off.
+const OPEN: &str =
+    r#"{"cors":true,"description":"Access control is off: whoever reaches the server may do everything."}"#;
 
 /// Most bases that a statement is kept for: the base is named by the client.
 const MOST: usize = 16;
@@ -60,12 +64,12 @@ impl Service {
                 r#""fhirVersion":"4.0.1","format":["json","xml","ndjson","#,
                 r#""application/fhir+json","application/fhir+xml","application/fhir+ndjson"],"#,
                 r#""patchFormat":["application/json-patch+json","application/merge-patch+json"],"#,
-                r#""rest":[{{"mode":"server","security":{{"cors":true,"description":"{security}"}},"resource":["#
+                r#""rest":[{{"mode":"server","security":{security},"resource":["#
             ),
             date = DATE,
             version = env!("CARGO_PKG_VERSION"),
             base = quoted(base),
-            security = "Access control is not part of this version: whoever reaches the server may do everything.",
+            security = if self.settings.smart { guarded(base) } else { OPEN.to_owned() },
         );
         let referring = self.referring();
         for (i, kind) in self.definitions.resources.iter().enumerate() {
@@ -165,6 +169,32 @@ impl Service {
             out.push(']');
         }
     }
+}
+
+/// `rest.security` where there is an authorization server: that it is SMART's, and its addresses.
+fn guarded(base: &str) -> String {
+    let at = Endpoints::of(base);
+    let named = [
+        ("authorize", &at.authorize),
+        ("token", &at.token),
+        ("introspect", &at.introspect),
+        ("revoke", &at.revoke),
+        ("manage", &at.manage),
+        ("register", &at.register),
+    ];
+    let mut out = String::from(
+        r#"{"extension":[{"url":"http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris","extension":["#,
+    );
+    list(named, &mut out, |(name, address), out| {
+        let _ = write!(out, r#"{{"url":"{name}","valueUri":{}}}"#, quoted(address));
+    });
+    out.push_str(concat!(
+        r#"]}],"cors":true,"service":[{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/"#,
+        r#"restful-security-service","code":"SMART-on-FHIR","display":"SMART-on-FHIR"}],"#,
+        r#""text":"OAuth 2.0 by SMART App Launch"}],"#,
+        r#""description":"Every request needs an access token; .well-known/smart-configuration says where from."}"#
+    ));
+    out
 }
 
 fn write_parameter(parameter: &SearchParameter, out: &mut String) {

@@ -26,10 +26,12 @@ mod patch;
 mod provenance;
 pub(crate) mod race;
 pub(crate) mod read;
+mod records;
 pub(crate) mod references;
 mod request;
 pub mod route;
 pub(crate) mod search;
+mod security;
 mod service;
 mod subset;
 #[cfg(test)]
@@ -38,8 +40,10 @@ mod transaction;
 mod update;
 
 pub use crate::store::{Budget, Waiting};
+pub use records::{Item, ItemExpect, ItemWrite, Records};
 pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,
     Return, Verb, version_ids,
 };
+pub use security::{Endpoints, PATH as AUTHORIZATION_PATH, origin};
 pub use service::{Service, Settings};

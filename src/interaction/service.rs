@@ -2,10 +2,10 @@
 //! request to the file that knows its interaction. Knows no HTTP.
 
 use super::{
-    Context, Interaction, Reply, Request, bundle, capabilities, create, delete, entry, history, outcome, patch, read,
-    route, search, update,
+    Context, Interaction, Records, Reply, Request, bundle, capabilities, create, delete, entry, history, outcome,
+    patch, read, route, search, update,
 };
-use crate::base::{Clock, Failure, IdSource};
+use crate::base::{Clock, Failure, IdSource, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::json::Limits;
@@ -38,6 +38,8 @@ pub struct Settings {
     pub query_rows: u64,
     /// What the JSON reader accepts.
     pub limits: Limits,
+    /// Whether there is an authorization server in front, which the CapabilityStatement then names.
+    pub smart: bool,
 }
 
 impl Default for Settings {
@@ -53,6 +55,7 @@ impl Default for Settings {
             query_time: Duration::from_secs(30),
             query_rows: 200_000_000,
             limits: Limits::default(),
+            smart: false,
         }
     }
 }
@@ -132,6 +135,11 @@ impl Service {
                 operation::perform(self, context, request, &name, kind, id).await
             }
         }
+    }
+
+    /// What is kept besides resources, for the floors above.
+    pub fn records(&self, tenant: TenantId) -> Records {
+        Records::new(self.store.clone(), tenant)
     }
 
     /// Whether writes can succeed: if not, this process is of no use but for reading.

@@ -56,7 +56,7 @@ fn server() -> TestServer {
         let extractor = Arc::new(Extractor::new(definitions.clone(), Vec::new()));
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds));
         let service = Service::new(Arc::new(Broken), definitions.clone(), extractor, clock, ids, Settings::default());
-        (Arc::new(service), definitions)
+        (Arc::new(service), None, definitions)
     })
 }
 

@@ -5,11 +5,15 @@ use std::net::SocketAddr;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
-use vesta::cli::settings::Settings;
+use vesta::authorization::Authorization;
+use vesta::cli::settings::{Auth, Settings};
 use vesta::cli::wire;
 use vesta::definitions::Definitions;
 use vesta::http::{Options, Server};
 use vesta::interaction::Service;
+
+/// What a server is made of.
+pub type Parts = (Arc<Service>, Option<Arc<Authorization>>, Arc<Definitions>);
 
 /// A running server; it stops when this is dropped, and its data are gone then.
 pub struct TestServer {
@@ -27,7 +31,8 @@ impl TestServer {
         TestServer::with(Settings::default())
     }
 
-    /// A server with these settings; port and data directory are chosen here.
+    /// A server with these settings; port and data directory are chosen here. Access control is off unless they say
+    /// otherwise.
     pub fn with(settings: Settings) -> TestServer {
         // Only the first call installs it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -37,12 +42,13 @@ impl TestServer {
             bind: Some(settings.bind.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))),
             workers: settings.workers.or(Some(2)),
             log_requests: Some(false),
+            auth: settings.auth.or(Some(Auth::Off)),
             ..settings
         };
         let options = settings.http();
         TestServer::over(options, data, move || {
             let wired = wire::open(&settings).expect("the store opens");
-            (wired.service, wired.definitions)
+            (wired.service, wired.authorization, wired.definitions)
         })
     }
 
@@ -50,14 +56,14 @@ impl TestServer {
     pub fn over(
         options: Options,
         data: tempfile::TempDir,
-        service: impl FnOnce() -> (Arc<Service>, Arc<Definitions>) + Send + 'static,
+        service: impl FnOnce() -> Parts + Send + 'static,
     ) -> TestServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
-            let (service, definitions) = service();
+            let (service, authorization, definitions) = service();
             actix_web::rt::System::new().block_on(async {
-                let server = Server::bind(service, definitions, options).expect("binds");
+                let server = Server::bind(service, authorization, definitions, options).expect("binds");
                 started.send((server.base(), server.metrics_address())).expect("the test waits");
                 let told = async {
                     let _ = stopped.await;

@@ -1,0 +1,82 @@
+//! Floor 8: the authorization server (SMART App Launch 2.2, OAuth 2.0 with the security practice of RFC 9700, OpenID
+//! Connect), in the same binary. [`Authorization`] is the one entry: [`Authorization::answer`] for its own addresses
+//! under `/auth/` (the table is in `route`), and the check of the token of every request to the FHIR API.
+//!
+//! `client`: registered apps; `keys`: signing keys; `discovery`: what is published about it; `scope`, `consent`: what
+//! is asked and granted; `secret`: random values and digests; `exchange`, `refusal`: questions and answers, free of
+//! HTTP. Everything that must outlive a process is a record, changed by compare-and-set.
+//!
+//! Decides nothing about resources: that is `access`.
+
+pub mod client;
+pub mod consent;
+mod discovery;
+pub mod exchange;
+pub mod keys;
+pub mod refusal;
+mod route;
+pub mod scope;
+pub mod secret;
+
+use crate::base::{Clock, Failure, TenantId};
+use crate::interaction::{Records, Service};
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+use serde::Serialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// What can be set.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// Whether addresses that clients name (keys by URL) may lead to this machine: for development only.
+    pub fetch_from_loopback: bool,
+}
+
+/// The authorization server.
+pub struct Authorization {
+    /// Where it keeps what it knows.
+    pub(crate) records: Records,
+    /// The resources, always as somebody who may see them.
+    #[expect(dead_code, reason = "the picker and the launch read patients")]
+    pub(crate) service: Arc<Service>,
+    /// Time.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Settings.
+    #[expect(dead_code, reason = "keys by URL are fetched by it")]
+    pub(crate) settings: Settings,
+    keys: keys::Keys,
+    clients: RwLock<FxHashMap<String, client::Cached>>,
+    era: AtomicU64,
+}
+
+impl Authorization {
+    /// An authorization server for the resources of a service.
+    pub fn new(service: Arc<Service>, clock: Arc<dyn Clock>, settings: Settings) -> Authorization {
+        Authorization {
+            records: service.records(TenantId::default()),
+            service,
+            clock,
+            settings,
+            keys: keys::Keys::default(),
+            clients: RwLock::default(),
+            era: AtomicU64::new(0),
+        }
+    }
+
+    /// Whoever changes what somebody may do says so here: nothing that was read before is used any more.
+    pub(crate) fn forget_what_was_read(&self) {
+        self.era.fetch_add(1, Ordering::SeqCst);
+        self.clients.write().clear();
+    }
+
+    /// Counts the changes; what was read in an earlier era is not kept.
+    pub(crate) fn era(&self) -> u64 {
+        self.era.load(Ordering::SeqCst)
+    }
+}
+
+/// A record's value.
+pub(crate) fn json_bytes(value: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(value).map_err(Failure::internal)
+}

@@ -1,0 +1,64 @@
+//! Records: the narrow door through which the floors above keep what is no resource (accounts, clients, keys, codes,
+//! sessions). They are the store's items of one tenant; what is in them is not known here.
+
+use super::outcome;
+use crate::base::{Failure, TenantId};
+use crate::store::{Store, StoreError, Transaction};
+use std::sync::Arc;
+
+pub use crate::store::{Item, ItemExpect, ItemWrite};
+
+/// The items of one tenant.
+#[derive(Clone)]
+pub struct Records {
+    store: Arc<dyn Store>,
+    tenant: TenantId,
+}
+
+impl Records {
+    /// The items of a tenant in a store.
+    pub fn new(store: Arc<dyn Store>, tenant: TenantId) -> Records {
+        Records { store, tenant }
+    }
+
+    /// Whose they are.
+    pub fn tenant(&self) -> TenantId {
+        self.tenant
+    }
+
+    /// An item as it is now.
+    pub async fn get(&self, collection: &'static str, key: &str) -> Result<Option<Item>, Failure> {
+        self.store.item(self.tenant, collection, key).await.map_err(outcome::of_store)
+    }
+
+    /// Items of a collection in order of their keys, those after a key, as many as asked for at most.
+    pub async fn list(
+        &self,
+        collection: &'static str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Item>, Failure> {
+        self.store.items(self.tenant, collection, after, limit).await.map_err(outcome::of_store)
+    }
+
+    /// Writes all of the changes or none. A failure of the kind `Conflict` says that an expectation did not hold.
+    pub async fn commit(&self, items: Vec<ItemWrite>) -> Result<(), Failure> {
+        let transaction = Transaction { items, ..Transaction::default() };
+        self.store.commit(self.tenant, transaction).await.map(|_| ()).map_err(outcome::of_store)
+    }
+
+    /// Writes all of the changes, or none where an expectation does not hold: then the answer is no.
+    pub async fn try_commit(&self, items: Vec<ItemWrite>) -> Result<bool, Failure> {
+        let transaction = Transaction { items, ..Transaction::default() };
+        match self.store.commit(self.tenant, transaction).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::ItemConflict { .. }) => Ok(false),
+            Err(other) => Err(outcome::of_store(other)),
+        }
+    }
+
+    /// Takes away items that are over, as many as asked for at most; says how many.
+    pub async fn sweep(&self, limit: usize) -> Result<usize, Failure> {
+        self.store.sweep_items(self.tenant, limit).await.map_err(outcome::of_store)
+    }
+}
