@@ -6,6 +6,7 @@
 
 mod chain;
 mod check;
+mod coding;
 mod dictionary;
 mod evaluate;
 mod group;
@@ -18,6 +19,7 @@ mod order;
 mod postings;
 mod rebuild;
 mod record;
+mod segment;
 mod snapshot;
 mod truth;
 mod type_index;

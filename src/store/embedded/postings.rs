@@ -91,6 +91,30 @@ impl Bits {
         self.words[word] |= 1 << (ordinal % 64);
     }
 
+    /// The 64 ordinals from one on, as they are in the set.
+    pub fn window(&self, from: u32) -> u64 {
+        let (word, shift) = (from as usize / 64, from % 64);
+        let low = self.words.get(word).copied().unwrap_or(0) >> shift;
+        let high = if shift == 0 { 0 } else { self.words.get(word + 1).copied().unwrap_or(0) << (64 - shift) };
+        low | high
+    }
+
+    /// Adds some of the 64 ordinals from one on.
+    pub fn insert_window(&mut self, from: u32, window: u64) {
+        let (word, shift) = (from as usize / 64, from % 64);
+        let high = if shift == 0 { 0 } else { window >> (64 - shift) };
+        let needed = word + if high != 0 { 2 } else { usize::from(window != 0) };
+        if needed > self.words.len() {
+            self.words.resize(needed, 0);
+        }
+        if let Some(low) = self.words.get_mut(word) {
+            *low |= window << shift;
+        }
+        if high != 0 {
+            self.words[word + 1] |= high;
+        }
+    }
+
     /// Takes an ordinal out.
     pub fn remove(&mut self, ordinal: u32) {
         if let Some(word) = self.words.get_mut(ordinal as usize / 64) {

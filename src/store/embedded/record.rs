@@ -1,6 +1,7 @@
 //! The record of one version and the keys of the truth: how they are written as bytes. Every record carries a
 //! checksum over its key and content. What stands in the compressed body is not known here.
 
+use super::coding::{Reader, put};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::store::Method;
 
@@ -174,49 +175,6 @@ impl Newest {
         let number = at.number()?;
         let rest = at.number()?;
         Some(Newest { number, version: rest >> 1, deleted: rest & 1 == 1 })
-    }
-}
-
-/// Appends a number in groups of seven bits, lowest first.
-fn put(out: &mut Vec<u8>, mut n: u64) {
-    while n >= 0x80 {
-        out.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    out.push(n as u8);
-}
-
-struct Reader<'b>(&'b [u8]);
-
-impl<'b> Reader<'b> {
-    fn byte(&mut self) -> Option<u8> {
-        let (first, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*first)
-    }
-
-    fn number(&mut self) -> Option<u64> {
-        let mut n = 0;
-        for shift in (0..64).step_by(7) {
-            let byte = self.byte()?;
-            n |= u64::from(byte & 0x7F) << shift;
-            if byte < 0x80 {
-                return Some(n);
-            }
-        }
-        None
-    }
-
-    fn take(&mut self, length: usize) -> Option<&'b [u8]> {
-        let (taken, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    fn chunk<const N: usize>(&mut self) -> Option<&'b [u8; N]> {
-        let (taken, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(taken)
     }
 }
 

@@ -1,0 +1,20 @@
+//! Sealed parts of the index: immutable files, each with the terms of the versions of one tenant from one number to
+//! another. `write` makes them, `file` opens and verifies them, `section` reads what is of one type, `terms`, `lists`
+//! and `column` are its three parts: sorted terms, the versions of each term, the terms of each version.
+//! Which segments there are, when they are made and merged, is not known here.
+
+mod column;
+mod file;
+mod lists;
+mod section;
+mod terms;
+mod write;
+
+pub use column::Column;
+pub use file::{Bytes, Info, Segment, file_name, info_of_name};
+pub use lists::{List, Stored};
+pub use section::{Group, Run, Section, Stream};
+pub use write::{SectionHead, SegmentWriter};
+
+#[cfg(test)]
+mod tests;

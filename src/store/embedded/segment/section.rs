@@ -1,0 +1,251 @@
+//! What a segment has of one type. Terms lie in groups (the search parameter and the form of the value, their first
+//! three bytes), so that a group's terms are compared by value and each group has a column.
+
+use super::super::coding::Reader;
+use super::column::{Column, ColumnShape};
+use super::file::{Bytes, Info};
+use super::lists::Stored;
+use super::terms::{BLOCK, TermTable};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The versions of one type, their terms, the versions of each term.
+pub struct Section {
+    pub(super) bytes: Arc<Bytes>,
+    /// How many versions.
+    pub docs: u32,
+    /// The parameter of the logical id.
+    pub id_parameter: [u8; 2],
+    pub(super) groups: Vec<Group>,
+    pub(super) numbers: Range<usize>,
+    pub(super) previous: Range<usize>,
+    pub(super) deletes: Range<usize>,
+    pub(super) deleted: u32,
+}
+
+/// Terms that begin with the same three bytes.
+pub struct Group {
+    pub(super) key: [u8; 3],
+    pub(super) terms: u32,
+    pub(super) blocks: Range<usize>,
+    pub(super) fences: Range<usize>,
+    pub(super) lists: Range<usize>,
+    pub(super) column: Range<usize>,
+    pub(super) shape: ColumnShape,
+}
+
+/// The group of a term: its first three bytes.
+pub fn key_of(term: &[u8]) -> [u8; 3] {
+    let mut key = [0; 3];
+    let length = term.len().min(3);
+    key[..length].copy_from_slice(&term[..length]);
+    key
+}
+
+/// Terms of one group that follow each other.
+#[derive(Clone)]
+pub struct Run<'s> {
+    table: TermTable<'s>,
+    column: Column<'s>,
+    ranks: Range<u32>,
+}
+
+impl Section {
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
+
+    fn table(&self, group: &Group) -> TermTable<'_> {
+        TermTable {
+            blocks: self.slice(&group.blocks),
+            fences: self.slice(&group.fences),
+            lists: self.slice(&group.lists),
+            count: group.terms,
+            docs: self.docs,
+        }
+    }
+
+    fn column(&self, group: &Group) -> Column<'_> {
+        Column::read(self.slice(&group.column), &group.shape, self.docs, group.terms)
+    }
+
+    /// Whether what it says of its versions can be.
+    pub(super) fn is_sound(&self, info: &Info) -> bool {
+        let numbers = self.numbers();
+        let in_order = numbers.windows(2).all(|pair| pair[0] < pair[1]);
+        let covered = |n: &u32| (info.from..=info.to).contains(&u64::from(*n));
+        numbers.len() == self.docs as usize
+            && self.docs > 0
+            && in_order
+            && numbers.iter().all(covered)
+            && self.deletes().len() == self.deleted as usize
+            && self.previous().all(|(ordinal, _)| ordinal < self.docs)
+    }
+
+    /// The number of each version.
+    pub fn numbers(&self) -> Vec<u32> {
+        self.deltas(&self.numbers, self.docs, u32::MAX)
+    }
+
+    /// Versions that are deletes.
+    pub fn deletes(&self) -> Vec<u32> {
+        self.deltas(&self.deletes, self.deleted, self.docs)
+    }
+
+    fn deltas(&self, range: &Range<usize>, count: u32, below: u32) -> Vec<u32> {
+        let bytes = self.slice(range);
+        let mut reader = Reader(bytes);
+        let mut all = Vec::with_capacity((count as usize).min(bytes.len()));
+        let mut last = 0_u32;
+        for _ in 0..count {
+            let Some(next) = reader.small().and_then(|step| last.checked_add(step)).filter(|n| *n < below) else { break };
+            all.push(next);
+            last = next;
+        }
+        all
+    }
+
+    /// Versions that have a version of the same resource before them, and its number.
+    pub fn previous(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        let mut reader = Reader(self.slice(&self.previous));
+        let mut last = 0_u32;
+        std::iter::from_fn(move || {
+            last = last.checked_add(reader.small()?)?;
+            Some((last, reader.small()?))
+        })
+    }
+
+    /// The versions of a term.
+    pub fn find(&self, term: &[u8]) -> Option<Stored<'_>> {
+        let at = self.groups.binary_search_by_key(&key_of(term), |g| g.key).ok()?;
+        self.table(self.groups.get(at)?).find(term)
+    }
+
+    /// The terms of a range, group by group.
+    pub fn runs(&self, from: &[u8], to: &[u8]) -> Vec<Run<'_>> {
+        let mut runs = Vec::new();
+        if from >= to {
+            return runs;
+        }
+        let (first, last) = (key_of(from), key_of(to));
+        let start = self.groups.partition_point(|g| g.key < first);
+        for group in self.groups.get(start..).unwrap_or_default() {
+            if group.key > last {
+                break;
+            }
+            let table = self.table(group);
+            let low = if group.key == first { table.rank(from) } else { 0 };
+            let high = if group.key == last { table.rank(to) } else { group.terms };
+            if low < high {
+                runs.push(Run { table, column: self.column(group), ranks: low..high });
+            }
+        }
+        runs
+    }
+
+    /// The terms of a version, in order, until the listener has enough.
+    pub fn terms_of(&self, ordinal: u32, mut tell: impl FnMut(&[u8]) -> bool) {
+        for group in &self.groups {
+            for rank in self.column(group).ranks(ordinal) {
+                if let Some(term) = term_at(&self.table(group), rank)
+                    && !tell(&term)
+                {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn term_at(table: &TermTable<'_>, rank: u32) -> Option<Vec<u8>> {
+    let mut block = table.block((rank / BLOCK) as usize);
+    for _ in 0..=rank % BLOCK {
+        block.next()?;
+    }
+    Some(block.term)
+}
+
+impl Run<'_> {
+    /// How many terms.
+    pub fn len(&self) -> usize {
+        self.ranks.len()
+    }
+
+    /// Whether a version has one of the terms.
+    #[inline]
+    pub fn holds(&self, ordinal: u32) -> bool {
+        self.column.any_in(ordinal, &self.ranks)
+    }
+
+    /// The terms of a version that are among these, in order, until the listener has enough; whether it had.
+    pub fn terms_of(&self, ordinal: u32, tell: &mut impl FnMut(&[u8]) -> bool) -> bool {
+        for rank in self.column.ranks(ordinal).filter(|rank| self.ranks.contains(rank)) {
+            if let Some(term) = term_at(&self.table, rank)
+                && !tell(&term)
+            {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// Goes through terms in order, forwards or backwards.
+pub struct Stream<'s> {
+    /// Runs that are left, the next one last.
+    runs: Vec<Run<'s>>,
+    descending: bool,
+    /// Number of the block that is loaded, in the run that is last.
+    loaded: Option<u32>,
+    bytes: Vec<u8>,
+    entries: Vec<(Range<usize>, Stored<'s>)>,
+    at: usize,
+}
+
+impl<'s> Stream<'s> {
+    /// Through these runs.
+    pub fn new(mut runs: Vec<Run<'s>>, descending: bool) -> Stream<'s> {
+        if !descending {
+            runs.reverse();
+        }
+        Stream { runs, descending, loaded: None, bytes: Vec::new(), entries: Vec::new(), at: 0 }
+    }
+
+    /// Goes on to the next term; whether there is one.
+    pub fn advance(&mut self) -> bool {
+        loop {
+            let Some(run) = self.runs.last_mut() else { return false };
+            let rank = if self.descending { run.ranks.next_back() } else { run.ranks.next() };
+            let Some(rank) = rank else {
+                self.runs.pop();
+                self.loaded = None;
+                continue;
+            };
+            if self.loaded != Some(rank / BLOCK) {
+                self.loaded = Some(rank / BLOCK);
+                self.bytes.clear();
+                self.entries.clear();
+                let mut block = run.table.block((rank / BLOCK) as usize);
+                while let Some(stored) = block.next() {
+                    let start = self.bytes.len();
+                    self.bytes.extend_from_slice(&block.term);
+                    self.entries.push((start..self.bytes.len(), stored));
+                }
+            }
+            self.at = (rank % BLOCK) as usize;
+            if self.at < self.entries.len() {
+                return true;
+            }
+        }
+    }
+
+    /// The term.
+    pub fn term(&self) -> &[u8] {
+        self.entries.get(self.at).and_then(|(range, _)| self.bytes.get(range.clone())).unwrap_or_default()
+    }
+
+    /// Its versions.
+    pub fn stored(&self) -> Option<Stored<'s>> {
+        self.entries.get(self.at).map(|(_, stored)| *stored)
+    }
+}
