@@ -40,7 +40,32 @@ struct Action {
     encoder: Encoder,
 }
 
+/// Raised whenever resources get other terms than before from the same definitions: what stores have indexed is then
+/// made again.
+const ENCODING: u32 = 1;
+
 impl Extractor {
+    /// A number that says which terms resources get: that of the encoding, the search parameters, and the own bases.
+    /// The same in every process.
+    pub fn fingerprint(&self) -> u64 {
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        let mut add = |text: &str| {
+            // FNV-1a, with a byte between texts.
+            for byte in text.bytes().chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+            }
+        };
+        add(&ENCODING.to_string());
+        for parameter in &self.definitions.search_parameters {
+            add(&format!("{} {} {:?}", parameter.number, parameter.code, parameter.kind));
+            add(&parameter.expression);
+            parameter.bases.iter().for_each(|base| add(base));
+            add(&format!("{:?}", parameter.components));
+        }
+        add(&format!("{:?}", self.bases));
+        hash
+    }
+
     /// An extractor for these definitions. References below one of the `bases` (absolute URLs of this server) are the
     /// same as relative ones.
     pub fn new(definitions: Arc<Definitions>, bases: Vec<String>) -> Extractor {

@@ -24,6 +24,10 @@ pub trait Vocabulary: Send + Sync {
     fn id_of<'t>(&self, term: &'t Term) -> Option<&'t str>;
     /// The term that a reference to a resource gives under a reference parameter.
     fn reference_term(&self, parameter: u16, target: TypeId, id: &str) -> Term;
+    /// A number that changes when resources get other terms than before: what was indexed with another is made again.
+    fn schema(&self) -> u64 {
+        0
+    }
     /// The resource that a term of [`Vocabulary::reference_term`] refers to; nothing for other terms.
     fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)>;
 }
@@ -72,6 +76,10 @@ impl Vocabulary for FhirVocabulary {
 
     fn reference_term(&self, parameter: u16, target: TypeId, id: &str) -> Term {
         index::reference_term(parameter, self.name(target), id)
+    }
+
+    fn schema(&self) -> u64 {
+        self.extractor.fingerprint()
     }
 
     fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)> {

@@ -9,8 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 use vesta::base::SystemClock;
 use vesta::store::Store;
+use vesta::store::embedded::Options;
 
-const ROUNDS: u64 = 6;
+const ROUNDS: u64 = 10;
+
+/// In most rounds versions are sealed and merged all the time, so that the kill falls into it.
+fn options(round: u64) -> Options {
+    sealed_after([10, 3, 1, 50, 16_384][round as usize % 5])
+}
 
 /// Writes until it is killed: transactions of several resources from several tasks. Says what was acknowledged.
 /// Not a test of its own: the process that the one below kills.
@@ -18,7 +24,8 @@ const ROUNDS: u64 = 6;
 fn child_that_writes() {
     let Some(directory) = std::env::var_os("VESTA_TEST_CRASH") else { return };
     let round: u64 = std::env::var("VESTA_TEST_ROUND").expect("a round").parse().expect("a number");
-    let store = Arc::new(open(Path::new(&directory), Arc::new(SystemClock)).expect("opened"));
+    let store = open_with(Path::new(&directory), Arc::new(SystemClock), &options(round)).expect("opened");
+    let store = Arc::new(store);
     wait(async {
         let tasks: Vec<_> = (0..8)
             .map(|task| {
@@ -50,7 +57,7 @@ fn nothing_acknowledged_is_lost() {
     let mut acknowledged: HashMap<String, u64> = HashMap::new();
     for round in 0..ROUNDS {
         acknowledged.extend(write_and_kill(directory.path(), round));
-        wait(verify(directory.path(), &acknowledged));
+        wait(verify(directory.path(), round, &acknowledged));
     }
     assert!(acknowledged.len() as u64 > ROUNDS * 5, "{} transactions", acknowledged.len());
 }
@@ -78,7 +85,7 @@ fn write_and_kill(directory: &Path, round: u64) -> Vec<(String, u64)> {
     while done.len() < 20 {
         read(lines.next().expect("it writes").expect("text"), &mut done);
     }
-    std::thread::sleep(Duration::from_millis(20 + 37 * round));
+    std::thread::sleep(Duration::from_millis(20 + 37 * (round % 6)));
     child.kill().expect("killed");
     for line in lines.map_while(Result::ok) {
         read(line, &mut done);
@@ -87,8 +94,8 @@ fn write_and_kill(directory: &Path, round: u64) -> Vec<(String, u64)> {
     done
 }
 
-async fn verify(directory: &Path, acknowledged: &HashMap<String, u64>) {
-    let store = open(directory, Arc::new(SystemClock)).expect("opened after the kill");
+async fn verify(directory: &Path, round: u64, acknowledged: &HashMap<String, u64>) {
+    let store = open_with(directory, Arc::new(SystemClock), &options(round)).expect("opened after the kill");
     let report = store.check(&mut |_, _| {}).expect("checked");
     assert!(report.is_sound(), "{report:?}");
     for tag in acknowledged.keys() {

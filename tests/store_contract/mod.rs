@@ -1,7 +1,7 @@
 //! The storage contract as tests, each written once against `dyn Store` and run on every engine. Types and terms are
 //! made up here, so that nothing of FHIR stands between a test and the engine.
 //!
-//! `VESTA_TEST_STORE=memory` or `embedded` runs one engine only.
+//! `VESTA_TEST_STORE=memory`, `embedded` or `sealing` (embedded, with few versions in memory) runs one engine only.
 
 mod change_log;
 mod commits;
@@ -11,5 +11,6 @@ mod directory;
 mod guards;
 mod history;
 mod items;
+mod segments;
 mod snapshots;
 mod world;

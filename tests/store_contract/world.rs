@@ -156,10 +156,23 @@ pub fn embedded() -> Engine {
     Engine { name: "embedded", store, clock, _directory: Some(directory) }
 }
 
+/// Options with which versions are sealed after so few.
+pub fn sealed_after(versions: usize) -> Options {
+    Options { train_after: 200, seal_after: versions, ..Options::default() }
+}
+
+/// The embedded engine with so few versions in memory.
+pub fn sealing(versions: usize) -> Engine {
+    let clock = Arc::new(Hands::default());
+    let directory = tempfile::tempdir().expect("a directory");
+    let store = open_with(directory.path(), clock.clone(), &sealed_after(versions)).expect("opened");
+    Engine { name: "sealing", store: Arc::new(store), clock, _directory: Some(directory) }
+}
+
 /// Runs a test on every engine that is asked for.
 pub fn on_every_engine<F: Future<Output = ()>>(test: impl Fn(Engine) -> F) {
     let wanted = std::env::var("VESTA_TEST_STORE").ok();
-    for engine in [memory, embedded] {
+    for engine in [memory, embedded, || sealing(9)] {
         let engine = engine();
         if wanted.as_deref().is_none_or(|w| w == engine.name) {
             eprintln!("on {}", engine.name);

@@ -3,15 +3,16 @@
 //! each is tried by following its own references.
 
 use super::evaluate::Moment;
-use super::node::{Goal, Node};
+use super::node::{Goal, Look, Node};
+use super::part::Stream;
 use super::postings::Bits;
-use super::type_index::TypeIndex;
+use super::type_index::{TypeIndex, parameter_bounds};
 use crate::definitions::TypeId;
 use crate::index::{Condition, Term};
 use rustc_hash::FxHashSet;
 
 /// Work to follow one reference, in the units of `node`.
-const FOLLOW: usize = 300;
+const FOLLOW: usize = 1_000;
 /// Up to so many resources at the far end are followed back without asking whether another way is shorter.
 const FEW: usize = 64;
 
@@ -34,6 +35,7 @@ impl<'i> Chain<'i> {
         if !condition.joins() {
             for target in targets {
                 moment.tenant.with(*target, |inner| {
+                    let inner = moment.look(inner);
                     let node = moment.compile(*target, inner, condition, Goal::Page).leading(inner, Goal::Page);
                     chain.matches += node.estimate(inner);
                     chain.of += inner.len() as usize;
@@ -54,46 +56,74 @@ impl<'i> Chain<'i> {
     }
 
     /// Whether a version refers to a visible resource that fulfils the condition.
-    pub fn holds(&self, index: &TypeIndex, ordinal: u32) -> bool {
-        let Moment { tenant, vocabulary, position } = self.moment;
-        index.forward_of(ordinal, self.parameter).iter().any(|term| {
-            let term = Term(index.slot(*term).bytes[..].into());
-            let Some((target, id)) = vocabulary.target_of(&term) else { return false };
-            self.targets.contains(&target)
+    pub fn holds(&self, index: Look<'_>, ordinal: u32) -> bool {
+        let Moment { tenant, vocabulary, position, meter } = self.moment;
+        if meter.spend(1) {
+            return false;
+        }
+        let mut holds = false;
+        index.terms_under(ordinal, self.parameter, |term| {
+            let term = Term(term.into());
+            let Some((target, id)) = vocabulary.target_of(&term) else { return true };
+            holds = self.targets.contains(&target)
                 && tenant.with(target, |inner| {
                     let found = inner.current(&vocabulary.id_term(target, id).0, inner.bound(position), position);
                     found.is_some_and(|o| inner.fulfils(target, o, self.condition))
-                })
-        })
+                });
+            !holds
+        });
+        holds
     }
 
     /// All versions that refer to a resource that fulfils the condition.
-    pub fn set(&self, index: &TypeIndex) -> Node<'i> {
+    pub fn set(&self, index: Look<'_>) -> Node<'i> {
         let mut found = Vec::new();
         for target in self.targets {
-            self.moment.tenant.with(*target, |inner| self.follow(index, *target, inner, &mut found));
+            self.moment.tenant.with(*target, |inner| {
+                self.follow(index, *target, self.moment.look(inner), &mut found);
+            });
         }
         Node::of_set(found)
     }
 
-    fn follow(&self, index: &TypeIndex, target: TypeId, inner: &TypeIndex, found: &mut Vec<u32>) {
-        let matches = self.moment.matches(target, inner, self.condition);
+    fn follow(&self, index: Look<'_>, target: TypeId, inner: Look<'_>, found: &mut Vec<u32>) {
+        let moment = &self.moment;
+        let matches = moment.matches(target, inner, self.condition);
         if matches.len() > FEW && !index.more_terms_than(self.parameter, matches.len()) {
             // Fewer references than resources: go through the references.
             let matches: Bits = matches.into_iter().collect();
-            for slot in index.terms_of(self.parameter) {
-                if self.moment.resource(slot, target, inner).is_some_and(|o| matches.contains(o)) {
-                    found.extend_from_slice(slot.postings());
+            references(&index, self.parameter, |base, stream| {
+                if moment.resource(stream.term(), target, inner).is_some_and(|o| matches.contains(o))
+                    && let Some(stored) = stream.stored()
+                {
+                    stored.for_each(|o| found.push(base + o));
                 }
-            }
+                !moment.meter.spend(1)
+            });
             return;
         }
         for ordinal in matches {
-            let id = Term(inner.id_term(ordinal).into());
-            let Some(id) = self.moment.vocabulary.id_of(&id) else { continue };
-            let reference = self.moment.vocabulary.reference_term(self.parameter, target, id);
-            if let Some(term) = index.term(&reference.0) {
-                found.extend_from_slice(index.slot(term).postings());
+            if moment.meter.spend(1) {
+                return;
+            }
+            let Some(term) = inner.id_term(ordinal) else { continue };
+            let Some(id) = moment.vocabulary.id_of(&term) else { continue };
+            let reference = moment.vocabulary.reference_term(self.parameter, target, id);
+            if let Some(hits) = index.find(&reference.0) {
+                hits.for_each(|o| found.push(o));
+            }
+        }
+    }
+}
+
+/// Goes through the terms of a reference parameter, part by part, with each part's first ordinal.
+fn references(index: &TypeIndex, parameter: u16, mut tell: impl FnMut(u32, &Stream<'_>) -> bool) {
+    let (from, to) = parameter_bounds(parameter);
+    for at in index.parts() {
+        let mut stream = at.part.stream(&from, &to, false);
+        while stream.advance() {
+            if !tell(at.base, &stream) {
+                return;
             }
         }
     }
@@ -103,30 +133,36 @@ impl<'i> Chain<'i> {
 pub fn reverse(
     moment: &Moment<'_>,
     kind: TypeId,
-    index: &TypeIndex,
+    index: Look<'_>,
     source: TypeId,
     parameter: u16,
     condition: &Condition,
 ) -> Vec<u32> {
     moment.tenant.with(source, |inner| {
-        let matches = moment.matches(source, inner, condition);
+        let matches = moment.matches(source, moment.look(inner), condition);
         let mut found = Vec::new();
         if matches.len() > FEW && !inner.more_terms_than(parameter, matches.len()) {
             let matches: Bits = matches.into_iter().collect();
-            for slot in inner.terms_of(parameter) {
-                if slot.postings().iter().any(|o| matches.contains(*o)) {
-                    found.extend(moment.resource(slot, kind, index));
+            references(inner, parameter, |base, stream| {
+                if stream.stored().is_some_and(|stored| stored.count_in(base, &matches) > 0) {
+                    found.extend(moment.resource(stream.term(), kind, index));
                 }
-            }
+                !moment.meter.spend(1)
+            });
             return found;
         }
-        let mut seen = FxHashSet::default();
+        let mut seen: FxHashSet<Box<[u8]>> = FxHashSet::default();
         for ordinal in matches {
-            for term in inner.forward_of(ordinal, parameter) {
-                if seen.insert(*term) {
-                    found.extend(moment.resource(inner.slot(*term), kind, index));
-                }
+            if moment.meter.spend(1) {
+                break;
             }
+            inner.terms_under(ordinal, parameter, |term| {
+                if !seen.contains(term) {
+                    seen.insert(term.into());
+                    found.extend(moment.resource(term, kind, index));
+                }
+                true
+            });
         }
         found
     })

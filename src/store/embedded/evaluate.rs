@@ -3,9 +3,10 @@
 
 use super::chain::{Chain, reverse};
 use super::index::TenantIndex;
-use super::node::{Goal, Node};
+use super::meter::Meter;
+use super::node::{Goal, Look, Node};
 use super::postings::Bits;
-use super::type_index::{Slot, TypeIndex};
+use super::type_index::TypeIndex;
 use crate::definitions::TypeId;
 use crate::index::{Condition, Term};
 use crate::store::Vocabulary;
@@ -20,18 +21,20 @@ pub struct Moment<'e> {
     pub vocabulary: &'e dyn Vocabulary,
     /// The number of the last version that is seen.
     pub position: u64,
+    /// What the search has cost.
+    pub meter: &'e Meter<'e>,
 }
 
 /// The versions of one type that are visible at a moment.
 pub struct Visible<'i> {
-    index: &'i TypeIndex,
+    index: Look<'i>,
     position: u64,
     bound: u32,
 }
 
 impl<'i> Visible<'i> {
     /// Those up to a position.
-    pub fn at(index: &'i TypeIndex, position: u64) -> Visible<'i> {
+    pub fn at(index: Look<'i>, position: u64) -> Visible<'i> {
         Visible { index, position, bound: index.bound(position) }
     }
 
@@ -50,7 +53,10 @@ impl<'i> Visible<'i> {
 
     /// All visible versions.
     pub fn all(&self) -> Cow<'i, Bits> {
-        if self.is_now() { Cow::Borrowed(self.index.live()) } else { Cow::Owned(self.index.live_below(self.bound)) }
+        match self.is_now() {
+            true => Cow::Borrowed(self.index.index.live()),
+            false => Cow::Owned(self.index.live_below(self.bound)),
+        }
     }
 
     /// How many visible versions fulfil a condition, where that is known without looking at each.
@@ -59,20 +65,19 @@ impl<'i> Visible<'i> {
             Node::Nothing => Some(0),
             Node::All if self.is_now() => Some(self.index.live_count()),
             Node::All => Some(self.all().len()),
-            Node::Term(slot, _) => slot
-                .live_count(self.bound, self.position)
-                .or_else(|| slot.is_dense().then(|| slot.bits().len_in(&self.all()))),
+            Node::Term(hits) if self.is_now() => Some(hits.count_live(self.index.live())),
+            Node::Term(hits) => Some(hits.count_in(&self.all())),
             Node::Bits(bits, _) => Some(bits.len_in(&self.all())),
             Node::Not(inner) => Some(self.count(&Node::All)? - self.count(inner)?),
             _ => None,
         }
     }
 
-    /// The first visible version that fulfils a condition and is not below `from`.
+    /// The first visible version that fulfils a condition and is not below `from`; none once the search must end.
     pub fn seek(&self, node: &mut Node<'_>, mut from: u32) -> Option<u32> {
         loop {
             let found = node.seek(self.index, from)?;
-            if found >= self.bound {
+            if found >= self.bound || self.index.meter.spend(1) {
                 return None;
             }
             if self.sees(found) {
@@ -91,7 +96,7 @@ impl<'i> Visible<'i> {
         match node {
             Node::All => self.all().into_owned(),
             Node::Bits(bits, _) => visible(bits.clone()),
-            Node::Term(slot, _) => visible(slot.bits().into_owned()),
+            Node::Term(hits) => visible(hits.bits()),
             Node::List(list, _) => visible(list.iter().copied().collect()),
             Node::Not(inner) => {
                 let mut all = self.all().into_owned();
@@ -105,9 +110,14 @@ impl<'i> Visible<'i> {
     /// All visible versions that fulfil a condition.
     pub fn collect(&self, node: &mut Node<'_>) -> Vec<u32> {
         let mut found = Vec::new();
+        let mut take = |ordinal: u32| {
+            if self.sees(ordinal) {
+                found.push(ordinal);
+            }
+        };
         match node {
-            Node::Term(slot, _) => found.extend(slot.postings().iter().filter(|o| self.sees(**o))),
-            Node::List(list, _) => found.extend(list.iter().filter(|o| self.sees(**o))),
+            Node::Term(hits) => hits.for_each(take),
+            Node::List(list, _) => list.iter().for_each(|o| take(*o)),
             Node::All => found.extend(self.all().iter()),
             node => {
                 let mut from = 0;
@@ -122,8 +132,16 @@ impl<'i> Visible<'i> {
 }
 
 impl<'e> Moment<'e> {
+    /// An index of the tenant as this search sees it.
+    pub fn look<'i>(&self, index: &'i TypeIndex) -> Look<'i>
+    where
+        'e: 'i,
+    {
+        Look { index, meter: self.meter }
+    }
+
     /// Compiles a condition on resources of a type.
-    pub fn compile<'i>(&self, kind: TypeId, index: &'i TypeIndex, condition: &'i Condition, goal: Goal) -> Node<'i>
+    pub fn compile<'i>(&self, kind: TypeId, index: Look<'i>, condition: &'i Condition, goal: Goal) -> Node<'i>
     where
         'e: 'i,
     {
@@ -152,14 +170,14 @@ impl<'e> Moment<'e> {
     }
 
     /// The visible resources of a type that fulfil a condition.
-    pub fn matches(&self, kind: TypeId, index: &TypeIndex, condition: &Condition) -> Vec<u32> {
+    pub fn matches(&self, kind: TypeId, index: Look<'_>, condition: &Condition) -> Vec<u32> {
         let mut node = self.compile(kind, index, condition, Goal::All).leading(index, Goal::All);
         Visible::at(index, self.position).collect(&mut node)
     }
 
     /// The visible resource that a reference term points to, if it is of a type.
-    pub fn resource(&self, slot: &Slot, kind: TypeId, index: &TypeIndex) -> Option<u32> {
-        let term = Term(slot.bytes[..].into());
+    pub fn resource(&self, term: &[u8], kind: TypeId, index: Look<'_>) -> Option<u32> {
+        let term = Term(term.into());
         let (target, id) = self.vocabulary.target_of(&term)?;
         if target != kind {
             return None;

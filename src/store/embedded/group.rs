@@ -165,8 +165,8 @@ impl<'g> Group<'g> {
             .filter(|ordinal| index.live().contains(*ordinal))
             .filter(|ordinal| index.fulfils(guard.kind, *ordinal, &guard.condition))
             .any(|ordinal| {
-                let term = crate::index::Term(index.id_term(ordinal).into());
-                let id = self.shared.vocabulary.id_of(&term).and_then(ResourceId::new);
+                let term = index.id_term(ordinal);
+                let id = term.as_ref().and_then(|t| self.shared.vocabulary.id_of(t)).and_then(ResourceId::new);
                 id.is_none_or(|id| !pending.newest.contains_key(&(guard.kind, id)))
             })
     }
@@ -231,7 +231,8 @@ impl<'g> Group<'g> {
         pending.position = number;
         pending.last_updated = now;
         pending.newest.insert((prepared.kind, prepared.id.clone()), pending.versions.len());
-        pending.versions.push(Indexed { number, kind: prepared.kind, id: prepared.id.clone(), terms });
+        let previous = newest.map(|n| n.number);
+        pending.versions.push(Indexed { number, kind: prepared.kind, previous, id: prepared.id.clone(), terms });
         Ok(Committed { effect, version, last_updated: now, number })
     }
 
@@ -247,6 +248,7 @@ impl<'g> Group<'g> {
             let index = shared.index.tenant(tenant);
             index.add(&*shared.vocabulary, &pending.versions);
             index.publish(pending.position);
+            shared.keeper.look_after(tenant, &index);
         }
         Ok(())
     }

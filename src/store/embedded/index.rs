@@ -1,6 +1,7 @@
 //! The index of all tenants: one for each type, each behind a lock of its own, and the position that is published.
 //! It is derived from the truth and can always be made again.
 
+use super::segment::Section;
 use super::type_index::{Entry, TypeIndex};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
@@ -16,6 +17,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct TenantIndex {
     /// The last number that readers see. What the index knows beyond it is invisible.
     position: AtomicU64,
+    /// The last number that is in no part that is still added to.
+    frozen: AtomicU64,
     types: RwLock<FxHashMap<TypeId, Arc<RwLock<TypeIndex>>>>,
 }
 
@@ -27,6 +30,8 @@ pub struct Indexed {
     pub kind: TypeId,
     /// Its logical id.
     pub id: ResourceId,
+    /// The number of the version of the same resource before it.
+    pub previous: Option<u64>,
     /// Its terms, stamped; none for a delete.
     pub terms: Option<Terms>,
 }
@@ -40,6 +45,35 @@ impl TenantIndex {
     /// Lets readers see everything up to a number.
     pub fn publish(&self, position: u64) {
         self.position.store(position, Ordering::Release);
+    }
+
+    /// The last number that is in no part that is still added to.
+    pub fn frozen(&self) -> u64 {
+        self.frozen.load(Ordering::Acquire)
+    }
+
+    /// What is in memory up to a number, which is the last, is not added to any more; gives its first number. Only
+    /// who adds versions may call it.
+    pub fn freeze(&self, position: u64) -> u64 {
+        for kind in self.kinds() {
+            let index = self.types.read_recursive().get(&kind).cloned();
+            if let Some(index) = index {
+                index.write().freeze();
+            }
+        }
+        self.frozen.swap(position, Ordering::AcqRel) + 1
+    }
+
+    /// Adds the versions of a section, whose numbers are greater than all before.
+    pub fn attach(&self, kind: TypeId, section: Arc<Section>) {
+        let index = self.types.write().entry(kind).or_default().clone();
+        index.write().attach(section);
+    }
+
+    /// Puts a section in the place of what it was made of. Refused if it is not of as many versions.
+    pub fn replace(&self, kind: TypeId, from: u64, to: u64, section: &Arc<Section>) -> bool {
+        let index = self.types.read_recursive().get(&kind).cloned();
+        index.is_some_and(|index| index.write().replace(from, to, section))
     }
 
     /// Looks at the index of a type; an empty one if there is nothing of it.
@@ -72,6 +106,7 @@ impl TenantIndex {
             for version in versions {
                 index.add(&Entry {
                     number: version.number as u32,
+                    previous: version.previous,
                     id: vocabulary.id_term(kind, version.id.as_str()),
                     terms: version.terms.as_ref(),
                 });
@@ -87,6 +122,11 @@ pub struct Index {
 }
 
 impl Index {
+    /// The tenants that have one.
+    pub fn tenants(&self) -> Vec<TenantId> {
+        self.tenants.read().keys().copied().collect()
+    }
+
     /// The index of a tenant.
     pub fn tenant(&self, tenant: TenantId) -> Arc<TenantIndex> {
         if let Some(found) = self.tenants.read().get(&tenant) {

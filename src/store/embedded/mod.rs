@@ -1,24 +1,33 @@
-//! The embedded engine: the truth in LMDB, the index derived from it in memory. One process per directory.
+//! The embedded engine: the truth in LMDB, the index derived from it: the newest part in memory, the rest in sealed
+//! segments, which are mapped. One process per directory.
 //!
 //! `truth`, `record`, `items`, `types` and `dictionary` are what is on the disk; `writer` and `group` are the only ones that
-//! write; `index`, `type_index` and `postings` are the index; `evaluate`, `node`, `order` and `history` answer
-//! questions; `rebuild` makes the index at the start; `check` compares everything with everything.
+//! write; `index`, `type_index`, `part`, `memory`, `segment` and `postings` are the index; `keeper`, `seal`, `load` and
+//! `rebuild` make it; `evaluate`, `node`, `chain`, `order` and `history` answer questions; `check` compares everything
+//! with everything.
 
 mod chain;
 mod check;
 mod coding;
+mod collector;
 mod dictionary;
 mod evaluate;
 mod group;
 mod history;
 mod index;
 mod items;
+mod keeper;
+mod load;
 mod lock;
+mod memory;
+mod meter;
 mod node;
 mod order;
+mod part;
 mod postings;
 mod rebuild;
 mod record;
+mod seal;
 mod segment;
 mod snapshot;
 mod truth;
@@ -35,8 +44,10 @@ use crate::store::{ChangeLog, Committed, FhirVocabulary, Item, Snapshot, Store, 
 use async_trait::async_trait;
 use dictionary::Codec;
 use index::Index;
+use keeper::Keeper;
 use lock::DirectoryLock;
 use parking_lot::Mutex;
+use seal::Background;
 use snapshot::EmbeddedSnapshot;
 use std::path::Path;
 use std::sync::Arc;
@@ -61,11 +72,28 @@ pub struct Options {
     pub group: usize,
     /// Threads that extract terms at the start.
     pub threads: usize,
+    /// Versions of a tenant in memory after which they are sealed into a segment.
+    pub seal_after: usize,
+    /// Bytes that a segment may have: a larger one is treated as on a full disk.
+    pub segment_room: u64,
+    /// Whether segments are written to the data directory. Otherwise they are held in memory and every start makes
+    /// them again.
+    pub segment_files: bool,
 }
 
 impl Default for Options {
     fn default() -> Options {
-        Options { map_size: 256 << 30, level: 3, train_after: 1000, queue: 1024, group: 4096, threads: 2 }
+        Options {
+            map_size: 256 << 30,
+            level: 3,
+            train_after: 1000,
+            queue: 1024,
+            group: 4096,
+            threads: 2,
+            seal_after: 16_384,
+            segment_room: u64::MAX,
+            segment_files: true,
+        }
     }
 }
 
@@ -75,6 +103,7 @@ struct Shared {
     types: Types,
     codec: Codec,
     index: Index,
+    keeper: Keeper,
     vocabulary: Arc<dyn Vocabulary>,
     clock: Arc<dyn Clock>,
     /// A commit failed: nothing is written any more.
@@ -88,6 +117,7 @@ pub struct EmbeddedStore {
     shared: Arc<Shared>,
     queue: Option<mpsc::Sender<Order>>,
     writer: Mutex<Option<std::thread::JoinHandle<()>>>,
+    background: Mutex<Option<Background>>,
 }
 
 impl Shared {
@@ -96,6 +126,7 @@ impl Shared {
         vocabulary: Arc<dyn Vocabulary>,
         clock: Arc<dyn Clock>,
         options: &Options,
+        changing: bool,
     ) -> Result<Shared, StoreError> {
         std::fs::create_dir_all(directory).map_err(|e| {
             StoreError::Unavailable(format!("the data directory {} cannot be made: {e}", directory.display()))
@@ -107,7 +138,15 @@ impl Shared {
         let codec = Codec::new(options.level, options.train_after);
         load_dictionaries(&rows, &types, &codec)?;
         let (index, poisoned) = (Index::default(), AtomicBool::new(false));
-        Ok(Shared { truth, types, codec, index, vocabulary, clock, poisoned, _lock: lock })
+        let (segments, schema) = (directory.join("index"), vocabulary.schema());
+        let keeper = match changing {
+            true => {
+                let segments = options.segment_files.then_some(&*segments);
+                Keeper::new(segments, schema, options.seal_after, options.segment_room)
+            }
+            false => Keeper::reading(&segments, schema, options.seal_after),
+        };
+        Ok(Shared { truth, types, codec, index, keeper, vocabulary, clock, poisoned, _lock: lock })
     }
 }
 
@@ -118,9 +157,11 @@ pub fn check_directory(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<CheckReport, StoreError> {
     let options = Options::default();
-    let shared = Shared::open(directory, vocabulary, Arc::new(SystemClock), &options)?;
-    rebuild::rebuild(&shared, options.threads, rebuild::Damage::LeaveOut, &mut |_, _| {})?;
-    check::check(&shared, progress)
+    let shared = Shared::open(directory, vocabulary, Arc::new(SystemClock), &options, false)?;
+    load::load(&shared, options.threads, rebuild::Damage::LeaveOut, &mut |_, _| {})?;
+    let mut report = check::check(&shared, progress)?;
+    shared.keeper.refused().into_iter().for_each(|why| report.fault(|| why));
+    Ok(report)
 }
 
 impl EmbeddedStore {
@@ -146,12 +187,16 @@ impl EmbeddedStore {
         options: &Options,
         progress: &mut dyn FnMut(u64, u64),
     ) -> Result<EmbeddedStore, StoreError> {
-        let shared = Arc::new(Shared::open(directory, vocabulary, clock, options)?);
-        rebuild::rebuild(&shared, options.threads, rebuild::Damage::Refuse, progress)?;
+        let shared = Arc::new(Shared::open(directory, vocabulary, clock, options, true)?);
+        load::load(&shared, options.threads, rebuild::Damage::Refuse, progress)?;
+        shared.keeper.tidy();
+        let background = Background::start(&shared)
+            .map_err(|e| StoreError::Unavailable(format!("no threads for the index: {e}")))?;
         let (queue, orders) = mpsc::channel(options.queue.max(1));
         let writer = writer::start(shared.clone(), orders, options.group.max(1))
             .map_err(|e| StoreError::Unavailable(format!("no thread for the writer: {e}")))?;
-        Ok(EmbeddedStore { shared, queue: Some(queue), writer: Mutex::new(Some(writer)) })
+        let (writer, background) = (Mutex::new(Some(writer)), Mutex::new(Some(background)));
+        Ok(EmbeddedStore { shared, queue: Some(queue), writer, background })
     }
 
     /// Bytes of the data file.
@@ -310,6 +355,13 @@ impl Drop for EmbeddedStore {
             && writer.join().is_err()
         {
             tracing::error!("the writer of the store has panicked");
+        }
+        if let Some(background) = self.background.lock().take() {
+            for tenant in self.shared.index.tenants() {
+                self.shared.keeper.look_after_at_end(tenant, &self.shared.index.tenant(tenant));
+            }
+            self.shared.keeper.stop();
+            background.end();
         }
     }
 }

@@ -2,19 +2,39 @@
 //! and whether one does. Whether a version is visible at a position is asked elsewhere.
 
 use super::chain::Chain;
+use super::collector::Collector;
+use super::meter::Meter;
+use super::part::{Hits, Spread};
 use super::postings::{Bits, gallop};
-use super::type_index::{Slot, TypeIndex};
+use super::type_index::{TypeIndex, passes};
 use crate::index::Range;
-use std::borrow::Cow;
+use std::ops::Deref;
 
 /// Work, in units of about a nanosecond: looking at one version's terms for a range,
-const VERIFY: usize = 80;
+const VERIFY: usize = 40;
 /// stepping to the next term of a range,
 const STEP: usize = 20;
 /// testing a term,
 const TEST: usize = 30;
 /// and collecting one ordinal.
 const COLLECT: usize = 3;
+
+/// The index of a type as one search sees it.
+#[derive(Clone, Copy)]
+pub struct Look<'i> {
+    /// The index.
+    pub index: &'i TypeIndex,
+    /// What the search has cost.
+    pub meter: &'i Meter<'i>,
+}
+
+impl Deref for Look<'_> {
+    type Target = TypeIndex;
+
+    fn deref(&self) -> &TypeIndex {
+        self.index
+    }
+}
 
 /// What will be asked of a node.
 #[derive(Clone, Copy, PartialEq)]
@@ -28,7 +48,7 @@ pub enum Goal {
 impl Goal {
     /// What making a set for the leading node may cost. Where a range is so large that its set would cost more, a
     /// page is soon full of what is tried.
-    fn for_lead(self, index: &TypeIndex) -> usize {
+    fn for_lead(self, index: Look<'_>) -> usize {
         match self {
             Goal::All => usize::MAX,
             Goal::Page => 20_000.max(index.len() as usize / 4),
@@ -49,13 +69,13 @@ pub enum Node<'i> {
     /// Every version.
     All,
     /// The versions of one term.
-    Term(&'i Slot, usize),
-    /// These versions, ascending.
-    List(Cow<'i, [u32]>, usize),
+    Term(Hits<'i>),
+    /// These versions, ascending; and the place of the last one that was asked for.
+    List(Vec<u32>, usize),
     /// These versions, and how many they are.
     Bits(Bits, usize),
-    /// Versions with a term in a range, found by their own terms; how many postings there are in it, if known.
-    Range(&'i Range, Option<usize>),
+    /// Versions with a term in a range, found by their own terms; about how many they are.
+    Range(&'i Range, Spread<'i>, usize),
     /// Versions that refer to a resource that fulfils a condition.
     Chain(Box<Chain<'i>>),
     /// All others.
@@ -68,43 +88,32 @@ pub enum Node<'i> {
 
 impl<'i> Node<'i> {
     /// The versions of a term.
-    pub fn of_term(index: &'i TypeIndex, bytes: &[u8]) -> Node<'i> {
-        match index.term(bytes) {
-            Some(term) => Node::Term(index.slot(term), 0),
-            None => Node::Nothing,
-        }
+    pub fn of_term(index: Look<'i>, bytes: &[u8]) -> Node<'i> {
+        index.index.find(bytes).map_or(Node::Nothing, Node::Term)
     }
 
     /// The versions with a term in a range: a list if it is clear that there are few.
-    pub fn of_range(index: &'i TypeIndex, range: &'i Range) -> Node<'i> {
+    pub fn of_range(index: Look<'i>, range: &'i Range) -> Node<'i> {
         const TERMS: usize = 48;
         const FEW: usize = 1024;
-        let mut postings = 0;
-        let mut only = None;
-        for (i, slot) in index.terms_between(&range.from, &range.to).enumerate() {
-            if i == TERMS {
-                return Node::Range(range, None);
-            }
-            postings += slot.postings().len();
-            only = (i == 0).then_some(slot);
+        let spread = index.index.spread(&range.from, &range.to);
+        let (versions, terms) = spread.estimate();
+        if terms == 0 {
+            return Node::Nothing;
         }
-        if let Some(slot) = only {
-            let passes = range.test.as_ref().is_none_or(|test| test.accepts(&slot.bytes));
-            return if passes { Node::Term(slot, 0) } else { Node::Nothing };
-        }
-        let node = Node::Range(range, Some(postings));
-        if postings <= FEW { node.settled(index, usize::MAX) } else { node }
+        let node = Node::Range(range, spread, versions);
+        if terms <= TERMS && versions <= FEW { node.settled(index, usize::MAX) } else { node }
     }
 
     /// A set of versions in any order.
     pub fn of_set(mut found: Vec<u32>) -> Node<'i> {
         found.sort_unstable();
         found.dedup();
-        if found.is_empty() { Node::Nothing } else { Node::List(Cow::Owned(found), 0) }
+        if found.is_empty() { Node::Nothing } else { Node::List(found, 0) }
     }
 
     /// All of them; the one with the fewest versions leads.
-    pub fn and(index: &'i TypeIndex, nodes: Vec<Node<'i>>, goal: Goal) -> Node<'i> {
+    pub fn and(index: Look<'i>, nodes: Vec<Node<'i>>, goal: Goal) -> Node<'i> {
         let mut all = Vec::with_capacity(nodes.len());
         for node in nodes {
             match node {
@@ -131,7 +140,7 @@ impl<'i> Node<'i> {
     }
 
     /// Where all of a large set will be walked: the set, as bits, less what other large sets lack, which are removed.
-    fn narrowed(self, index: &TypeIndex, rest: &mut Vec<Node<'i>>) -> Node<'i> {
+    fn narrowed(self, index: Look<'_>, rest: &mut Vec<Node<'i>>) -> Node<'i> {
         let size = self.estimate(index);
         let fits = |n: &Node<'i>| n.is_set() && n.estimate(index) <= size.saturating_mul(8);
         if size < index.len() as usize / 32 || !self.is_set() || !rest.iter().any(fits) {
@@ -153,7 +162,7 @@ impl<'i> Node<'i> {
     fn into_bits(self) -> Bits {
         match self {
             Node::Bits(bits, _) => bits,
-            Node::Term(slot, _) => slot.bits().into_owned(),
+            Node::Term(hits) => hits.bits(),
             Node::List(list, _) => list.iter().copied().collect(),
             _ => Bits::default(),
         }
@@ -183,16 +192,16 @@ impl<'i> Node<'i> {
         }
     }
 
-    /// How many versions it can be at most.
-    pub fn estimate(&self, index: &TypeIndex) -> usize {
+    /// About how many versions it can be at most.
+    pub fn estimate(&self, index: Look<'_>) -> usize {
         let all = index.len() as usize;
         match self {
             Node::Nothing => 0,
             Node::All | Node::Not(_) => all,
-            Node::Term(slot, _) => slot.postings().len(),
+            Node::Term(hits) => hits.len(),
             Node::List(list, _) => list.len(),
             Node::Bits(_, count) => *count,
-            Node::Range(_, known) => known.unwrap_or(all).min(all),
+            Node::Range(_, _, about) => (*about).min(all),
             Node::Chain(_) => all,
             Node::And(nodes) => nodes.iter().map(|n| n.estimate(index)).min().unwrap_or(all),
             Node::Or(nodes) => nodes.iter().map(|n| n.estimate(index)).sum::<usize>().min(all),
@@ -201,7 +210,7 @@ impl<'i> Node<'i> {
 
     /// The same, fit to lead: one that finds its versions without trying others. Ranges that would cost more than
     /// the goal allows are left to be tried version by version.
-    pub fn leading(self, index: &'i TypeIndex, goal: Goal) -> Node<'i> {
+    pub fn leading(self, index: Look<'i>, goal: Goal) -> Node<'i> {
         match self {
             Node::Range(..) | Node::Not(_) => self.settled(index, goal.for_lead(index)),
             Node::Chain(chain) if goal == Goal::Page && chain.is_broad() => Node::Chain(chain),
@@ -216,11 +225,11 @@ impl<'i> Node<'i> {
     }
 
     /// The same, its ranges turned into sets where that costs less than the budget.
-    fn settled(self, index: &'i TypeIndex, budget: usize) -> Node<'i> {
+    fn settled(self, index: Look<'i>, budget: usize) -> Node<'i> {
         match self {
-            Node::Range(range, known) => match collect(index, range, budget) {
+            Node::Range(range, spread, about) => match collect(index, range, &spread, budget) {
                 Some(set) => set,
-                None => Node::Range(range, known),
+                None => Node::Range(range, spread, about),
             },
             Node::Chain(chain) if chain.cost() <= budget => chain.set(index),
             Node::Not(inner) => Node::not(inner.settled(index, budget)),
@@ -238,24 +247,26 @@ impl<'i> Node<'i> {
     }
 
     /// The first version that fulfils it and is not below `from`.
-    pub fn seek(&mut self, index: &TypeIndex, from: u32) -> Option<u32> {
+    pub fn seek(&mut self, index: Look<'_>, from: u32) -> Option<u32> {
         match self {
             Node::Nothing => None,
             Node::All => (from < index.len()).then_some(from),
-            Node::Term(slot, at) => seek_list(slot.postings(), at, from),
+            Node::Term(hits) => hits.seek(from),
             Node::List(list, at) => seek_list(list, at, from),
             Node::Bits(bits, _) => bits.seek(from),
-            Node::Range(range, _) => (from..index.len()).find(|o| index.in_range(*o, range)),
-            Node::Chain(chain) => (from..index.len()).find(|o| chain.holds(index, *o)),
-            Node::Not(inner) => (from..index.len()).find(|o| !inner.contains(index, *o)),
+            Node::Range(range, spread, _) => first(index, from, |o| passes(spread, o, range)),
+            Node::Chain(chain) => first(index, from, |o| chain.holds(index, o)),
+            Node::Not(inner) => first(index, from, |o| !inner.contains(index, o)),
             Node::And(nodes) => {
                 let (lead, rest) = nodes.split_first_mut()?;
                 let mut candidate = lead.seek(index, from)?;
                 'next: loop {
+                    if index.meter.spend(1) {
+                        return None;
+                    }
                     for node in rest.iter_mut() {
                         let next = match node {
-                            Node::Term(slot, _) if slot.has_bit(candidate) => candidate,
-                            Node::Term(..) | Node::List(..) | Node::Bits(..) => node.seek(index, candidate)?,
+                            Node::List(..) | Node::Bits(..) => node.seek(index, candidate)?,
                             other => candidate + u32::from(!other.contains(index, candidate)),
                         };
                         if next != candidate {
@@ -271,20 +282,25 @@ impl<'i> Node<'i> {
     }
 
     /// Whether a version fulfils it. Cheapest if asked in ascending order.
-    pub fn contains(&mut self, index: &TypeIndex, ordinal: u32) -> bool {
+    pub fn contains(&mut self, index: Look<'_>, ordinal: u32) -> bool {
         match self {
             Node::Nothing => false,
             Node::All => true,
-            Node::Term(slot, _) if slot.is_dense() => slot.has(ordinal),
-            Node::Term(..) | Node::List(..) => self.seek(index, ordinal) == Some(ordinal),
+            Node::Term(hits) => hits.contains(ordinal),
+            Node::List(..) => self.seek(index, ordinal) == Some(ordinal),
             Node::Bits(bits, _) => bits.contains(ordinal),
-            Node::Range(range, _) => index.in_range(ordinal, range),
+            Node::Range(range, spread, _) => passes(spread, ordinal, range),
             Node::Chain(chain) => chain.holds(index, ordinal),
             Node::Not(inner) => !inner.contains(index, ordinal),
             Node::And(nodes) => nodes.iter_mut().all(|n| n.contains(index, ordinal)),
             Node::Or(nodes) => nodes.iter_mut().any(|n| n.contains(index, ordinal)),
         }
     }
+}
+
+/// The first version from one on that holds, tried one by one; none once the search must end.
+fn first(index: Look<'_>, from: u32, mut holds: impl FnMut(u32) -> bool) -> Option<u32> {
+    (from..index.len()).find(|ordinal| index.meter.spend(1) || holds(*ordinal)).filter(|_| !index.meter.is_over())
 }
 
 fn seek_list(list: &[u32], at: &mut usize, from: u32) -> Option<u32> {
@@ -296,79 +312,39 @@ fn seek_list(list: &[u32], at: &mut usize, from: u32) -> Option<u32> {
 }
 
 /// The versions with a term in a range as a set; `None` if it costs more than the budget.
-fn collect<'i>(index: &TypeIndex, range: &Range, budget: usize) -> Option<Node<'i>> {
-    let mut set = Collector::new(index);
+fn collect<'i>(index: Look<'_>, range: &Range, spread: &Spread<'_>, budget: usize) -> Option<Node<'i>> {
+    let mut set = Collector::new(index.len());
     let mut cost = 0_usize;
-    for slot in index.terms_between(&range.from, &range.to) {
-        cost += STEP;
-        if let Some(test) = &range.test {
-            cost += TEST;
-            if !test.accepts(&slot.bytes) {
-                continue;
+    for (base, mut stream) in spread.streams(false) {
+        while stream.advance() {
+            cost += STEP;
+            if let Some(test) = &range.test {
+                cost += TEST;
+                if !test.accepts(stream.term()) {
+                    continue;
+                }
             }
+            let Some(stored) = stream.stored() else { continue };
+            cost += COLLECT * stored.len();
+            if cost > budget || index.meter.spend(1 + stored.len() as u32 / 8) {
+                return if cost > budget { None } else { Some(Node::Nothing) };
+            }
+            set.extend(base, stored);
         }
-        cost += COLLECT * slot.postings().len();
-        if cost > budget {
-            return None;
-        }
-        set.extend(slot.postings());
     }
     Some(set.into_node())
 }
 
 /// The union of sets.
-fn union<'i>(index: &TypeIndex, nodes: &[Node<'i>]) -> Node<'i> {
-    let mut set = Collector::new(index);
+fn union<'i>(index: Look<'_>, nodes: &[Node<'i>]) -> Node<'i> {
+    let mut set = Collector::new(index.len());
     for node in nodes {
         match node {
-            Node::Term(slot, _) => set.extend(slot.postings()),
-            Node::List(list, _) => set.extend(list),
+            Node::Term(hits) => set.extend_hits(hits),
+            Node::List(list, _) => set.extend_list(list),
             Node::Bits(bits, _) => set.extend_bits(bits),
             _ => {}
         }
     }
     set.into_node()
-}
-
-/// Collects ordinals: as a list while they are few, then as bits.
-struct Collector {
-    few: Vec<u32>,
-    many: Option<Bits>,
-    most: usize,
-    bound: u32,
-}
-
-impl Collector {
-    fn new(index: &TypeIndex) -> Collector {
-        Collector { few: Vec::new(), many: None, most: index.len() as usize / 64 + 256, bound: index.len() }
-    }
-
-    fn extend(&mut self, ordinals: &[u32]) {
-        if let Some(bits) = &mut self.many {
-            ordinals.iter().for_each(|o| bits.insert(*o));
-            return;
-        }
-        self.few.extend_from_slice(ordinals);
-        if self.few.len() > self.most {
-            let mut bits = Bits::below(self.bound);
-            self.few.drain(..).for_each(|o| bits.insert(o));
-            self.many = Some(bits);
-        }
-    }
-
-    fn extend_bits(&mut self, bits: &Bits) {
-        let few = std::mem::take(&mut self.few);
-        let many = self.many.get_or_insert_with(|| few.into_iter().collect());
-        many.unite(bits);
-    }
-
-    fn into_node<'i>(self) -> Node<'i> {
-        match self.many {
-            Some(bits) => {
-                let count = bits.len();
-                Node::Bits(bits, count)
-            }
-            None => Node::of_set(self.few),
-        }
-    }
 }

@@ -2,11 +2,11 @@
 //! bodies are read elsewhere.
 
 use super::evaluate::{Moment, Visible};
-use super::node::{Goal, Node};
+use super::node::{Goal, Look, Node};
+use super::part::{Spread, Stream};
 use super::postings::Bits;
-use super::type_index::TypeIndex;
 use crate::definitions::TypeId;
-use crate::store::{Query, Sort};
+use crate::store::{Query, Sort, StoreError};
 use std::cmp::Ordering;
 
 /// A row: its sort keys and its number.
@@ -24,7 +24,7 @@ pub struct Found {
 }
 
 /// Answers a query at a moment.
-pub fn page(moment: &Moment<'_>, query: &Query) -> Found {
+pub fn page(moment: &Moment<'_>, query: &Query) -> Result<Found, StoreError> {
     let needed = (query.skip as usize).saturating_add(query.limit).saturating_add(1);
     let mut kinds = query.kinds.clone();
     kinds.sort();
@@ -33,20 +33,23 @@ pub fn page(moment: &Moment<'_>, query: &Query) -> Found {
     let mut rows: Vec<Row> = Vec::new();
     for kind in &kinds {
         moment.tenant.with(*kind, |index| {
-            let search = Search { moment, query, index, visible: Visible::at(index, moment.position), needed };
+            let index = moment.look(index);
+            let sorts = query.sort.iter().map(|s| index.index.spread(&s.from, &s.to)).collect();
+            let search = Search { moment, query, index, visible: Visible::at(index, moment.position), needed, sorts };
             total += search.run(*kind, &mut rows);
         });
     }
+    moment.meter.finish()?;
     if kinds.len() > 1 {
         rows.sort_by(|a, b| compare(&query.sort, a, b));
     }
     let start = (query.skip as usize).min(rows.len());
     let end = start.saturating_add(query.limit).min(rows.len());
-    Found {
+    Ok(Found {
         numbers: rows[start..end].iter().map(|r| r.1).collect(),
         total: query.total.then_some(total as u64),
         more: rows.len() > end,
-    }
+    })
 }
 
 fn compare(sorts: &[Sort], a: &Row, b: &Row) -> Ordering {
@@ -69,10 +72,12 @@ fn compare(sorts: &[Sort], a: &Row, b: &Row) -> Ordering {
 struct Search<'s, 'i> {
     moment: &'s Moment<'s>,
     query: &'s Query,
-    index: &'i TypeIndex,
+    index: Look<'i>,
     visible: Visible<'i>,
     /// Rows that can matter for the page, one more than it has.
     needed: usize,
+    /// The terms of each sort key.
+    sorts: Vec<Spread<'i>>,
 }
 
 /// Up to this many matches are sorted by looking at each.
@@ -123,7 +128,7 @@ impl<'i> Search<'_, 'i> {
         let groups = if count > FEW { self.groups() } else { None };
         let mut found = match groups {
             Some(groups) => self.walk(matches, groups),
-            None => matches.iter().map(|o| self.row(o)).collect(),
+            None => matches.iter().take_while(|_| !self.index.meter.spend(1)).map(|o| self.row(o)).collect(),
         };
         let order = |a: &Row, b: &Row| compare(&self.query.sort, a, b);
         if found.len() > self.needed {
@@ -136,10 +141,16 @@ impl<'i> Search<'_, 'i> {
     }
 
     fn row(&self, ordinal: u32) -> Row {
-        let keys = self.query.sort.iter().map(|sort| {
-            let keys = self.index.forward_between(ordinal, &sort.from, &sort.to);
-            let keys = keys.map(|t| key(t, sort));
-            (if sort.descending { keys.max() } else { keys.min() }).map(Box::from)
+        let keys = self.query.sort.iter().zip(&self.sorts).map(|(sort, spread)| {
+            let mut best: Option<Box<[u8]>> = None;
+            spread.terms_of(ordinal, |term| {
+                let own = key(term, sort);
+                if best.as_ref().is_none_or(|best| if sort.descending { own > &**best } else { own < &**best }) {
+                    best = Some(own.into());
+                }
+                true
+            });
+            best
         });
         (keys.collect(), self.index.number(ordinal))
     }
@@ -151,44 +162,62 @@ impl<'i> Search<'_, 'i> {
         let sort = self.query.sort.first()?;
         let mut groups = Vec::new();
         let mut from = sort.from.to_vec();
-        while let Some(term) = self.index.terms_between(&from, &sort.to).next().map(|slot| &*slot.bytes) {
+        while let Some(term) = self.first_term(&from, &sort.to) {
             let end = match term.get(..sort.skip) {
                 Some(same) => after(same).filter(|end| **end < *sort.to).unwrap_or_else(|| sort.to.to_vec()),
-                None => [term, &[0]].concat(),
+                None => [&term, &[0][..]].concat(),
             };
             if groups.len() == MOST {
                 return None;
             }
-            groups.push((term.to_vec(), end.clone()));
+            groups.push((term, end.clone()));
             from = end;
         }
         Some(groups)
     }
 
-    /// The first rows of many matches: walks the keys in order, merging the groups, and takes the versions that are
-    /// among the matches, until there are enough. All versions of the last key are taken, so that what else decides
-    /// can decide.
+    /// The first term of a range.
+    fn first_term(&self, from: &[u8], to: &[u8]) -> Option<Vec<u8>> {
+        let first = |mut stream: Stream<'_>| stream.advance().then(|| stream.term().to_vec());
+        self.index.parts().filter_map(|at| first(at.part.stream(from, to, false))).min()
+    }
+
+    /// The first rows of many matches: walks the keys in order, merging the groups of all parts, and takes the
+    /// versions that are among the matches, until there are enough. All versions of the last key are taken, so that
+    /// what else decides can decide.
     fn walk(&self, mut left: Bits, groups: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Row> {
         let Some(sort) = self.query.sort.first() else { return Vec::new() };
-        let mut terms: Vec<_> = groups.iter().map(|(from, to)| self.index.terms_between(from, to)).collect();
-        let mut heads: Vec<_> = terms.iter_mut().map(|t| advance(t, sort)).collect();
+        let of_group = |(from, to): &(Vec<u8>, Vec<u8>)| {
+            self.index.parts().map(|at| (at.base, at.part.stream(from, to, sort.descending))).collect::<Vec<_>>()
+        };
+        let mut streams: Vec<_> = groups.iter().flat_map(of_group).collect();
+        streams.retain_mut(|(_, stream)| stream.advance());
         let mut found = Vec::new();
-        let mut last: Option<&[u8]> = None;
+        let mut last: Option<Vec<u8>> = None;
         loop {
-            let in_play = heads.iter().enumerate().filter_map(|(i, head)| Some((key(&head.as_ref()?.bytes, sort), i)));
+            let in_play = streams.iter().enumerate().map(|(i, (_, stream))| (key(stream.term(), sort), i));
             let next = if sort.descending { in_play.max_by_key(|p| p.0) } else { in_play.min_by_key(|p| p.0) };
-            let Some((key, group)) = next else { break };
-            if found.len() >= self.needed && last != Some(key) {
-                break;
+            let Some((key, at)) = next else { break };
+            if last.as_deref() != Some(key) {
+                if found.len() >= self.needed {
+                    break;
+                }
+                last = Some(key.to_vec());
             }
-            last = Some(key);
-            let Some(slot) = heads[group] else { break };
-            for ordinal in slot.postings() {
-                if left.take(*ordinal) {
-                    found.push(*ordinal);
+            let (base, stream) = &mut streams[at];
+            if let Some(stored) = stream.stored() {
+                stored.for_each(|ordinal| {
+                    if left.take(*base + ordinal) {
+                        found.push(*base + ordinal);
+                    }
+                });
+                if self.index.meter.spend(1 + stored.len() as u32) {
+                    break;
                 }
             }
-            heads[group] = advance(&mut terms[group], sort);
+            if !stream.advance() {
+                streams.remove(at);
+            }
         }
         if found.len() < self.needed {
             // Those without the key come last, in order of their number unless a later key decides.
@@ -197,10 +226,6 @@ impl<'i> Search<'_, 'i> {
         }
         found.into_iter().map(|o| self.row(o)).collect()
     }
-}
-
-fn advance<T>(terms: &mut impl DoubleEndedIterator<Item = T>, sort: &Sort) -> Option<T> {
-    if sort.descending { terms.next_back() } else { terms.next() }
 }
 
 /// The part of a term that a sort compares.

@@ -16,10 +16,17 @@ const DENSE: usize = 32;
 /// if they stand in so many.
 const DENSE_FROM: usize = 1024;
 
+impl Default for Postings {
+    fn default() -> Postings {
+        Postings::Many(Vec::new())
+    }
+}
+
 impl Postings {
     /// Adds an ordinal, which is greater than all before.
     pub fn push(&mut self, ordinal: u32) {
         match self {
+            Postings::Many(none) if none.is_empty() => *self = Postings::One(ordinal),
             Postings::One(first) => *self = Postings::Many(vec![*first, ordinal]),
             Postings::Many(all) => {
                 all.push(ordinal);

@@ -1,9 +1,10 @@
-//! The index is made again from the truth at every start: some threads read and extract, one adds in order. A record
-//! that is damaged stops the start; which ones they are is the business of `check`.
+//! The index made again from the truth, where no segment covers it: some threads read and extract, one adds in
+//! order. A record that is damaged stops the start; which ones they are is the business of `check`.
 
 use super::Shared;
 use super::index::Indexed;
 use super::record::Header;
+use super::seal::seal;
 use super::truth::damaged;
 use crate::base::TenantId;
 use crate::definitions::TypeId;
@@ -26,31 +27,11 @@ pub enum Damage {
     LeaveOut,
 }
 
-/// Adds all versions of all tenants to the index and publishes their positions.
+/// Adds the versions of a tenant from one number up to and including another; has them sealed as they become many.
 pub fn rebuild(
     shared: &Shared,
-    threads: usize,
-    damage: Damage,
-    progress: &mut dyn FnMut(u64, u64),
-) -> Result<(), StoreError> {
-    let (tenants, total) = {
-        let reading = shared.truth.read()?;
-        (reading.tenants()?, reading.versions()?)
-    };
-    let mut done = 0;
-    for (tenant, last) in tenants {
-        rebuild_tenant(shared, tenant, last, threads, damage, &mut |added| {
-            done += added;
-            progress(done, total);
-        })?;
-    }
-    Ok(())
-}
-
-fn rebuild_tenant(
-    shared: &Shared,
     tenant: TenantId,
-    last: u64,
+    (from, to): (u64, u64),
     threads: usize,
     damage: Damage,
     progress: &mut dyn FnMut(u64),
@@ -66,11 +47,11 @@ fn rebuild_tenant(
                 let send = send;
                 loop {
                     let chunk = next_chunk.fetch_add(1, Ordering::Relaxed);
-                    let from = chunk * CHUNK + 1;
-                    if from > last || stop.load(Ordering::Relaxed) {
+                    let first = from + chunk * CHUNK;
+                    if first > to || stop.load(Ordering::Relaxed) {
                         return;
                     }
-                    let versions = read_chunk(shared, tenant, from, last.min(from + CHUNK - 1), damage);
+                    let versions = read_chunk(shared, tenant, first, to.min(first + CHUNK - 1), damage);
                     if send.send((chunk, versions)).is_err() {
                         return;
                     }
@@ -87,12 +68,15 @@ fn rebuild_tenant(
                 index.add(&*shared.vocabulary, &versions);
                 progress(versions.len() as u64);
                 expected += 1;
+                let reached = to.min(from + expected * CHUNK - 1);
+                if shared.keeper.is_due(&index, reached) {
+                    let first = index.freeze(reached);
+                    seal(shared, tenant, first, reached);
+                }
             }
         }
         Ok::<(), StoreError>(())
-    })?;
-    index.publish(last);
-    Ok(())
+    })
 }
 
 fn read_chunk(
@@ -134,7 +118,7 @@ fn read_one(
     let (header, body) = Header::decode(tenant, number, record).ok_or_else(|| damaged(tenant, number, "is damaged"))?;
     let kind = shared.types.kind(header.stored_type)?;
     let terms = terms(shared, tenant, kind, &header, body, text)?;
-    Ok(Indexed { number, kind, id: header.id, terms })
+    Ok(Indexed { number, kind, previous: header.previous, id: header.id, terms })
 }
 
 /// The terms of a stored version, stamped; none for a delete.

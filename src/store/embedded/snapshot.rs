@@ -4,6 +4,7 @@ use super::Shared;
 use super::evaluate::Moment;
 use super::history::History;
 use super::index::TenantIndex;
+use super::meter::Meter;
 use super::order;
 use super::record::Header;
 use super::truth::{Look, Reading, damaged};
@@ -130,8 +131,9 @@ impl Snapshot for EmbeddedSnapshot {
 
     async fn search(&self, query: &Query) -> Result<Page, StoreError> {
         let vocabulary = &*self.shared.vocabulary;
-        let moment = Moment { tenant: &self.index, vocabulary, position: self.position };
-        let found = order::page(&moment, query);
+        let meter = Meter::new(&query.budget);
+        let moment = Moment { tenant: &self.index, vocabulary, position: self.position, meter: &meter };
+        let found = order::page(&moment, query)?;
         let reading = self.shared.truth.read()?;
         let rows = found.numbers.into_iter().map(|number| self.load(&reading, number, true));
         Ok(Page { rows: rows.collect::<Result<_, _>>()?, total: found.total, more: found.more })

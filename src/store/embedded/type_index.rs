@@ -1,30 +1,18 @@
-//! The index of one resource type of one tenant, in memory: for every version its terms, for every term its
-//! versions. A version has an ordinal, its place among the versions of the type; nothing is ever rewritten, only
-//! superseded. How conditions are answered with it is in `evaluate` and `order`.
+//! The index of one resource type of one tenant: what is known of each version, and the parts that hold their terms:
+//! sealed ones, those that are being sealed, and the newest in memory. A version has an ordinal, its place among the
+//! versions of the type; nothing is ever rewritten, only superseded. How conditions are answered with it is in
+//! `evaluate` and `order`.
 
-use super::postings::{Bits, Postings};
+use super::memory::Memory;
+use super::part::{At, Hits, Part, Spread};
+use super::postings::Bits;
+use super::segment::Section;
+use crate::definitions::TypeId;
 use crate::index::{Condition, Range, Term, Terms};
-use rustc_hash::{FxBuildHasher, FxHashMap};
-use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::hash::BuildHasher;
-use std::ops::Bound;
 use std::sync::Arc;
 
 /// Not superseded.
 pub const NEVER: u32 = u32::MAX;
-
-/// A term and where it stands.
-pub struct Slot {
-    /// Its bytes.
-    pub bytes: Arc<[u8]>,
-    /// The versions that have it.
-    postings: Postings,
-    /// How many of them are superseded,
-    dead: u32,
-    /// and the number of the version that superseded last.
-    last_dead: u32,
-}
 
 /// The versions of one resource type.
 #[derive(Default)]
@@ -35,58 +23,37 @@ pub struct TypeIndex {
     superseded: Vec<u32>,
     /// Ordinal of the version that it superseded, or [`NEVER`].
     supersedes: Vec<u32>,
-    /// Term of the logical id of each version.
-    id_terms: Vec<u32>,
-    forward: Forward,
-    slots: Vec<Slot>,
-    /// The first bytes of each term: most comparisons are decided by them, without a look at the term.
-    heads: Vec<u64>,
-    /// Hash of the bytes to the term. Where two terms have the same hash, the second is found in `ordered`.
-    by_hash: FxHashMap<u64, u32>,
-    ordered: BTreeMap<Arc<[u8]>, u32>,
     /// Versions that are deletes.
     deletes: Bits,
-    /// Resources whose newest version is a delete: term of the id to the ordinal of the delete.
-    gone: FxHashMap<u32, u32>,
     /// Versions that are current and no deletes,
     live: Bits,
     /// and how many.
     live_count: usize,
+    /// Parts that are not added to any more, in order.
+    parts: Vec<Placed>,
+    tail: Memory,
+    /// How many versions of the tail are superseded.
+    tail_dead: u32,
 }
 
-/// The terms of each version, one after the other in pieces that never move.
-#[derive(Default)]
-struct Forward {
-    pieces: Vec<Vec<u32>>,
-    /// Piece, place in it, and length of each version's terms.
-    places: Vec<(u32, u16, u16)>,
-    /// Terms of versions that have too many for `places`.
-    long: FxHashMap<u32, Box<[u32]>>,
+/// A part that is not added to any more.
+struct Placed {
+    base: u32,
+    dead: u32,
+    held: Held,
 }
 
-const PIECE: usize = 1 << 16;
+#[derive(Clone)]
+enum Held {
+    Frozen(Arc<Memory>),
+    Sealed(Arc<Section>),
+}
 
-impl Forward {
-    fn push(&mut self, terms: &[u32]) {
-        if terms.len() >= u16::MAX as usize {
-            self.long.insert(self.places.len() as u32, terms.into());
-            self.places.push((0, 0, u16::MAX));
-            return;
-        }
-        if self.pieces.last().is_none_or(|p| p.len() + terms.len() > PIECE || p.len() > u16::MAX as usize) {
-            // Small types are many: a piece grows as it is filled, up to its size.
-            self.pieces.push(Vec::new());
-        }
-        let piece = self.pieces.len() - 1;
-        let last = &mut self.pieces[piece];
-        self.places.push((piece as u32, last.len() as u16, terms.len() as u16));
-        last.extend_from_slice(terms);
-    }
-
-    fn get(&self, ordinal: u32) -> &[u32] {
-        match self.places[ordinal as usize] {
-            (_, _, u16::MAX) => &self.long[&ordinal],
-            (piece, start, length) => &self.pieces[piece as usize][start as usize..start as usize + length as usize],
+impl Held {
+    fn part(&self) -> Part<'_> {
+        match self {
+            Held::Frozen(memory) => Part::Memory(memory),
+            Held::Sealed(section) => Part::Sealed(section),
         }
     }
 }
@@ -95,99 +62,180 @@ impl Forward {
 pub struct Entry<'t> {
     /// Its number.
     pub number: u32,
+    /// The number of the version of the same resource before it.
+    pub previous: Option<u64>,
     /// The term of its logical id.
     pub id: Term,
     /// Its terms; none for a delete.
     pub terms: Option<&'t Terms>,
 }
 
+/// What is written into one segment: parts that follow each other, and what is known of their versions.
+pub struct Stretch {
+    parts: Vec<Held>,
+    /// The number of each version.
+    pub numbers: Vec<u32>,
+    /// Versions that have a version of the same resource before them, and its number.
+    pub previous: Vec<(u32, u32)>,
+    /// Versions that are deletes.
+    pub deletes: Vec<u32>,
+}
+
+impl Stretch {
+    /// The parts, each with its first ordinal within the stretch.
+    pub fn parts(&self) -> impl Iterator<Item = At<'_>> {
+        let mut base = 0;
+        self.parts.iter().map(move |held| {
+            let at = At { base, part: held.part(), dead: 0 };
+            base += at.part.len();
+            at
+        })
+    }
+
+    /// The parameter of the logical ids.
+    pub fn id_parameter(&self) -> [u8; 2] {
+        let of = |held: &Held| match held {
+            Held::Frozen(memory) => memory.id_parameter(),
+            Held::Sealed(section) => section.id_parameter,
+        };
+        self.parts.first().map(of).unwrap_or_default()
+    }
+}
+
 impl TypeIndex {
     /// Adds a version, whose number is greater than all before. It supersedes the one before it of the resource.
     pub fn add(&mut self, entry: &Entry<'_>) {
-        let ordinal = self.numbers.len() as u32;
-        let id = self.intern(&entry.id.0);
-        let before = self.gone.remove(&id).or_else(|| self.last_of(id));
-        if let Some(before) = before {
-            self.supersede(before, entry.number);
-        }
+        let ordinal = self.len();
+        let before = entry.previous.and_then(|number| self.ordinal(number));
         self.numbers.push(entry.number);
         self.superseded.push(NEVER);
         self.supersedes.push(before.unwrap_or(NEVER));
-        self.id_terms.push(id);
-        match entry.terms {
-            Some(terms) => {
-                let mut ids: Vec<u32> = terms.as_slice().iter().map(|t| self.intern(&t.0)).collect();
-                // The id is needed to find the resource again, also where the vocabulary did not stamp it.
-                if let Err(at) = ids.binary_search_by(|t| self.slots[*t as usize].bytes[..].cmp(&entry.id.0)) {
-                    ids.insert(at, id);
-                }
-                for term in &ids {
-                    self.slots[*term as usize].add(ordinal);
-                }
-                self.forward.push(&ids);
-                self.live.insert(ordinal);
-                self.live_count += 1;
-            }
-            None => {
-                self.forward.push(&[]);
-                self.deletes.insert(ordinal);
-                self.gone.insert(id, ordinal);
-            }
+        self.tail.push(&entry.id, entry.terms);
+        if let Some(before) = before {
+            self.supersede(before, entry.number);
         }
-    }
-
-    /// The last version with a term of a logical id that is no delete.
-    fn last_of(&self, id: u32) -> Option<u32> {
-        self.slots[id as usize].postings().last().copied()
+        if entry.terms.is_some() {
+            self.live.insert(ordinal);
+            self.live_count += 1;
+        } else {
+            self.deletes.insert(ordinal);
+        }
     }
 
     fn supersede(&mut self, ordinal: u32, number: u32) {
         self.superseded[ordinal as usize] = number;
-        if self.live.contains(ordinal) {
-            self.live.remove(ordinal);
+        if self.live.take(ordinal) {
             self.live_count -= 1;
-            for term in self.forward.get(ordinal) {
-                let slot = &mut self.slots[*term as usize];
-                slot.dead += 1;
-                slot.last_dead = number;
+            let at = self.parts.partition_point(|p| p.base <= ordinal);
+            match at.checked_sub(1).and_then(|at| self.parts.get_mut(at)) {
+                Some(placed) if ordinal < placed.base + placed.held.part().len() => placed.dead += 1,
+                _ => self.tail_dead += 1,
             }
         }
     }
 
-    /// The term with these bytes, made if there is none. It has no postings at first.
-    fn intern(&mut self, bytes: &[u8]) -> u32 {
-        if let Some(found) = self.term(bytes) {
-            return found;
+    /// The tail becomes a part that is not added to any more, and an empty one takes its place.
+    pub fn freeze(&mut self) {
+        if self.tail.len() == 0 {
+            return;
         }
-        let term = self.slots.len() as u32;
-        let bytes: Arc<[u8]> = bytes.into();
-        self.by_hash.entry(hash(&bytes)).or_insert(term);
-        self.heads.push(head(&bytes));
-        self.ordered.insert(bytes.clone(), term);
-        self.slots.push(Slot { bytes, postings: Postings::Many(Vec::new()), dead: 0, last_dead: 0 });
-        term
+        let base = self.tail_base();
+        let held = Held::Frozen(Arc::new(std::mem::take(&mut self.tail)));
+        self.parts.push(Placed { base, dead: std::mem::take(&mut self.tail_dead), held });
     }
 
-    /// The term with these bytes.
-    pub fn term(&self, bytes: &[u8]) -> Option<u32> {
-        let candidate = *self.by_hash.get(&hash(bytes))?;
-        if *self.slots[candidate as usize].bytes == *bytes {
-            return Some(candidate);
+    /// Adds the versions of a section, whose numbers are greater than all before.
+    pub fn attach(&mut self, section: Arc<Section>) {
+        self.freeze();
+        let base = self.len();
+        let numbers = section.numbers();
+        let end = base as usize + numbers.len();
+        self.numbers.extend(numbers);
+        self.superseded.resize(end, NEVER);
+        self.supersedes.resize(end, NEVER);
+        section.deletes().into_iter().for_each(|o| self.deletes.insert(base + o));
+        for ordinal in base..end as u32 {
+            if !self.deletes.contains(ordinal) {
+                self.live.insert(ordinal);
+                self.live_count += 1;
+            }
         }
-        self.ordered.get(bytes).copied()
+        self.parts.push(Placed { base, dead: 0, held: Held::Sealed(section.clone()) });
+        for (ordinal, previous) in section.previous() {
+            let ordinal = base + ordinal;
+            if let Some(before) = self.ordinal(previous.into()).filter(|before| *before < ordinal) {
+                self.supersedes[ordinal as usize] = before;
+                self.supersede(before, self.numbers[ordinal as usize]);
+            }
+        }
     }
 
-    /// A term by its number.
-    pub fn slot(&self, term: u32) -> &Slot {
-        &self.slots[term as usize]
+    /// The frozen and sealed parts whose first numbers are from one number up to and including another.
+    fn stretch_of(&self, from: u64, to: u64) -> std::ops::Range<usize> {
+        let first = |p: &Placed| self.number(p.base);
+        let start = self.parts.partition_point(|p| first(p) < from);
+        let end = self.parts.partition_point(|p| first(p) <= to);
+        start..end
     }
 
-    /// The terms in a range, in order. A range that ends before it begins is empty.
-    pub fn terms_between<'s>(&'s self, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = &'s Slot> + use<'s> {
-        let to = if from <= to { to } else { from };
-        self.ordered
-            .range::<[u8], _>((Bound::Included(from), Bound::Excluded(to)))
-            .map(|(_, term)| &self.slots[*term as usize])
+    /// What there is between two numbers, to be written into a segment; `None` if there is nothing.
+    pub fn stretch(&self, from: u64, to: u64) -> Option<Stretch> {
+        let placed = self.parts.get(self.stretch_of(from, to))?;
+        let (first, last) = (placed.first()?, placed.last()?);
+        let range = first.base..last.base + last.held.part().len();
+        let within = range.start as usize..range.end as usize;
+        let previous = self.supersedes[within.clone()].iter().enumerate().filter(|(_, before)| **before != NEVER);
+        Some(Stretch {
+            parts: placed.iter().map(|p| p.held.clone()).collect(),
+            numbers: self.numbers[within].to_vec(),
+            previous: previous.map(|(o, before)| (o as u32, self.numbers[*before as usize])).collect(),
+            deletes: range.clone().filter(|o| self.is_delete(*o)).map(|o| o - range.start).collect(),
+        })
+    }
+
+    /// Puts a section in the place of what it was made of. Refused if it is not of as many versions.
+    pub fn replace(&mut self, from: u64, to: u64, section: &Arc<Section>) -> bool {
+        let range = self.stretch_of(from, to);
+        let Some(placed) = self.parts.get(range.clone()) else { return false };
+        let Some(base) = placed.first().map(|p| p.base) else { return false };
+        if placed.iter().map(|p| p.held.part().len()).sum::<u32>() != section.docs {
+            return false;
+        }
+        let dead = placed.iter().map(|p| p.dead).sum();
+        self.parts.splice(range, [Placed { base, dead, held: Held::Sealed(section.clone()) }]);
+        true
+    }
+
+    fn tail_base(&self) -> u32 {
+        self.len() - self.tail.len()
+    }
+
+    /// All parts, in order.
+    pub fn parts(&self) -> impl Iterator<Item = At<'_>> {
+        let placed = self.parts.iter().map(|p| At { base: p.base, part: p.held.part(), dead: p.dead });
+        let tail = At { base: self.tail_base(), part: Part::Memory(&self.tail), dead: self.tail_dead };
+        placed.chain((self.tail.len() > 0).then_some(tail))
+    }
+
+    /// The part of a version, and its ordinal within the part.
+    pub fn part_of(&self, ordinal: u32) -> (Part<'_>, u32) {
+        let base = self.tail_base();
+        if ordinal >= base {
+            return (Part::Memory(&self.tail), ordinal - base);
+        }
+        let at = self.parts.partition_point(|p| p.base <= ordinal).saturating_sub(1);
+        let placed = &self.parts[at];
+        (placed.held.part(), ordinal - placed.base)
+    }
+
+    /// The versions of a term.
+    pub fn find(&self, term: &[u8]) -> Option<Hits<'_>> {
+        Hits::find(self.parts(), term)
+    }
+
+    /// The terms of a range.
+    pub fn spread<'i>(&'i self, from: &'i [u8], to: &'i [u8]) -> Spread<'i> {
+        Spread::new(self.parts(), from, to)
     }
 
     /// The versions up to a position have ordinals below this.
@@ -254,75 +302,40 @@ impl TypeIndex {
         live
     }
 
-    /// The terms of a version, in order.
-    pub fn forward(&self, ordinal: u32) -> &[u32] {
-        self.forward.get(ordinal)
+    /// The terms of a version under a parameter, in order, until the listener has enough.
+    pub fn terms_under(&self, ordinal: u32, parameter: u16, tell: impl FnMut(&[u8]) -> bool) {
+        let (part, ordinal) = self.part_of(ordinal);
+        part.terms_under(ordinal, parameter, tell);
     }
 
-    /// The place of the first of some terms, which are in order, that is not below these bytes.
-    fn first_from(&self, terms: &[u32], from: &[u8]) -> usize {
-        let start = head(from);
-        terms.partition_point(|t| {
-            let head = self.heads[*t as usize];
-            if head == start { &*self.slots[*t as usize].bytes < from } else { head < start }
+    /// The term of a version's logical id. That of a sealed delete is not known.
+    pub fn id_term(&self, ordinal: u32) -> Option<Term> {
+        let (part, ordinal) = self.part_of(ordinal);
+        part.id_term(ordinal).map(Term)
+    }
+
+    /// Whether a parameter has more terms than this, each counted in each part.
+    pub fn more_terms_than(&self, parameter: u16, number: usize) -> bool {
+        let (from, to) = parameter_bounds(parameter);
+        let mut left = number + 1;
+        self.parts().any(|at| {
+            let mut stream = at.part.stream(&from, &to, false);
+            while left > 0 && stream.advance() {
+                left -= 1;
+            }
+            left == 0
         })
     }
 
-    /// The bytes of the terms of a version from `from` up to `to`, in order.
-    pub fn forward_between(&self, ordinal: u32, from: &[u8], to: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
-        let terms = self.forward(ordinal);
-        let start = self.first_from(terms, from);
-        let end = start + self.first_from(&terms[start..], to);
-        terms[start..end].iter().map(|t| &*self.slots[*t as usize].bytes)
-    }
-
-    /// The terms of a version under a parameter.
-    pub fn forward_of(&self, ordinal: u32, parameter: u16) -> &[u32] {
-        let terms = self.forward(ordinal);
-        let of = |t: &u32| (self.heads[*t as usize] >> 48) as u16;
-        let start = terms.partition_point(|t| of(t) < parameter);
-        let end = start + terms[start..].partition_point(|t| of(t) == parameter);
-        &terms[start..end]
-    }
-
-    /// The terms of a parameter, in order.
-    pub fn terms_of(&self, parameter: u16) -> impl Iterator<Item = &Slot> {
-        let from = parameter.to_be_bytes();
-        self.ordered
-            .range::<[u8], _>((Bound::Included(&from[..]), Bound::Unbounded))
-            .map(|(_, term)| &self.slots[*term as usize])
-            .take_while(move |slot| slot.bytes.starts_with(&from))
-    }
-
-    /// Whether a parameter has more terms than this.
-    pub fn more_terms_than(&self, parameter: u16, number: usize) -> bool {
-        self.terms_of(parameter).nth(number).is_some()
-    }
-
-    /// The bytes of the term of a version's logical id.
-    pub fn id_term(&self, ordinal: u32) -> &[u8] {
-        &self.slots[self.id_terms[ordinal as usize] as usize].bytes
-    }
-
     /// Whether a version has a term in a range that passes its test.
-    pub fn in_range(&self, ordinal: u32, range: &Range) -> bool {
-        let terms = self.forward(ordinal);
-        let start = self.first_from(terms, &range.from);
-        let end = head(&range.to);
-        for term in &terms[start..] {
-            let head = self.heads[*term as usize];
-            if head > end || (head == end && *self.slots[*term as usize].bytes >= *range.to) {
-                return false;
-            }
-            if range.test.as_ref().is_none_or(|test| test.accepts(&self.slots[*term as usize].bytes)) {
-                return true;
-            }
-        }
-        false
+    fn in_range(&self, ordinal: u32, range: &Range) -> bool {
+        let (part, ordinal) = self.part_of(ordinal);
+        let spread = Spread::new(std::iter::once(At { base: 0, part, dead: 0 }), &range.from, &range.to);
+        passes(&spread, ordinal, range)
     }
 
     /// Whether a version fulfils a condition that asks nothing of other resources.
-    pub fn fulfils(&self, kind: crate::definitions::TypeId, ordinal: u32, condition: &Condition) -> bool {
+    pub fn fulfils(&self, kind: TypeId, ordinal: u32, condition: &Condition) -> bool {
         match condition {
             Condition::Everything => true,
             Condition::Nothing | Condition::Chain { .. } | Condition::Reverse { .. } => false,
@@ -330,7 +343,10 @@ impl TypeIndex {
             Condition::Not(inner) => !self.fulfils(kind, ordinal, inner),
             Condition::And(all) => all.iter().all(|c| self.fulfils(kind, ordinal, c)),
             Condition::Or(any) => any.iter().any(|c| self.fulfils(kind, ordinal, c)),
-            Condition::Term(term) => self.term(&term.0).is_some_and(|term| self.slots[term as usize].has(ordinal)),
+            Condition::Term(term) => {
+                let (part, ordinal) = self.part_of(ordinal);
+                part.find(&term.0).is_some_and(|stored| stored.open().contains(ordinal))
+            }
             Condition::Range(range) => self.in_range(ordinal, range),
         }
     }
@@ -338,67 +354,24 @@ impl TypeIndex {
     /// The ordinal of the version of a resource that was current at a position (versions up to which have ordinals
     /// below `bound`), unless it was a delete.
     pub fn current(&self, id_term: &[u8], bound: u32, position: u64) -> Option<u32> {
-        let postings = self.slots[self.term(id_term)? as usize].postings();
-        let end = postings.partition_point(|o| *o < bound);
-        let ordinal = *postings.get(end.checked_sub(1)?)?;
+        let ordinal = self.find(id_term)?.last_below(bound)?;
         self.is_newest(ordinal, position).then_some(ordinal)
     }
 }
 
-impl Slot {
-    fn add(&mut self, ordinal: u32) {
-        match &mut self.postings {
-            Postings::Many(none) if none.is_empty() => self.postings = Postings::One(ordinal),
-            postings => postings.push(ordinal),
-        }
-    }
-
-    /// Whether a version has it.
-    pub fn has(&self, ordinal: u32) -> bool {
-        match self.postings.bits() {
-            Some(bits) => bits.contains(ordinal),
-            None => self.postings().binary_search(&ordinal).is_ok(),
-        }
-    }
-
-    /// The versions that have it as bits.
-    pub fn bits(&self) -> Cow<'_, Bits> {
-        match self.postings.bits() {
-            Some(bits) => Cow::Borrowed(bits),
-            None => Cow::Owned(self.postings().iter().copied().collect()),
-        }
-    }
-
-    /// Whether a version is known to have it by a look at its bits.
-    pub fn has_bit(&self, ordinal: u32) -> bool {
-        self.postings.bits().is_some_and(|bits| bits.contains(ordinal))
-    }
-
-    /// Whether its versions are kept as bits too.
-    pub fn is_dense(&self) -> bool {
-        self.postings.bits().is_some()
-    }
-
-    /// The versions that have it, ascending.
-    pub fn postings(&self) -> &[u32] {
-        self.postings.as_slice()
-    }
-
-    /// How many of its versions are current and below the bound, where that is known without looking at them.
-    pub fn live_count(&self, bound: u32, position: u64) -> Option<usize> {
-        let known = self.postings().last().is_none_or(|last| *last < bound) && u64::from(self.last_dead) <= position;
-        known.then(|| self.postings().len() - self.dead as usize)
-    }
+/// Whether a version has a term of a range, spread over the parts, that passes the range's test.
+pub fn passes(spread: &Spread<'_>, ordinal: u32, range: &Range) -> bool {
+    let Some(test) = &range.test else { return spread.holds(ordinal) };
+    let mut found = false;
+    spread.terms_of(ordinal, |term| {
+        found = test.accepts(term);
+        !found
+    });
+    found
 }
 
-/// The first eight bytes as a number; zeros behind what is shorter. Where two terms differ in it, it has their order.
-fn head(bytes: &[u8]) -> u64 {
-    let mut first = [0; 8];
-    let length = bytes.len().min(8);
-    first[..length].copy_from_slice(&bytes[..length]);
-    u64::from_be_bytes(first)
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    FxBuildHasher.hash_one(bytes)
+/// The first bytes that are of a parameter, and the first that are of a greater one.
+pub fn parameter_bounds(parameter: u16) -> ([u8; 2], Vec<u8>) {
+    let end = parameter.checked_add(1).map_or(vec![0xFF; 9], |next| next.to_be_bytes().to_vec());
+    (parameter.to_be_bytes(), end)
 }

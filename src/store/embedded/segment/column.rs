@@ -131,6 +131,11 @@ impl<'s> Column<'s> {
         }
     }
 
+    /// How many versions have a value, at most.
+    pub fn present(&self) -> u32 {
+        if self.listed > 0 { self.listed } else { self.docs }
+    }
+
     /// 0 for none, a rank plus one, or the number of terms plus one plus the number of a list.
     #[inline]
     fn value(&self, ordinal: u32) -> u32 {

@@ -91,9 +91,14 @@ impl Segment {
         Segment::of(Bytes::Mapped(map))
     }
 
+    /// A segment that was just written to memory.
+    pub fn held(bytes: Vec<u8>) -> Result<Segment, String> {
+        Segment::of(Bytes::Held(bytes))
+    }
+
     /// Reads the table of contents of a segment whose checksum is right. Everything that it says is checked against
     /// the size, so that no damage that the checksum did not find leads outside.
-    pub fn of(bytes: Bytes) -> Result<Segment, String> {
+    pub(super) fn of(bytes: Bytes) -> Result<Segment, String> {
         let bytes = Arc::new(bytes);
         read(&bytes).ok_or_else(|| "the table of contents is damaged".to_owned())
     }
@@ -170,9 +175,9 @@ fn section(bytes: &Arc<Bytes>, info: &Info, end: usize, contents: &mut Reader<'_
         let key = *contents.chunk::<3>()?;
         let (blocks, fences) = (part(end, contents)?, part(end, contents)?);
         let (lists, column) = (part(end, contents)?, part(end, contents)?);
-        let shape =
-            ColumnShape { listed: contents.small()?, several: contents.small()?, length: contents.small()? };
-        if groups.last().is_some_and(|last| last.key >= key) || terms.checked_add(shape.several)?.checked_add(1).is_none()
+        let shape = ColumnShape { listed: contents.small()?, several: contents.small()?, length: contents.small()? };
+        if groups.last().is_some_and(|last| last.key >= key)
+            || terms.checked_add(shape.several)?.checked_add(1).is_none()
         {
             return None;
         }

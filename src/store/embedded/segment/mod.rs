@@ -10,10 +10,11 @@ mod section;
 mod terms;
 mod write;
 
-pub use column::Column;
-pub use file::{Bytes, Info, Segment, file_name, info_of_name};
+#[cfg(test)]
+use file::Bytes;
+pub use file::{Info, Segment, file_name, info_of_name};
 pub use lists::{List, Stored};
-pub use section::{Group, Run, Section, Stream};
+pub use section::{Run, Section, Stream};
 pub use write::{SectionHead, SegmentWriter};
 
 #[cfg(test)]

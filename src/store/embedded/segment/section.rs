@@ -98,7 +98,9 @@ impl Section {
         let mut all = Vec::with_capacity((count as usize).min(bytes.len()));
         let mut last = 0_u32;
         for _ in 0..count {
-            let Some(next) = reader.small().and_then(|step| last.checked_add(step)).filter(|n| *n < below) else { break };
+            let Some(next) = reader.small().and_then(|step| last.checked_add(step)).filter(|n| *n < below) else {
+                break;
+            };
             all.push(next);
             last = next;
         }
@@ -144,8 +146,20 @@ impl Section {
     }
 
     /// The terms of a version, in order, until the listener has enough.
-    pub fn terms_of(&self, ordinal: u32, mut tell: impl FnMut(&[u8]) -> bool) {
-        for group in &self.groups {
+    pub fn terms_of(&self, ordinal: u32, tell: &mut impl FnMut(&[u8]) -> bool) {
+        self.terms_in(&self.groups, ordinal, tell);
+    }
+
+    /// The terms of a version under a parameter, in order, until the listener has enough.
+    pub fn terms_under(&self, ordinal: u32, parameter: u16, tell: &mut impl FnMut(&[u8]) -> bool) {
+        let of = |group: &Group| u16::from_be_bytes([group.key[0], group.key[1]]);
+        let start = self.groups.partition_point(|g| of(g) < parameter);
+        let end = self.groups.partition_point(|g| of(g) <= parameter);
+        self.terms_in(self.groups.get(start..end).unwrap_or_default(), ordinal, tell);
+    }
+
+    fn terms_in(&self, groups: &[Group], ordinal: u32, tell: &mut impl FnMut(&[u8]) -> bool) {
+        for group in groups {
             for rank in self.column(group).ranks(ordinal) {
                 if let Some(term) = term_at(&self.table(group), rank)
                     && !tell(&term)
@@ -169,6 +183,12 @@ impl Run<'_> {
     /// How many terms.
     pub fn len(&self) -> usize {
         self.ranks.len()
+    }
+
+    /// How many versions have one of the terms, about, if they are spread evenly.
+    pub fn estimate(&self) -> usize {
+        let share = self.column.present() as u64 * self.ranks.len() as u64 / u64::from(self.table.count.max(1));
+        share as usize
     }
 
     /// Whether a version has one of the terms.

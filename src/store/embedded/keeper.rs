@@ -1,0 +1,290 @@
+//! Which segments there are: their directory, the order to make a new one once a tenant has enough versions in
+//! memory, and the choice of those to be merged. Making them is in `seal`.
+
+use super::index::TenantIndex;
+use super::segment::{Info, Segment, file_name, info_of_name};
+use crate::base::TenantId;
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+/// So many small segments are merged at least: fewer are not worth it.
+const MERGED: usize = 4;
+
+/// A segment in use.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// The first number that it covers.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+    /// Its file; none if it is held in memory.
+    pub file: Option<PathBuf>,
+}
+
+impl Kept {
+    fn size(&self) -> u64 {
+        self.to - self.from + 1
+    }
+}
+
+/// Versions to be sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct Seal {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The first number.
+    pub from: u64,
+    /// The last.
+    pub to: u64,
+}
+
+/// Knows the segments.
+pub struct Keeper {
+    /// None: segments are held in memory only.
+    directory: Option<PathBuf>,
+    /// Whether files may be read but not written.
+    read_only: bool,
+    /// Segments that were not used, and why.
+    refused: Mutex<Vec<String>>,
+    /// Which terms resources have now.
+    pub schema: u64,
+    /// Versions in memory after which they are sealed.
+    seal_after: u64,
+    /// Bytes that a segment may have.
+    pub room: u64,
+    kept: Mutex<FxHashMap<TenantId, Vec<Kept>>>,
+    orders: Mutex<Option<mpsc::Sender<Seal>>>,
+    stopping: AtomicBool,
+}
+
+impl Keeper {
+    /// Of the segments in a directory, which is made if it is not there; if it cannot be made, segments are held in
+    /// memory and every start makes them again.
+    pub fn new(directory: Option<&Path>, schema: u64, seal_after: usize, room: u64) -> Keeper {
+        let directory = directory.filter(|directory| {
+            std::fs::create_dir_all(directory)
+                .inspect_err(|error| tracing::warn!(%error, "the directory of the index cannot be made"))
+                .is_ok()
+        });
+        Keeper {
+            directory: directory.map(Path::to_owned),
+            read_only: false,
+            refused: Mutex::default(),
+            schema,
+            seal_after: seal_after.max(1) as u64,
+            room,
+            kept: Mutex::default(),
+            orders: Mutex::default(),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Of the segments in a directory, of which nothing is changed.
+    pub fn reading(directory: &Path, schema: u64, seal_after: usize) -> Keeper {
+        let directory = Some(directory.to_owned());
+        Keeper { directory, read_only: true, ..Keeper::new(None, schema, seal_after, u64::MAX) }
+    }
+
+    /// Takes note of a segment that is not used.
+    pub fn refuse(&self, path: &Path, why: &str) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        tracing::warn!(%name, why, "a segment of the index is not used and made again");
+        self.refused.lock().push(format!("the index segment {name}: {why}"));
+    }
+
+    /// Segments that were not used, and why.
+    pub fn refused(&self) -> Vec<String> {
+        self.refused.lock().clone()
+    }
+
+    /// Orders to seal are given here from now on.
+    pub fn send_to(&self, orders: mpsc::Sender<Seal>) {
+        *self.orders.lock() = Some(orders);
+    }
+
+    /// No more orders are given, and merges end early.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        *self.orders.lock() = None;
+    }
+
+    /// Whether merges should end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    /// Has the versions in memory sealed if they are enough.
+    pub fn look_after(&self, tenant: TenantId, index: &TenantIndex) {
+        self.seal_beyond(tenant, index, self.seal_after);
+    }
+
+    /// Has the versions in memory sealed if it would take long to read them again at the next start.
+    pub fn look_after_at_end(&self, tenant: TenantId, index: &TenantIndex) {
+        self.seal_beyond(tenant, index, self.seal_after.div_ceil(16));
+    }
+
+    fn seal_beyond(&self, tenant: TenantId, index: &TenantIndex, most: u64) {
+        let position = index.position();
+        if !self.is_enough(index, position, most) {
+            return;
+        }
+        if let Some(orders) = &*self.orders.lock() {
+            let from = index.freeze(position);
+            // Nobody listens any more only while the store is closed; what is frozen serves as it is.
+            let _ = orders.send(Seal { tenant, from, to: position });
+        }
+    }
+
+    /// Whether there are enough versions in memory to be sealed, those up to a number counted.
+    pub fn is_due(&self, index: &TenantIndex, number: u64) -> bool {
+        self.is_enough(index, number, self.seal_after)
+    }
+
+    fn is_enough(&self, index: &TenantIndex, number: u64, most: u64) -> bool {
+        number.saturating_sub(index.frozen()) >= most
+    }
+
+    /// Takes note of a segment that is in use now, in the place of those that it covers; gives the files of those.
+    pub fn keep(&self, tenant: TenantId, segment: Kept) -> Vec<PathBuf> {
+        let mut kept = self.kept.lock();
+        let own = kept.entry(tenant).or_default();
+        let start = own.partition_point(|k| k.from < segment.from);
+        let end = own.partition_point(|k| k.from <= segment.to);
+        let file = segment.file.clone();
+        let covered: Vec<_> = own.splice(start..end, [segment]).collect();
+        covered.into_iter().filter_map(|k| k.file).filter(|old| Some(old) != file.as_ref()).collect()
+    }
+
+    /// The segments of a tenant, in order.
+    pub fn kept(&self, tenant: TenantId) -> Vec<Kept> {
+        self.kept.lock().get(&tenant).cloned().unwrap_or_default()
+    }
+
+    /// First and last number of neighbouring segments that should be one: of the last ones as many as are each not
+    /// larger than all after them together. So there are few segments, and each version is written a number of times
+    /// that grows with the logarithm of how many there are.
+    pub fn to_merge(&self, tenant: TenantId) -> Option<(u64, u64)> {
+        let kept = self.kept(tenant);
+        // Small ones may stand before larger ones after a rebuild of a hole: every end of a run is tried.
+        (MERGED..=kept.len()).rev().find_map(|end| {
+            let mut start = end - 1;
+            let mut total = kept[start].size();
+            while start > 0 && kept[start - 1].size() <= total && kept[start - 1].to + 1 == kept[start].from {
+                start -= 1;
+                total += kept[start].size();
+            }
+            (end - start >= MERGED).then(|| (kept[start].from, kept[end - 1].to))
+        })
+    }
+
+    /// The files of a tenant's segments, by first number, the longest first; none of them is verified.
+    pub fn files(&self, tenant: TenantId) -> Vec<(u64, u64, PathBuf)> {
+        let mut found: Vec<_> = self
+            .all_files()
+            .into_iter()
+            .filter_map(|path| {
+                let (owner, from, to) = info_of_name(path.file_name()?.to_str()?)?;
+                (owner == tenant.0).then_some((from, to, path))
+            })
+            .collect();
+        found.sort_by_key(|(from, to, _)| (*from, u64::MAX - *to));
+        found
+    }
+
+    fn all_files(&self) -> Vec<PathBuf> {
+        let entries = self.directory.as_ref().and_then(|directory| std::fs::read_dir(directory).ok());
+        entries.into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    }
+
+    /// Removes what is left of segments that are not in use: merged ones, damaged ones, unfinished ones.
+    pub fn tidy(&self) {
+        let kept = self.kept.lock();
+        let used: Vec<_> = kept.values().flatten().filter_map(|k| k.file.as_deref()).collect();
+        for path in self.all_files() {
+            let ours = path.extension().is_some_and(|e| e == "segment" || e == "part");
+            if ours && !used.contains(&&*path) {
+                remove(&path);
+            }
+        }
+    }
+
+    /// Writes a segment into the directory: under another name until it is whole and flushed. Gives it back verified
+    /// and mapped, and its file.
+    pub fn write(
+        &self,
+        info: &Info,
+        build: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
+    ) -> std::io::Result<(Segment, Option<PathBuf>)> {
+        let invalid = |why| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
+        let Some(directory) = self.directory.as_ref().filter(|_| !self.read_only) else {
+            let mut bytes = Vec::new();
+            build(&mut bytes)?;
+            return Ok((Segment::held(bytes).map_err(invalid)?, None));
+        };
+        let path = directory.join(file_name(info));
+        let part = path.with_extension("part");
+        let written = File::create(&part).and_then(|file| {
+            let mut out = BufWriter::with_capacity(1 << 18, file);
+            build(&mut out)?;
+            let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            file.sync_all()?;
+            std::fs::rename(&part, &path)?;
+            File::open(directory)?.sync_all()
+        });
+        if let Err(error) = written {
+            remove(&part);
+            return Err(error);
+        }
+        Ok((Segment::open(&path).map_err(invalid)?, Some(path)))
+    }
+}
+
+/// Removes a file of the index. If it stays it is of no harm.
+pub fn remove(path: &Path) {
+    if let Err(error) = std::fs::remove_file(path)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, path = %path.display(), "a file of the index cannot be removed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn segments_stay_few_and_are_not_written_often() {
+        let keeper = Keeper::new(None, 0, 1, u64::MAX);
+        let tenant = TenantId(1);
+        let mut written = 0;
+        let count = 1_000;
+        for number in 1..=count {
+            keeper.keep(tenant, Kept { from: number, to: number, file: None });
+            while let Some((from, to)) = keeper.to_merge(tenant) {
+                written += to - from + 1;
+                keeper.keep(tenant, Kept { from, to, file: None });
+            }
+            let kept = keeper.kept(tenant);
+            assert!(kept.len() <= 14, "{kept:?}");
+            assert!(kept.windows(2).all(|pair| pair[0].to + 1 == pair[1].from));
+        }
+        assert!(written < count * 11, "{written}");
+    }
+
+    #[test]
+    fn a_hole_is_not_merged_over() {
+        let keeper = Keeper::new(None, 0, 1, u64::MAX);
+        let tenant = TenantId(1);
+        for number in [1, 2, 3, 5, 6, 7] {
+            keeper.keep(tenant, Kept { from: number, to: number, file: None });
+        }
+        assert_eq!(keeper.to_merge(tenant), None);
+        keeper.keep(tenant, Kept { from: 8, to: 8, file: None });
+        assert_eq!(keeper.to_merge(tenant), Some((5, 8)));
+    }
+}
