@@ -4,7 +4,7 @@
 //!
 //! `client`: registered apps; `keys`: signing keys; `discovery`: what is published about it; `scope`, `consent`: what
 //! is asked and granted; `secret`: random values and digests; `exchange`, `refusal`: questions and answers, free of
-//! HTTP. Everything that must outlive a process is a record, changed by compare-and-set.
+//! HTTP; `people`: users, their sessions and how they are known; `pages`: what they see. Everything that must outlive a process is a record, changed by compare-and-set.
 //!
 //! Decides nothing about resources: that is `access`.
 
@@ -13,6 +13,8 @@ pub mod consent;
 mod discovery;
 pub mod exchange;
 pub mod keys;
+pub mod pages;
+pub mod people;
 pub mod refusal;
 mod route;
 pub mod scope;
@@ -31,6 +33,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 pub struct Settings {
     /// Whether addresses that clients name (keys by URL) may lead to this machine: for development only.
     pub fetch_from_loopback: bool,
+    /// Outside OpenID providers through which people may sign in.
+    pub providers: Vec<people::outside::Provider>,
+    /// How long people stay signed in.
+    pub sessions: people::Lifetimes,
 }
 
 /// The authorization server.
@@ -38,13 +44,14 @@ pub struct Authorization {
     /// Where it keeps what it knows.
     pub(crate) records: Records,
     /// The resources, always as somebody who may see them.
-    #[expect(dead_code, reason = "the picker and the launch read patients")]
     pub(crate) service: Arc<Service>,
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Settings.
     #[expect(dead_code, reason = "keys by URL are fetched by it")]
     pub(crate) settings: Settings,
+    /// Who may sign in, and who has.
+    pub people: people::People,
     keys: keys::Keys,
     clients: RwLock<FxHashMap<String, client::Cached>>,
     era: AtomicU64,
@@ -53,7 +60,9 @@ pub struct Authorization {
 impl Authorization {
     /// An authorization server for the resources of a service.
     pub fn new(service: Arc<Service>, clock: Arc<dyn Clock>, settings: Settings) -> Authorization {
+        let people = people::People::new(service.records(TenantId::default()), clock.clone(), settings.sessions);
         Authorization {
+            people: people.with_providers(settings.providers.clone()),
             records: service.records(TenantId::default()),
             service,
             clock,

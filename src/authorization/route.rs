@@ -8,6 +8,9 @@ use Method::Get;
 impl Authorization {
     /// Answers a request to an address below `/auth/`.
     pub async fn answer(&self, asked: Asked) -> Answered {
+        if let Some(page) = self.visit(&asked).await {
+            return page;
+        }
         let answered = match (asked.path.as_str(), asked.method) {
             ("jwks.json", Get) => self.jwks().await.map(|keys| Answered::json(keys).public(300)).map_err(Refusal::from),
             ("style.json", Get) => Ok(Answered::json(super::discovery::style()).public(3600)),

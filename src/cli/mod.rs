@@ -11,6 +11,7 @@ mod serve;
 pub mod settings;
 mod source;
 pub mod units;
+mod user;
 mod validate;
 pub mod wire;
 
@@ -85,6 +86,13 @@ enum Command {
         /// A resource as JSON or XML
         file: PathBuf,
     },
+    /// The people who may sign in: add, list, show, set-password, disable, enable, delete
+    ///
+    /// The server must not be running on the same data directory.
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
+    },
     /// Print the CapabilityStatement
     Capabilities,
     /// Print the OpenAPI document
@@ -125,6 +133,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Check => check::run(&settings),
         Command::Validate { paths } => validate::run(&paths),
         Command::Fhirpath { expression, file } => fhirpath::run(&expression, &file),
+        Command::User { command } => user::run(&settings, command),
         Command::Capabilities => documents::capabilities(&settings),
         Command::Openapi => documents::openapi(&settings),
         Command::Definitions { package, out } => regenerate(&package, &out),

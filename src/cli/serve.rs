@@ -3,6 +3,8 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire::{self, Wired};
+use crate::authorization::people::People;
+use crate::base::Failure;
 use crate::http::{Server, told_to_stop};
 use std::io::Write;
 use std::path::Path;
@@ -11,10 +13,21 @@ use std::path::Path;
 pub fn run(settings: &Settings) -> Result<(), Fault> {
     let Wired { service, definitions, authorization, .. } = wire::open(settings)?;
     actix_web::rt::System::new().block_on(async {
+        let first = match &authorization {
+            Some(authorization) => first_user(&authorization.people).await?,
+            None => None,
+        };
         let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;
-        greet(&server, settings.data());
+        greet(&server, settings.data(), first.as_ref());
         server.run(told_to_stop()).await.map_err(Fault::Server)
     })
+}
+
+/// Without any user an administrator is made; its password is shown now and never again.
+async fn first_user(people: &People) -> Result<Option<(String, String)>, Fault> {
+    let told = |failure: Failure| Fault::Store(failure.to_string());
+    people.warm_up().await.map_err(told)?;
+    people.first().await.map_err(told)
 }
 
 fn bind_failed(error: std::io::Error) -> Fault {
@@ -25,7 +38,7 @@ fn bind_failed(error: std::io::Error) -> Fault {
 }
 
 /// What stands on standard output once requests are answered. Nobody has to read it: a closed pipe is no fault.
-fn greet(server: &Server, data: &Path) {
+fn greet(server: &Server, data: &Path, first: Option<&(String, String)>) {
     let base = server.base();
     let root = base.split('/').take(3).collect::<Vec<_>>().join("/");
     let mut text = format!(
@@ -35,6 +48,12 @@ fn greet(server: &Server, data: &Path) {
     );
     if let Some(at) = server.metrics_address() {
         text.push_str(&format!("  metrics    http://{at}/metrics\n"));
+    }
+    if let Some((name, password)) = first {
+        text.push_str(&format!(
+            "\nThere was no user, so that there is an administrator now. The password is shown only this once:\n  user       \
+             {name}\n  password   {password}\n  sign in    {root}/auth/sign-in\n"
+        ));
     }
     text.push_str(&format!(
         "\nTry next:\n  curl '{base}/metadata?_pretty=true'\n  curl -X POST '{base}/Patient' \

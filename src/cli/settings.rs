@@ -5,6 +5,8 @@
 use super::fault::Fault;
 use super::units::{Size, Span};
 use crate::authorization;
+use crate::authorization::people::Lifetimes;
+use crate::authorization::people::outside::Provider;
 use crate::http::{Limits, Options, TlsFiles};
 use crate::interaction;
 use crate::json;
@@ -97,6 +99,18 @@ pub struct Settings {
     /// Let addresses that clients name (such as jwks_uri) lead to this machine; for development [default: false]
     #[arg(long, env = "VESTA_FETCH_FROM_LOOPBACK", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true, help_heading = "Access")]
     pub fetch_from_loopback: Option<bool>,
+
+    /// How long somebody stays signed in without doing anything [default: 30m]
+    #[arg(long, env = "VESTA_SESSION_IDLE", value_name = "TIME", global = true, help_heading = "Access")]
+    pub session_idle: Option<Span>,
+
+    /// How long somebody stays signed in at most [default: 12h]
+    #[arg(long, env = "VESTA_SESSION_LENGTH", value_name = "TIME", global = true, help_heading = "Access")]
+    pub session_length: Option<Span>,
+
+    /// Outside OpenID providers through which people may sign in: only in the file, as [[provider]].
+    #[arg(skip)]
+    pub provider: Option<Vec<Provider>>,
 
     /// Listen where other machines can reach Vesta, though access control is off [default: false]
     #[arg(long, env = "VESTA_ALLOW_OPEN_ACCESS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true, help_heading = "Network")]
@@ -198,7 +212,11 @@ impl Settings {
         if !faults.is_empty() {
             return Err(faults.join("; "));
         }
-        serde_json::from_value(value).map_err(|e| e.to_string())
+        let settings: Settings = serde_json::from_value(value).map_err(|e| e.to_string())?;
+        match settings.provider.iter().flatten().find_map(Provider::fault) {
+            Some(fault) => Err(fault),
+            None => Ok(settings),
+        }
     }
 
     /// These settings, and where they say nothing, the others.
@@ -275,7 +293,18 @@ impl Settings {
 
     /// The settings of the authorization server.
     pub fn authorization(&self) -> authorization::Settings {
-        authorization::Settings { fetch_from_loopback: self.fetch_from_loopback.unwrap_or(false) }
+        let usual = Lifetimes::default();
+        let seconds = |span: Option<Span>, usual: u32| {
+            span.map_or(usual, |span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX))
+        };
+        authorization::Settings {
+            fetch_from_loopback: self.fetch_from_loopback.unwrap_or(false),
+            providers: self.provider.clone().unwrap_or_default(),
+            sessions: Lifetimes {
+                idle: seconds(self.session_idle, usual.idle),
+                absolute: seconds(self.session_length, usual.absolute),
+            },
+        }
     }
 
     /// The absolute addresses under which this server's resources may be referred to.
@@ -321,6 +350,10 @@ mod tests {
         check("max-body = \"big\"", "max-body");
         check("log = \"xml\"", "log");
         check("bind = ", "line 1");
+        check("[[provider]]\nname = \"x\"", "issuer");
+        let provider = "[[provider]]\nname = \"x\"\nclient-id = \"v\"\nissuer = ";
+        check(&format!("{provider}\"http://login.example.org\""), "https");
+        check(&format!("{provider}\"https://x.org\"\n[provider.roles]\nstaff = \"root\""), "root");
     }
 
     #[test]

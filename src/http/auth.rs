@@ -6,6 +6,7 @@ use super::site::Site;
 use super::{answer, cors};
 use crate::authorization::Authorization;
 use crate::authorization::exchange::{Answered, Asked, Content, Method as Plain, Parameters, Readers, Went, bearer};
+use crate::authorization::pages::POLICY;
 use crate::base::{Failure, FailureKind, IssueCode};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -149,13 +150,8 @@ fn response(answered: Answered) -> HttpResponse {
         }
     }
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
-    headers.insert(
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static(
-            "default-src 'none'; style-src 'unsafe-inline'; img-src 'self' data:; base-uri 'none'; \
-             frame-ancestors 'none'",
-        ),
-    );
+    let policy = HeaderValue::from_str(&POLICY);
+    headers.insert(header::CONTENT_SECURITY_POLICY, policy.unwrap_or(HeaderValue::from_static("default-src 'none'")));
     headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
     for cookie in answered.cookies.iter().filter_map(|cookie| HeaderValue::from_str(cookie).ok()) {
         headers.append(header::SET_COOKIE, cookie);

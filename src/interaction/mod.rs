@@ -35,7 +35,7 @@ mod security;
 mod service;
 mod subset;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod transaction;
 mod update;
 

@@ -7,6 +7,7 @@ mod declared;
 mod limits;
 mod negotiation;
 mod panics;
+mod people;
 mod site;
 mod stop;
 mod tls;

@@ -17,6 +17,7 @@ pub struct Answer {
     pub status: u16,
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
+    pub set_cookies: Vec<String>,
 }
 
 impl Client {
@@ -51,6 +52,8 @@ impl Client {
             None => self.agent.run(request.body(()).expect("a legal request")),
         };
         let mut answered = answered.unwrap_or_else(|e| panic!("{method} {url}: {e}"));
+        let set_cookies = answered.headers().get_all("set-cookie").iter();
+        let set_cookies = set_cookies.map(|value| value.to_str().unwrap_or_default().to_owned()).collect();
         let headers = answered
             .headers()
             .iter()
@@ -58,7 +61,7 @@ impl Client {
             .collect();
         let status = answered.status().as_u16();
         let body = answered.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a whole body");
-        Answer { status, headers, body }
+        Answer { status, headers, body, set_cookies }
     }
 
     pub fn get(&self, path: &str) -> Answer {

@@ -176,3 +176,10 @@ impl Api {
         ids.collect::<Vec<_>>().join(" ")
     }
 }
+
+/// Records in the naive store, for the tests of the floors above.
+pub(crate) fn records_in_memory(clock: Arc<dyn Clock>) -> crate::interaction::Records {
+    let definitions = Definitions::core();
+    let extractor = Arc::new(Extractor::new(definitions.clone(), Vec::new()));
+    crate::interaction::Records::new(Arc::new(MemoryStore::new(definitions, extractor, clock)), TenantId::default())
+}

@@ -1,0 +1,251 @@
+//! The consent page: what an app asks for, in words, each part of which can be left out, and narrowed by type or
+//! category. What is sent back is held against what was asked; oauth's side does so again.
+
+use super::super::Authorization;
+use super::super::consent::{Answer, Choice, Question};
+use super::super::exchange::{Answered, Method};
+use super::super::people::Session;
+use super::super::scope::{self, Clinical, Reach, Scope};
+use super::layout::Width;
+use super::patient::{Shown, card, is_wanted, own_patient};
+use super::words::Lang;
+use super::{Aim, Visit};
+use crate::base::Failure;
+use maud::{Markup, html};
+
+/// Scopes without which the launch has no meaning: they are told, not offered.
+const FIXED: [&str; 3] = ["launch", "launch/patient", "launch/encounter"];
+
+impl Authorization {
+    /// `consent`
+    pub(super) async fn consent_page(&self, visit: &mut Visit<'_>, session: &Session) -> Result<Answered, Failure> {
+        let aim = Aim::of(visit.asked);
+        let Some(request) = &aim.request else { return Ok(Answered::see_other("/auth/account")) };
+        let question = self.question(request).await?;
+        let user = session.user();
+        let posted = visit.asked.method == Method::Post;
+        if posted && visit.asked.form.get("decision") != Some("allow") {
+            return Ok(Answered::see_other(self.deny(request, session).await?));
+        }
+        let named = visit.asked.query.get("patient");
+        let chosen = match (&question.patient, own_patient(user), named) {
+            (Some(id), ..) => Some(self.patient_of(visit, user, id).await?),
+            (None, Some(own), _) => Some(self.patient_of(visit, user, own).await?),
+            (None, None, Some(id)) => Some(self.patient_of(visit, user, id).await?),
+            (None, None, None) if is_wanted(&question, user) => return Ok(Answered::see_other(aim.at("patient"))),
+            (None, None, None) => None,
+        };
+        if !posted {
+            let content = ask(visit, &question, chosen.as_ref());
+            return Ok(visit.page(visit.lang().consent_for(), Width::Wide, &content));
+        }
+        let scopes: Vec<&str> = visit.asked.form.all("scope").collect();
+        let parts: Vec<&str> = visit.asked.form.all("part").collect();
+        let answer = Answer {
+            scopes: granted(&question.choices, &scopes, &parts),
+            patient: chosen.map(|patient| patient.id),
+            ..Answer::default()
+        };
+        Ok(Answered::see_other(self.approve(request, session, answer).await?))
+    }
+}
+
+/// The scopes that an answer allows, out of those that were asked for.
+fn granted(choices: &[Choice], scopes: &[&str], parts: &[&str]) -> Vec<String> {
+    let mut granted = Vec::new();
+    for choice in choices {
+        if !FIXED.contains(&choice.scope.as_str()) && !scopes.contains(&choice.scope.as_str()) {
+            continue;
+        }
+        let narrowed: Vec<String> = choice.parts.iter().filter(|p| parts.contains(&p.as_str())).cloned().collect();
+        if narrowed.is_empty() {
+            granted.push(choice.scope.clone());
+        } else {
+            granted.extend(narrowed);
+        }
+    }
+    granted
+}
+
+fn ask(visit: &Visit<'_>, question: &Question, patient: Option<&Shown>) -> Markup {
+    let lang = visit.lang();
+    let (clinical, others): (Vec<&Choice>, Vec<&Choice>) =
+        question.choices.iter().partition(|choice| matches!(scope::read(&choice.scope), Ok(Scope::Clinical(_))));
+    html! {
+        h1 { (lang.consent_for()) }
+        p class="lead" { strong { (question.client.name) } " " (lang.wants_access()) " " (lang.wants_text()) }
+        form method="post" action=(visit.here.address()) {
+            (visit.here.seal())
+            @if let Some(patient) = patient {
+                ul class="rows" { li { div { (lang.record_of()) " " (card(lang, patient)) } } }
+            }
+            @if !clinical.is_empty() {
+                fieldset {
+                    legend { (lang.health_data()) }
+                    ul class="plain choices" { @for choice in clinical { (clinical_choice(lang, choice)) } }
+                }
+            }
+            @if !others.is_empty() {
+                fieldset {
+                    legend { (lang.also()) }
+                    ul class="plain choices" { @for choice in others { (named_choice(lang, choice)) } }
+                }
+            }
+            div class="actions" {
+                button type="submit" name="decision" value="allow" id="allow" { (lang.allow()) }
+                button type="submit" name="decision" value="deny" class="quiet" { (lang.deny()) }
+            }
+        }
+    }
+}
+
+fn named_choice(lang: Lang, choice: &Choice) -> Markup {
+    let text = match choice.scope.as_str() {
+        "openid" => lang.scope_openid(),
+        "fhirUser" | "profile" => lang.scope_profile(),
+        "launch" => lang.scope_launch(),
+        "launch/patient" => lang.scope_launch_patient(),
+        "launch/encounter" => lang.scope_launch_encounter(),
+        "offline_access" => lang.scope_offline(),
+        "online_access" => lang.scope_online(),
+        other => other,
+    };
+    let fixed = FIXED.contains(&choice.scope.as_str());
+    html! {
+        li {
+            label class="tick" {
+                @if fixed {
+                    input type="checkbox" checked disabled;
+                } @else {
+                    input type="checkbox" name="scope" value=(choice.scope) checked;
+                }
+                span { (text) }
+            }
+        }
+    }
+}
+
+fn clinical_choice(lang: Lang, choice: &Choice) -> Markup {
+    let Ok(Scope::Clinical(asked)) = scope::read(&choice.scope) else { return html! {} };
+    let by_type = asked.kind == "*";
+    html! {
+        li {
+            label class="tick" {
+                input type="checkbox" name="scope" value=(choice.scope) checked;
+                span { (title(lang, &asked)) small { (rights(lang, &asked)) } }
+            }
+            @if !choice.parts.is_empty() {
+                details {
+                    summary { (if by_type { lang.only_some_types() } else { lang.only_some() }) }
+                    p class="hint" { (lang.only_some_text()) }
+                    div class="grid" {
+                        @for part in &choice.parts {
+                            label class="tick" {
+                                input type="checkbox" name="part" value=(part);
+                                span { (part_title(lang, part)) }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a scope is about: `Measurements and results: laboratory`.
+fn title(lang: Lang, asked: &Clinical) -> String {
+    let kind = if asked.kind == "*" { lang.everything() } else { lang.type_name(&asked.kind) };
+    match &asked.query {
+        None => kind.to_owned(),
+        Some(query) => {
+            let conditions: Vec<String> = query.split('&').map(|pair| condition(lang, pair)).collect();
+            let colon = if lang == Lang::French { " :" } else { ":" };
+            format!("{kind}{colon} {}", conditions.join(", "))
+        }
+    }
+}
+
+/// What one condition of a scope says: of `category=system|laboratory` the name of the category.
+fn condition(lang: Lang, pair: &str) -> String {
+    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+    let code = value.rsplit('|').next().unwrap_or(value);
+    match name {
+        "category" => lang.category_name(code).to_owned(),
+        _ => format!("{name} {code}"),
+    }
+}
+
+fn part_title(lang: Lang, part: &str) -> String {
+    match scope::read(part) {
+        Ok(Scope::Clinical(Clinical { query: Some(query), .. })) => {
+            query.split('&').map(|pair| condition(lang, pair)).collect::<Vec<_>>().join(", ")
+        }
+        Ok(Scope::Clinical(part)) => lang.type_name(&part.kind).to_owned(),
+        _ => part.to_owned(),
+    }
+}
+
+/// What a scope lets an app do: `read, search – of this patient`.
+fn rights(lang: Lang, asked: &Clinical) -> String {
+    let letters = match asked.permissions.as_str() {
+        "read" => "rs",
+        "write" => "cud",
+        "*" => "cruds",
+        letters => letters,
+    };
+    let words: Vec<&str> = "rscud"
+        .chars()
+        .filter(|letter| letters.contains(*letter))
+        .map(|letter| match letter {
+            'r' => lang.may_read(),
+            's' => lang.may_search(),
+            'c' => lang.may_create(),
+            'u' => lang.may_update(),
+            _ => lang.may_delete(),
+        })
+        .collect();
+    let whose = match asked.context {
+        Reach::Patient => lang.reach_patient(),
+        Reach::User => lang.reach_user(),
+        Reach::System => lang.reach_system(),
+    };
+    format!("{} – {whose}", words.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAB: &str =
+        "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory";
+
+    fn choices() -> Vec<Choice> {
+        super::super::super::consent::choices(
+            &["launch/patient", "openid", "patient/Observation.rs", "patient/Patient.read"].map(str::to_owned),
+        )
+    }
+
+    #[test]
+    fn only_what_was_asked_is_granted_and_parts_narrow() {
+        let all = ["openid", "patient/Observation.rs", "patient/Patient.read"];
+        assert_eq!(granted(&choices(), &all, &[]), [&["launch/patient"], &all[..]].concat());
+        assert_eq!(granted(&choices(), &["patient/Observation.rs"], &[LAB]), ["launch/patient", LAB]);
+        assert_eq!(granted(&choices(), &[], &[LAB]), ["launch/patient"]);
+        assert_eq!(granted(&choices(), &["user/*.cruds"], &["system/*.cruds"]), ["launch/patient"]);
+    }
+
+    #[test]
+    fn scopes_are_told_in_words() {
+        let read = |text: &str| match scope::read(text) {
+            Ok(Scope::Clinical(clinical)) => clinical,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(title(Lang::English, &read(LAB)), "Measurements and results: laboratory");
+        assert_eq!(
+            rights(Lang::French, &read("user/Patient.write")),
+            "ajouter, modifier, supprimer – que vous pouvez voir vous-même"
+        );
+        assert_eq!(part_title(Lang::English, LAB), "laboratory");
+        assert_eq!(part_title(Lang::English, "patient/Goal.rs"), "Goals");
+    }
+}

@@ -1,0 +1,59 @@
+//! People: users and their roles, passwords and second factors, sessions, and the waits after wrong attempts. All of
+//! it lives in the store, so that it holds after a restart and for every process. Draws no page (`pages`), and
+//! decides nothing about what a user may see (`access`).
+
+mod accounts;
+mod book;
+mod ceremony;
+mod first;
+mod lockout;
+pub mod outside;
+mod own;
+pub mod passkey;
+pub mod password;
+pub mod secret;
+mod session;
+mod sign_in;
+#[cfg(test)]
+mod tests;
+pub mod totp;
+mod user;
+
+pub use accounts::{NewUser, check_resource};
+pub use ceremony::handle;
+pub use own::Refusal;
+pub use session::{Lifetimes, Session};
+pub use sign_in::SignedIn;
+pub use user::{KINDS, Outside, User};
+
+use crate::base::{Clock, Failure};
+use crate::interaction::Records;
+use book::Book;
+use password::Passwords;
+use std::sync::Arc;
+
+/// The users of a tenant and their sessions.
+pub struct People {
+    pub(self) book: Book,
+    pub(self) passwords: Passwords,
+    pub(self) clock: Arc<dyn Clock>,
+    pub(self) lifetimes: Lifetimes,
+    pub(self) providers: Vec<outside::Provider>,
+}
+
+impl People {
+    /// The people in some records.
+    pub fn new(records: Records, clock: Arc<dyn Clock>, lifetimes: Lifetimes) -> People {
+        People { book: Book::new(records), passwords: Passwords::default(), clock, lifetimes, providers: Vec::new() }
+    }
+
+    /// The same with outside providers.
+    pub fn with_providers(self, providers: Vec<outside::Provider>) -> People {
+        People { providers, ..self }
+    }
+
+    /// Prepares for the first sign-in, so that it takes no longer than others.
+    pub async fn warm_up(&self) -> Result<(), Failure> {
+        self.passwords.warm_up().await
+    }
+}

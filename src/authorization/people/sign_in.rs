@@ -1,0 +1,137 @@
+//! Signing in: the password, then the second factor if the user has one. Counts what is tried in vain before it is
+//! known to be, and answers alike whether a name exists or not.
+
+use super::book::{self, SESSIONS, TRIES, USERS};
+use super::lockout::{self, Tries};
+use super::session::{self, Session};
+use super::user::{User, compared};
+use super::{People, secret};
+use crate::base::{Failure, Timestamp};
+use std::net::IpAddr;
+
+/// What came of an attempt to sign in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SignedIn {
+    /// Signed in; this is for the cookie.
+    Whole(String),
+    /// The password is right, the second factor is missing; this is for the cookie.
+    Halfway(String),
+    /// Something is wrong; what, is not told.
+    Wrong,
+    /// Too many attempts: nothing was tried. Seconds to wait.
+    Wait(u64),
+}
+
+/// How often a count is tried if others count at the same moment.
+const RACES: usize = 16;
+
+impl People {
+    /// Signs in by name and password.
+    pub async fn sign_in(&self, name: &str, password: &str, from: IpAddr) -> Result<SignedIn, Failure> {
+        let place = lockout::counted(from);
+        let (of_name, of_place) = (tries_key(&place, &compared(name).unwrap_or_default()), tries_key(&place, ""));
+        for (key, free) in [(&of_place, lockout::FREE_OF_ADDRESS), (&of_name, lockout::FREE_OF_NAME)] {
+            if let Some(wait) = self.count(key, free).await? {
+                return Ok(SignedIn::Wait(wait));
+            }
+        }
+        let found = self.entry_named(name).await?;
+        let hash = found.as_ref().and_then(|user| user.value.password.as_deref());
+        let right = self.passwords.verify(password, hash).await?;
+        let Some(user) = found.map(|user| user.value).filter(|user| right && !user.disabled) else {
+            return Ok(SignedIn::Wrong);
+        };
+        self.admit(&user, &["pwd"], vec![book::forget(TRIES, &of_name), book::forget(TRIES, &of_place)]).await
+    }
+
+    /// Begins the session of a user that is known by other means than a password here; `methods` says which.
+    pub async fn admit_known(&self, user: &User, methods: &[&str]) -> Result<SignedIn, Failure> {
+        self.admit(user, methods, Vec::new()).await
+    }
+
+    async fn admit(&self, user: &User, methods: &[&str], mut writes: Vec<book::Write>) -> Result<SignedIn, Failure> {
+        let halfway = user.has_second_factor() && methods == ["pwd"];
+        let (write, token) = session::begin(user, methods, halfway, self.lifetimes, self.clock.now())?;
+        writes.push(write);
+        self.book.write(writes).await?;
+        Ok(if halfway { SignedIn::Halfway(token) } else { SignedIn::Whole(token) })
+    }
+
+    /// Completes a session that is halfway by a code of the app or a recovery code. Each is good once.
+    pub async fn second_factor(&self, halfway: &Session, code: &str) -> Result<SignedIn, Failure> {
+        // Only who knows the password comes here, so that a count for the user locks out nobody else.
+        let key = tries_key("second factor", &halfway.user().id);
+        if let Some(wait) = self.count(&key, lockout::FREE_OF_NAME).await? {
+            return Ok(SignedIn::Wait(wait));
+        }
+        let Some((user, method)) = after_code(halfway.user(), code, self.clock.now()) else {
+            return Ok(SignedIn::Wrong);
+        };
+        let (write, token) = session::begin(&user, &["pwd", method, "mfa"], false, self.lifetimes, self.clock.now())?;
+        let used = book::replace(USERS, &halfway.user_entry, &user)?;
+        let begun = book::delete(SESSIONS, &halfway.stored);
+        // Of two requests with the same code one loses here.
+        match self.book.write(vec![write, used, begun, book::forget(TRIES, &key)]).await? {
+            true => Ok(SignedIn::Whole(token)),
+            false => Ok(SignedIn::Wrong),
+        }
+    }
+
+    /// Whether a signed-in user knows its password; counted like attempts to sign in.
+    pub(super) async fn knows_password(&self, user: &User, password: &str, from: IpAddr) -> Result<SignedIn, Failure> {
+        let key = tries_key(&lockout::counted(from), &compared(&user.name).unwrap_or_default());
+        if let Some(wait) = self.count(&key, lockout::FREE_OF_NAME).await? {
+            return Ok(SignedIn::Wait(wait));
+        }
+        if !self.passwords.verify(password, user.password.as_deref()).await? {
+            return Ok(SignedIn::Wrong);
+        }
+        self.book.write(vec![book::forget(TRIES, &key)]).await?;
+        Ok(SignedIn::Whole(String::new()))
+    }
+
+    /// Counts a try, unless there is a wait; then says how many seconds are left.
+    async fn count(&self, key: &str, free: u32) -> Result<Option<u64>, Failure> {
+        for _ in 0..RACES {
+            let now = self.clock.now();
+            let found = self.book.get::<Tries>(TRIES, key).await?;
+            let tries = found.as_ref().map_or(Tries::default(), |entry| entry.value);
+            if let Some(wait) = tries.wait(now) {
+                return Ok(Some(wait));
+            }
+            let next = tries.one_more(free, now);
+            let write = match &found {
+                Some(entry) => book::replace(TRIES, entry, &next)?,
+                None => book::create(TRIES, key, &next)?,
+            };
+            if self.book.write(vec![book::until(write, Timestamp(now.0 + lockout::MEMORY))]).await? {
+                return Ok(None);
+            }
+        }
+        // So many at the same moment are no people.
+        Ok(Some(1))
+    }
+}
+
+/// The user after a code was used, and what kind of code it was.
+fn after_code(user: &User, code: &str, now: Timestamp) -> Option<(User, &'static str)> {
+    let mut next = user.clone();
+    if let Some(used) = user.totp.as_ref().and_then(|shared| shared.used(code, now)) {
+        next.totp = Some(used);
+        return Some((next, "otp"));
+    }
+    let hash = recovery_hash(&user.id, code);
+    let place = user.recovery.iter().position(|stored| secret::same(stored, &hash))?;
+    next.recovery.remove(place);
+    Some((next, "otp"))
+}
+
+/// What is stored of a recovery code, however it was typed.
+pub(super) fn recovery_hash(user: &str, code: &str) -> String {
+    let letters: String = code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
+    secret::hashed(user, &letters)
+}
+
+fn tries_key(place: &str, name: &str) -> String {
+    secret::hashed(place, name)
+}
