@@ -4,6 +4,26 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct TenantId(pub u32);
 
+impl TenantId {
+    const TRAIL: u32 = 1 << 31;
+
+    /// Where the audit trail of this tenant is: a log beside the tenant's own, so that its numbers, its change log and
+    /// what its conditional writes look at are not touched by reads.
+    pub fn trail(self) -> TenantId {
+        TenantId(self.0 | TenantId::TRAIL)
+    }
+
+    /// The tenant whose trail this is; none if it is no trail.
+    pub fn owner(self) -> Option<TenantId> {
+        self.is_trail().then_some(TenantId(self.0 & !TenantId::TRAIL))
+    }
+
+    /// Whether it is a trail, and no tenant that anybody writes to.
+    pub fn is_trail(self) -> bool {
+        self.0 & TenantId::TRAIL != 0
+    }
+}
+
 /// A logical id (R4 datatypes.html#id): 1 to 64 of `A-Z a-z 0-9 - .`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ResourceId(Box<str>);

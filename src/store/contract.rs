@@ -1,6 +1,6 @@
 //! The contract that every engine keeps.
 
-use super::{Body, Budget, Item, ItemWrite, Limit};
+use super::{AuditRecord, Body, Budget, Head, Item, ItemWrite, Limit, Link};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::{Condition, Terms};
@@ -77,11 +77,16 @@ pub struct Transaction {
     pub guards: Vec<Guard>,
     /// Changes of items; each item at most once.
     pub items: Vec<ItemWrite>,
+    /// Records for the tenant's audit trail, appended in this order if all else holds.
+    pub audit: Vec<AuditRecord>,
 }
 
 impl Transaction {
     /// Refuses a transaction of a wrong shape: a defect of the caller, which every engine finds alike.
-    pub fn check_shape(&self) -> Result<(), StoreError> {
+    pub fn check_shape(&self, tenant: TenantId) -> Result<(), StoreError> {
+        if tenant.is_trail() {
+            return Err(StoreError::Broken("an audit trail is written by no other way than `audit`".into()));
+        }
         let mut seen = std::collections::HashSet::new();
         for write in &self.writes {
             if !seen.insert((write.kind, write.id.as_str())) {
@@ -357,6 +362,12 @@ pub trait Store: Send + Sync {
 
     /// Takes away the items that are over, of all collections, as many as asked for at most; says how many.
     async fn sweep_items(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError>;
+
+    /// The last record of a tenant's audit trail, as the store remembers it beside the records.
+    async fn audit_head(&self, tenant: TenantId) -> Result<Head, StoreError>;
+
+    /// The records of a tenant's audit trail after a number, as they are stored: also those that were tampered with.
+    async fn audit_links(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Link>, StoreError>;
 
     /// Versions after a position, in commit order; whole commits only.
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError>;

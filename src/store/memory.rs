@@ -2,12 +2,14 @@
 //! engines are compared with, so it is plain before it is fast, and it keeps nothing after the process ends.
 
 use super::{
-    ChangeLog, Committed, Effect, Expect, FhirVocabulary, Guard, HistoryQuery, HistoryScope, Item, Method, Page, Query,
-    Snapshot, Sort, Store, StoreError, Transaction, Version, Vocabulary, Write, item,
+    AuditRecord, Body, ChangeLog, Committed, Effect, Expect, FhirVocabulary, Guard, Hash, Head, HistoryQuery,
+    HistoryScope, Item, Link, LinkContent, Method, Page, Query, Snapshot, Sort, Store, StoreError, Transaction,
+    Version, Vocabulary, Write, item,
 };
 use crate::base::{Clock, ResourceId, TenantId, Timestamp};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::{Extractor, Related, Terms};
+use crate::json::{Document, Limits};
 use async_trait::async_trait;
 use parking_lot::RwLock;
 use std::cmp::Ordering;
@@ -35,6 +37,8 @@ pub struct MemoryStore {
     logs: RwLock<HashMap<TenantId, Log>>,
     /// Written only while `logs` is held for writing.
     items: RwLock<HashMap<TenantId, Items>>,
+    /// The hashes of the audit trails; the records are in `logs`. Written only while `logs` is held for writing.
+    hashes: RwLock<HashMap<TenantId, Vec<Hash>>>,
 }
 
 impl MemoryStore {
@@ -45,7 +49,47 @@ impl MemoryStore {
 
     /// An empty store of another vocabulary.
     pub fn with(vocabulary: Arc<dyn Vocabulary>, clock: Arc<dyn Clock>) -> Self {
-        MemoryStore { vocabulary, clock, logs: RwLock::default(), items: RwLock::default() }
+        MemoryStore { vocabulary, clock, logs: RwLock::default(), items: RwLock::default(), hashes: RwLock::default() }
+    }
+
+    /// Appends records to an audit trail.
+    fn append(&self, logs: &mut HashMap<TenantId, Log>, tenant: TenantId, records: Vec<AuditRecord>) {
+        let mut all = self.hashes.write();
+        let hashes = all.entry(tenant).or_default();
+        let log = logs.entry(tenant.trail()).or_default();
+        for record in records {
+            let last_updated = log.last().map_or(Timestamp(i64::MIN), |e| e.version.last_updated);
+            let head = Head {
+                number: log.len() as u64,
+                hash: hashes.last().copied().unwrap_or(Head::NONE.hash),
+                last_updated,
+            };
+            let next = head.next(tenant, self.clock.now(), &record.digest());
+            let Some(id) = ResourceId::new(&next.number.to_string()) else { continue };
+            let terms = self.terms(&record, &id, next.last_updated);
+            let version = Version {
+                number: next.number,
+                kind: record.kind,
+                id,
+                version: 1,
+                last_updated: next.last_updated,
+                method: Method::Create,
+                newest: true,
+                body: Some(record.body.0),
+            };
+            hashes.push(next.hash);
+            Arc::make_mut(log).push(Arc::new(Entry { version, terms, commit: next.number }));
+        }
+    }
+
+    /// What a record of an audit trail is found by.
+    fn terms(&self, record: &AuditRecord, id: &ResourceId, updated: Timestamp) -> Terms {
+        let mut text = Vec::new();
+        Body::write_resource(&record.body.0, self.vocabulary.name(record.kind), id.as_str(), 1, updated, &mut text);
+        let read = Document::parse(&text, &Limits::NONE);
+        let mut terms = read.map_or_else(|_| Terms::default(), |d| self.vocabulary.extract(record.kind, d.root()));
+        self.vocabulary.stamp(&mut terms, record.kind, id, updated);
+        terms
     }
 
     fn view(&self, tenant: TenantId, position: Option<u64>) -> Result<View, StoreError> {
@@ -237,8 +281,9 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {
-        transaction.check_shape()?;
-        let mut logs = self.logs.write();
+        transaction.check_shape(tenant)?;
+        let mut held = self.logs.write();
+        let logs = &mut *held;
         let log = logs.entry(tenant).or_default();
         let view = View::new(log.clone(), log.len() as u64, self.vocabulary.clone());
         if let Some(failed) = transaction.guards.iter().position(|g| !view.holds(g)) {
@@ -311,6 +356,7 @@ impl Store for MemoryStore {
             };
             Arc::make_mut(log).push(Arc::new(Entry { version, terms, commit }));
         }
+        self.append(logs, tenant, transaction.audit);
         Ok(done)
     }
 
@@ -339,6 +385,30 @@ impl Store for MemoryStore {
         let over: Vec<_> = items.iter().filter(|(_, i)| !i.is_alive(now)).map(|(k, _)| k.clone()).take(limit).collect();
         over.iter().for_each(|key| drop(items.remove(key)));
         Ok(over.len())
+    }
+
+    async fn audit_head(&self, tenant: TenantId) -> Result<Head, StoreError> {
+        let (logs, hashes) = (self.logs.read(), self.hashes.read());
+        let last = logs.get(&tenant.trail()).and_then(|log| log.last());
+        let hash = hashes.get(&tenant).and_then(|hashes| hashes.last());
+        let (Some(last), Some(hash)) = (last, hash) else { return Ok(Head::NONE) };
+        Ok(Head { number: last.version.number, hash: *hash, last_updated: last.version.last_updated })
+    }
+
+    async fn audit_links(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
+        let (logs, hashes) = (self.logs.read(), self.hashes.read());
+        let (Some(log), Some(hashes)) = (logs.get(&tenant.trail()), hashes.get(&tenant)) else { return Ok(Vec::new()) };
+        let rows = log.iter().zip(hashes).skip(after as usize).take(limit);
+        let link = |version: &Version, hash: &Hash| Link {
+            number: version.number,
+            content: Ok(LinkContent {
+                last_updated: version.last_updated,
+                id: version.id.clone(),
+                body: version.body.clone().unwrap_or_default(),
+                hash: *hash,
+            }),
+        };
+        Ok(rows.map(|(entry, hash)| link(&entry.version, hash)).collect())
     }
 
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {

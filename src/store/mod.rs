@@ -11,6 +11,7 @@ mod contract;
 pub mod embedded;
 mod item;
 pub mod memory;
+mod trail;
 mod vocabulary;
 
 pub use body::Body;
@@ -20,4 +21,5 @@ pub use contract::{
     Sort, Store, StoreError, Transaction, Version, Write,
 };
 pub use item::{Item, ItemExpect, ItemWrite, MAX_KEY};
+pub use trail::{AuditRecord, Chain, Hash, Head, Link, LinkContent, sha256};
 pub use vocabulary::{FhirVocabulary, Vocabulary};

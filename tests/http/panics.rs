@@ -9,7 +9,7 @@ use vesta::definitions::Definitions;
 use vesta::http::Options;
 use vesta::index::Extractor;
 use vesta::interaction::{Service, Settings};
-use vesta::store::{ChangeLog, Committed, Item, Snapshot, Store, StoreError, Transaction};
+use vesta::store::{ChangeLog, Committed, Head, Item, Link, Snapshot, Store, StoreError, Transaction};
 
 /// A store with a defect.
 struct Broken;
@@ -42,6 +42,14 @@ impl Store for Broken {
 
     async fn sweep_items(&self, _: TenantId, _: usize) -> Result<usize, StoreError> {
         Ok(0)
+    }
+
+    async fn audit_head(&self, _: TenantId) -> Result<Head, StoreError> {
+        Ok(Head::NONE)
+    }
+
+    async fn audit_links(&self, _: TenantId, _: u64, _: usize) -> Result<Vec<Link>, StoreError> {
+        Ok(Vec::new())
     }
 
     async fn changes(&self, _: TenantId, _: u64, _: usize) -> Result<ChangeLog, StoreError> {

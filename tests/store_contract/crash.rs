@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 use vesta::base::SystemClock;
-use vesta::store::Store;
 use vesta::store::embedded::Options;
+use vesta::store::{Store, Transaction};
 
 const ROUNDS: u64 = 10;
 
@@ -39,7 +39,9 @@ fn child_that_writes() {
                         let writes = (0..size)
                             .map(|i| put(PATIENT, &format!("t{task}-{i}"), &[term(20, tag.as_bytes())]))
                             .chain([put(OBSERVATION, &tag, &[term(21, size.to_string().as_bytes())])]);
-                        commit(&*store, writes.collect()).await.expect("committed");
+                        let audit = vec![record(&[term(22, tag.as_bytes())], &tag)];
+                        let whole = Transaction { writes: writes.collect(), audit, ..Transaction::default() };
+                        store.commit(TENANT, whole).await.expect("committed");
                         println!("\ndone {tag} {size}");
                     }
                 })
@@ -101,6 +103,14 @@ async fn verify(directory: &Path, round: u64, acknowledged: &HashMap<String, u64
     for tag in acknowledged.keys() {
         let read = now(&store).await.read(OBSERVATION, &id(tag)).await.expect("read");
         assert!(read.is_some(), "{tag} was acknowledged and is lost");
+    }
+    let (faults, records) = trail_faults(&store).await;
+    assert!(faults.is_empty(), "{faults:?}");
+    let trail = store.snapshot(TENANT.trail()).await.expect("a snapshot");
+    assert_eq!(trail.position(), records);
+    for tag in acknowledged.keys() {
+        let told = trail.search(&query(ENCOUNTER, has(22, tag))).await.expect("found");
+        assert_eq!(told.total, Some(1), "the record of {tag} was acknowledged");
     }
     // Every transaction that is there, acknowledged or not, is there as a whole.
     let mut position = 0;

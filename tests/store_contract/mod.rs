@@ -13,4 +13,5 @@ mod history;
 mod items;
 mod segments;
 mod snapshots;
+mod trail;
 mod world;

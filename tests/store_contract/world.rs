@@ -11,8 +11,8 @@ use vesta::json::{Document, Limits, Value};
 use vesta::store::embedded::{EmbeddedStore, Options};
 use vesta::store::memory::MemoryStore;
 use vesta::store::{
-    Body, Budget, Committed, Content, Expect, Method, Query, Snapshot, Store, StoreError, Transaction, Version,
-    Vocabulary, Write,
+    AuditRecord, Body, Budget, Chain, Committed, Content, Expect, Method, Query, Snapshot, Store, StoreError,
+    Transaction, Version, Vocabulary, Write,
 };
 
 pub const TENANT: TenantId = TenantId(7);
@@ -207,6 +207,26 @@ pub fn ids(rows: &[Version]) -> Vec<&str> {
 
 pub async fn commit(store: &dyn Store, writes: Vec<Write>) -> Result<Vec<Committed>, StoreError> {
     store.commit(TENANT, Transaction { writes, ..Transaction::default() }).await
+}
+
+/// A record for the audit trail.
+pub fn record(terms: &[Term], text: &str) -> AuditRecord {
+    AuditRecord { kind: ENCOUNTER, body: content(terms, text).body }
+}
+
+/// What is wrong with the audit trail, and how many records it has.
+pub async fn trail_faults(store: &dyn Store) -> (Vec<String>, u64) {
+    let mut chain = Chain::of(TENANT);
+    let mut faults = Vec::new();
+    loop {
+        let links = store.audit_links(TENANT, chain.head().number, 7).await.expect("links");
+        if links.is_empty() {
+            break;
+        }
+        faults.extend(links.iter().filter_map(|link| chain.follow(link)));
+    }
+    faults.extend(chain.ends(&store.audit_head(TENANT).await.expect("a head")));
+    (faults, chain.head().number)
 }
 
 /// Commits one write that must succeed.

@@ -6,7 +6,7 @@ use super::rebuild::terms;
 use super::record::Header;
 use super::truth::{Look, Reading};
 use crate::base::{ResourceId, TenantId, Timestamp};
-use crate::store::StoreError;
+use crate::store::{Chain, StoreError};
 use rustc_hash::FxHashMap;
 
 /// Faults that are listed by word; the rest is only counted.
@@ -53,6 +53,9 @@ pub fn check(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Chec
     let reading = shared.truth.read()?;
     let total = reading.versions()?;
     for (tenant, _) in reading.tenants()? {
+        if tenant.is_trail() {
+            continue;
+        }
         // The index may be ahead of what this reading sees, but not behind.
         let mut check = Check { shared, tenant, reading: &reading, resources: FxHashMap::default(), last: None };
         check.versions(&mut report, &mut |done| progress(done, total))?;
@@ -66,7 +69,33 @@ pub fn check(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Chec
         let known = report.resources;
         report.fault(|| format!("{listed} resources are in the map of newest versions, {known} have versions"));
     }
+    let owners: Vec<TenantId> = reading.tenants()?.into_iter().filter_map(|(tenant, _)| tenant.owner()).collect();
+    // A thread has one look at the truth at a time.
+    drop(reading);
+    owners.into_iter().try_for_each(|owner| trail(shared, owner, &mut report))?;
     Ok(report)
+}
+
+/// The records of a tenant's audit trail, and the chain from the first to the last.
+fn trail(shared: &Shared, tenant: TenantId, report: &mut CheckReport) -> Result<(), StoreError> {
+    let mut chain = Chain::of(tenant);
+    let told = |why: String| format!("audit trail of tenant {}: {why}", tenant.0);
+    loop {
+        let links = shared.links(tenant, chain.head().number, 4096)?;
+        if links.is_empty() {
+            break;
+        }
+        report.versions += links.len() as u64;
+        for link in links {
+            if let Some(why) = chain.follow(&link) {
+                report.fault(|| told(why));
+            }
+        }
+    }
+    if let Some(why) = chain.ends(&shared.head(tenant)?) {
+        report.fault(|| told(why));
+    }
+    Ok(())
 }
 
 struct Check<'c> {

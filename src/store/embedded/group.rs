@@ -10,7 +10,7 @@ use super::writer::{Job, Prepared};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::Alone;
-use crate::store::{Committed, Effect, Expect, Guard, ItemWrite, StoreError, item};
+use crate::store::{Committed, Effect, Expect, Guard, Head, ItemWrite, StoreError, item};
 use rustc_hash::FxHashMap;
 
 /// The open group.
@@ -22,6 +22,8 @@ pub struct Group<'g> {
     new_types: Vec<TypeId>,
     /// Whether items were written.
     items: bool,
+    /// Where audit trails end now that the group has appended to them.
+    heads: FxHashMap<TenantId, Head>,
 }
 
 /// What the group has added to a tenant.
@@ -50,7 +52,14 @@ impl<'g> Group<'g> {
     /// An empty group.
     pub fn new(shared: &'g Shared) -> Result<Group<'g>, Fault> {
         let writing = shared.truth.write()?;
-        Ok(Group { shared, writing, tenants: FxHashMap::default(), new_types: Vec::new(), items: false })
+        Ok(Group {
+            shared,
+            writing,
+            tenants: FxHashMap::default(),
+            new_types: Vec::new(),
+            items: false,
+            heads: FxHashMap::default(),
+        })
     }
 
     /// Adds a transaction, or says why it may not be. A fault is one of the whole group.
@@ -87,7 +96,23 @@ impl<'g> Group<'g> {
             self.writing.put_item(job.tenant, write, revision)?;
             self.items = true;
         }
+        self.append(job)?;
         Ok(Ok(done))
+    }
+
+    /// Appends what a transaction tells the audit trail.
+    fn append(&mut self, job: &Job) -> Result<(), Fault> {
+        for record in &job.audit {
+            let before = match self.heads.get(&job.tenant) {
+                Some(head) => *head,
+                None => self.shared.head(job.tenant).map_err(failed)?,
+            };
+            let stored_type = self.stored_type_made(record.kind)?;
+            let now = self.shared.clock.now();
+            let head = self.writing.append(job.tenant, stored_type, record, &before, now)?;
+            self.heads.insert(job.tenant, head);
+        }
+        Ok(())
     }
 
     /// Whether what an item's write expects is so; the revision that it makes.
@@ -238,11 +263,13 @@ impl<'g> Group<'g> {
 
     /// Makes the group durable, adds it to the index, and lets readers see it.
     pub fn commit(self) -> Result<(), Fault> {
-        let Group { shared, writing, tenants, new_types, items } = self;
-        if !items && tenants.values().all(|p| p.versions.is_empty()) {
+        let Group { shared, mut writing, tenants, new_types, items, heads } = self;
+        if !items && heads.is_empty() && tenants.values().all(|p| p.versions.is_empty()) {
             return Ok(());
         }
+        heads.iter().try_for_each(|(tenant, head)| writing.put_head(*tenant, head))?;
         writing.commit()?;
+        heads.into_iter().for_each(|(tenant, head)| shared.set_head(tenant, head));
         new_types.into_iter().for_each(|kind| shared.types.add(kind));
         for (tenant, pending) in tenants {
             let index = shared.index.tenant(tenant);

@@ -28,7 +28,8 @@ pub fn load(
         (reading.tenants()?, reading.versions()?)
     };
     let mut done = 0;
-    for (tenant, last) in tenants {
+    // Audit trails are made findable when somebody looks.
+    for (tenant, last) in tenants.into_iter().filter(|(tenant, _)| !tenant.is_trail()) {
         load_tenant(shared, tenant, last, threads, damage, &mut |added| {
             done += added;
             progress(done, total);
@@ -37,7 +38,8 @@ pub fn load(
     Ok(())
 }
 
-fn load_tenant(
+/// Fills the index of a tenant and publishes its position.
+pub fn load_tenant(
     shared: &Shared,
     tenant: TenantId,
     last: u64,

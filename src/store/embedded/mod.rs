@@ -30,6 +30,7 @@ mod record;
 mod seal;
 mod segment;
 mod snapshot;
+mod trail;
 mod truth;
 mod type_index;
 mod types;
@@ -38,9 +39,12 @@ mod writer;
 pub use check::CheckReport;
 
 use crate::base::{Clock, SystemClock, TenantId};
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, TypeId};
 use crate::index::Extractor;
-use crate::store::{ChangeLog, Committed, FhirVocabulary, Item, Snapshot, Store, StoreError, Transaction, Vocabulary};
+use crate::store::{
+    AuditRecord, ChangeLog, Committed, FhirVocabulary, Head, Item, Link, Snapshot, Store, StoreError, Transaction,
+    Vocabulary,
+};
 use async_trait::async_trait;
 use dictionary::Codec;
 use index::Index;
@@ -55,7 +59,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{mpsc, oneshot};
 use truth::{MetaRow, Truth, damaged};
 use types::Types;
-use writer::{Job, Order, Prepared, PreparedContent};
+use writer::{Job, Order, Prepared, PreparedContent, PreparedRecord};
 
 /// What can be set. The defaults are meant for a server.
 #[derive(Clone, Debug)]
@@ -108,6 +112,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     /// A commit failed: nothing is written any more.
     poisoned: AtomicBool,
+    trails: trail::Trails,
     // The last to go: the directory is free when everything is closed, snapshots included.
     _lock: DirectoryLock,
 }
@@ -146,7 +151,8 @@ impl Shared {
             }
             false => Keeper::reading(&segments, schema, options.seal_after),
         };
-        Ok(Shared { truth, types, codec, index, keeper, vocabulary, clock, poisoned, _lock: lock })
+        let trails = trail::Trails::default();
+        Ok(Shared { truth, types, codec, index, keeper, vocabulary, clock, poisoned, trails, _lock: lock })
     }
 }
 
@@ -210,6 +216,35 @@ impl EmbeddedStore {
         check::check(&self.shared, progress)
     }
 
+    /// Makes sure that a trail shows what was appended to it.
+    fn shown(&self, tenant: TenantId) -> Result<(), StoreError> {
+        match tenant.owner() {
+            Some(owner) => self.shared.catch_up(owner),
+            None => Ok(()),
+        }
+    }
+
+    /// Compresses a body; gives it to those that make a dictionary where there is none yet.
+    fn compress(&self, kind: TypeId, body: &[u8]) -> Result<(u32, Vec<u8>), StoreError> {
+        let (dictionary, packed) = self.shared.codec.compress(kind, body)?;
+        if dictionary == 0
+            && let Some(samples) = self.shared.codec.sample(kind, body)
+            && let Some(queue) = &self.queue
+        {
+            writer::train(samples, queue.downgrade());
+        }
+        Ok((dictionary, packed))
+    }
+
+    /// The same for records of the audit trail.
+    fn prepare_records(&self, records: Vec<AuditRecord>) -> Result<Vec<PreparedRecord>, StoreError> {
+        let prepare = |record: AuditRecord| {
+            let (dictionary, body) = self.compress(record.kind, &record.body.0)?;
+            Ok(PreparedRecord { kind: record.kind, digest: record.digest(), dictionary, body })
+        };
+        records.into_iter().map(prepare).collect()
+    }
+
     /// Compresses what can be compressed before the writer's turn.
     fn prepare(&self, writes: Vec<crate::store::Write>) -> Result<Vec<Prepared>, StoreError> {
         let mut prepared = Vec::with_capacity(writes.len());
@@ -217,13 +252,7 @@ impl EmbeddedStore {
             let content = match write.content {
                 None => None,
                 Some(content) => {
-                    let (dictionary, body) = self.shared.codec.compress(write.kind, &content.body.0)?;
-                    if dictionary == 0
-                        && let Some(samples) = self.shared.codec.sample(write.kind, &content.body.0)
-                        && let Some(queue) = &self.queue
-                    {
-                        writer::train(samples, queue.downgrade());
-                    }
+                    let (dictionary, body) = self.compress(write.kind, &content.body.0)?;
                     Some(PreparedContent { terms: content.terms, dictionary, body })
                 }
             };
@@ -257,12 +286,14 @@ fn load_dictionaries(rows: &[MetaRow], types: &Types, codec: &Codec) -> Result<(
 #[async_trait]
 impl Store for EmbeddedStore {
     async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.shown(tenant)?;
         let index = self.shared.index.tenant(tenant);
         let position = index.position();
         Ok(Box::new(EmbeddedSnapshot { shared: self.shared.clone(), tenant, index, position }))
     }
 
     async fn snapshot_at(&self, tenant: TenantId, position: u64) -> Result<Box<dyn Snapshot>, StoreError> {
+        self.shown(tenant)?;
         let index = self.shared.index.tenant(tenant);
         if position > index.position() {
             return Err(StoreError::UnknownPosition);
@@ -271,15 +302,16 @@ impl Store for EmbeddedStore {
     }
 
     async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {
-        transaction.check_shape()?;
+        transaction.check_shape(tenant)?;
         if self.shared.poisoned.load(Ordering::Acquire) {
             return Err(writer::poisoned());
         }
         let queue = self.queue.as_ref().ok_or_else(closing)?;
-        let Transaction { writes, guards, items } = transaction;
+        let Transaction { writes, guards, items, audit } = transaction;
         let writes = self.prepare(writes)?;
+        let audit = self.prepare_records(audit)?;
         let (answer, result) = oneshot::channel();
-        let job = Job { tenant, writes, guards, items, answer };
+        let job = Job { tenant, writes, guards, items, audit, answer };
         queue.send(Order::Commit(job)).await.map_err(|_| closing())?;
         result.await.map_err(|_| stopped())?
     }
@@ -321,7 +353,16 @@ impl Store for EmbeddedStore {
         result.await.map_err(|_| stopped())?
     }
 
+    async fn audit_head(&self, tenant: TenantId) -> Result<Head, StoreError> {
+        self.shared.head(tenant)
+    }
+
+    async fn audit_links(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
+        self.shared.links(tenant, after, limit)
+    }
+
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {
+        self.shown(tenant)?;
         let index = self.shared.index.tenant(tenant);
         let position = index.position();
         if after > position {

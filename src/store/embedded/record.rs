@@ -3,7 +3,7 @@
 
 use super::coding::{Reader, put};
 use crate::base::{ResourceId, TenantId, Timestamp};
-use crate::store::Method;
+use crate::store::{Hash, Method};
 
 /// What is known of a version besides its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,20 @@ impl Header {
 
     /// Reads a record: header and compressed body. `None` if it is damaged.
     pub fn decode(tenant: TenantId, number: u64, record: &[u8]) -> Option<(Header, &[u8])> {
+        match tenant.is_trail() {
+            true => Header::decode_link(tenant, number, record).map(|(header, _, body)| (header, body)),
+            false => Header::decode_whole(tenant, number, record),
+        }
+    }
+
+    /// Reads a record of an audit trail: header, hash and compressed body.
+    pub fn decode_link(tenant: TenantId, number: u64, record: &[u8]) -> Option<(Header, &Hash, &[u8])> {
+        let (header, rest) = Header::decode_whole(tenant, number, record)?;
+        let (hash, body) = rest.split_first_chunk::<32>()?;
+        Some((header, hash, body))
+    }
+
+    fn decode_whole(tenant: TenantId, number: u64, record: &[u8]) -> Option<(Header, &[u8])> {
         let (sum, rest) = record.split_first_chunk::<4>()?;
         if u32::from_le_bytes(*sum) != checksum(tenant, number, rest) {
             return None;

@@ -7,6 +7,7 @@ use super::index::TenantIndex;
 use super::meter::Meter;
 use super::order;
 use super::record::Header;
+use super::trail;
 use super::truth::{Look, Reading, damaged};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
@@ -26,6 +27,13 @@ impl EmbeddedSnapshot {
     /// The newest version of a resource at the position.
     fn newest(&self, reading: &Reading<'_>, kind: TypeId, id: &ResourceId) -> Result<Option<u64>, StoreError> {
         let Some(stored_type) = self.shared.types.stored(kind) else { return Ok(None) };
+        if self.tenant.is_trail() {
+            // Records have one version, and their ids are their numbers.
+            let Some(number) = trail::number_of(id).filter(|n| *n <= self.position) else { return Ok(None) };
+            let there = reading.record(self.tenant, number)?.is_some();
+            let of_type = there && reading.version(self.tenant, number)?.0.stored_type == stored_type;
+            return Ok(of_type.then_some(number));
+        }
         let mut at = reading.newest(self.tenant, stored_type, id.as_str())?.map(|n| n.number);
         while let Some(number) = at.filter(|n| *n > self.position) {
             let (header, _) = reading.version(self.tenant, number)?;

@@ -4,9 +4,9 @@
 
 use super::record::{Header, Newest, current_key, version_key, version_of};
 use crate::base::{TenantId, Timestamp};
-use crate::store::StoreError;
+use crate::store::{Hash, StoreError};
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Env, EnvOpenOptions, MdbError, RoTxn, RwTxn, WithTls};
+use heed::{CommitOrAbort, Env, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithTls};
 use parking_lot::{RwLock, RwLockReadGuard};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -34,6 +34,12 @@ pub mod meta {
     pub fn dictionary(id: u32) -> [u8; 5] {
         let [a, b, c, d] = id.to_be_bytes();
         [b'd', a, b, c, d]
+    }
+
+    /// Where the audit trail of a tenant ends.
+    pub fn head(tenant: super::TenantId) -> [u8; 5] {
+        let [a, b, c, d] = tenant.0.to_be_bytes();
+        [b'a', a, b, c, d]
     }
 }
 
@@ -369,6 +375,21 @@ impl Writing<'_> {
         let newest = Newest { number: header.number, version: header.version, deleted: header.is_deleted() };
         let key = current_key(tenant, header.stored_type, header.id.as_str());
         Ok(self.truth.current.put(&mut self.txn, &key, &newest.encode())?)
+    }
+
+    /// Adds a record of an audit trail, whose number follows the last one.
+    pub fn put_record(&mut self, trail: TenantId, header: &Header, hash: &Hash, body: &[u8]) -> Result<(), Fault> {
+        let mut content = Vec::with_capacity(32 + body.len());
+        content.extend_from_slice(hash);
+        content.extend_from_slice(body);
+        let (key, record) = (version_key(trail, header.number), header.encode(trail, &content));
+        // Trails come after all tenants: with one of them the record is the last, and pages are filled to the end.
+        match self.truth.versions.put_with_flags(&mut self.txn, PutFlags::APPEND, &key, &record) {
+            Err(heed::Error::Mdb(MdbError::KeyExist)) => {
+                Ok(self.truth.versions.put_with_flags(&mut self.txn, PutFlags::NO_OVERWRITE, &key, &record)?)
+            }
+            other => Ok(other?),
+        }
     }
 
     /// Makes it durable.

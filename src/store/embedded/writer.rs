@@ -9,7 +9,7 @@ use super::truth::{Fault, meta};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Terms;
-use crate::store::{Committed, Expect, Guard, ItemWrite, Method, StoreError};
+use crate::store::{Committed, Expect, Guard, Hash, ItemWrite, Method, StoreError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use tokio::sync::{mpsc, oneshot};
@@ -30,12 +30,21 @@ pub struct PreparedContent {
     pub body: Vec<u8>,
 }
 
+/// A record of an audit trail whose body is compressed already.
+pub struct PreparedRecord {
+    pub kind: TypeId,
+    pub digest: Hash,
+    pub dictionary: u32,
+    pub body: Vec<u8>,
+}
+
 /// A transaction that waits.
 pub struct Job {
     pub tenant: TenantId,
     pub writes: Vec<Prepared>,
     pub guards: Vec<Guard>,
     pub items: Vec<ItemWrite>,
+    pub audit: Vec<PreparedRecord>,
     pub answer: oneshot::Sender<Result<Vec<Committed>, StoreError>>,
 }
 
@@ -69,7 +78,7 @@ fn run(shared: &Shared, mut queue: mpsc::Receiver<Order>, most: usize) {
         while let Some(order) = next {
             match order {
                 Order::Commit(job) => {
-                    writes += job.writes.len() + job.items.len();
+                    writes += job.writes.len() + job.items.len() + job.audit.len();
                     jobs.push(job);
                 }
                 Order::Dictionary(kind, bytes) => store_dictionary(shared, kind, bytes),
