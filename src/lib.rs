@@ -9,7 +9,7 @@
 //! 4. [`validation`], [`patch`], [`index`]: is it legal, how to change it, how to find it
 //! 5. [`store`]: the storage contract and its engines
 //! 6. [`search`], [`access`]: from query string to condition; who may see and do what
-//! 7. [`interaction`], [`operation`]: what the RESTful API does
+//! 7. [`interaction`], [`operation`], [`audit`]: what the RESTful API does, and what the trail tells of it
 //! 8. [`authorization`]: who is asking: the SMART App Launch and OAuth 2 server
 //! 9. [`http`], [`cli`]: routes, negotiation, configuration, commands
 
@@ -18,6 +18,7 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used))]
 
 pub mod access;
+pub mod audit;
 pub mod authorization;
 pub mod base;
 pub mod cli;

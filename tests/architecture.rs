@@ -19,6 +19,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("store", 5),
     ("search", 6),
     ("access", 6),
+    ("audit", 7),
     ("interaction", 7),
     ("operation", 7),
     ("authorization", 8),
@@ -31,6 +32,7 @@ const NEIGHBOURS: &[(&str, &str, &str)] = &[
     ("xml", "json", "XML is read into and written from JSON documents"),
     ("xml", "primitive", "the JSON form of a primitive decides its quotes"),
     ("access", "search", "what scopes and policies name are search criteria and compartments"),
+    ("interaction", "audit", "every interaction leaves a record in the trail"),
     ("interaction", "operation", "the service calls operations from its one table"),
     ("operation", "interaction", "operations answer through the same requests and the same gate"),
 ];

@@ -1,5 +1,6 @@
 //! One binary for all integration tests.
 
+mod audit;
 mod cli;
 mod fuzz;
 mod http;

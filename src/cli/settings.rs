@@ -4,6 +4,7 @@
 
 use super::fault::Fault;
 use super::units::{Size, Span};
+use crate::audit::Level;
 use crate::authorization;
 use crate::authorization::people::Lifetimes;
 use crate::authorization::people::outside::Provider;
@@ -32,6 +33,18 @@ pub enum Auth {
     On,
     /// Whoever asks may do everything.
     Off,
+}
+
+/// How much the audit trail records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum AuditLevel {
+    /// Nothing.
+    Off,
+    /// Everything but reads and searches that succeed.
+    Writes,
+    /// Everything.
+    All,
 }
 
 /// Everything that can be set. What was not set is `None`; the defaults are in the functions below.
@@ -79,6 +92,10 @@ pub struct Settings {
     #[arg(long, env = "VESTA_MAX_DEPTH", value_name = "N", global = true,
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=json::Limits::DEEPEST as u64))]
     pub max_depth: Option<usize>,
+
+    /// What the audit trail records: off, writes (all but reads that succeed), all [default: all with access control, else off]
+    #[arg(long, env = "VESTA_AUDIT", value_name = "LEVEL", value_enum, global = true)]
+    pub audit: Option<AuditLevel>,
 
     /// Address and port to listen on; port 0 takes a free one [default: 127.0.0.1:8080]
     #[arg(long, env = "VESTA_BIND", value_name = "ADDRESS", global = true, help_heading = "Network")]
@@ -282,6 +299,7 @@ impl Settings {
         settings.query_time = self.query_time.map_or(settings.query_time, |t| t.0);
         settings.query_rows = self.query_rows.unwrap_or(settings.query_rows);
         settings.smart = self.access_control();
+        settings.audit = self.audit_level();
         settings.limits.depth = self.max_depth.unwrap_or(settings.limits.depth);
         settings
     }
@@ -304,6 +322,16 @@ impl Settings {
                 idle: seconds(self.session_idle, usual.idle),
                 absolute: seconds(self.session_length, usual.absolute),
             },
+        }
+    }
+
+    /// How much the audit trail records.
+    pub fn audit_level(&self) -> Level {
+        match self.audit {
+            None if self.access_control() => Level::All,
+            None | Some(AuditLevel::Off) => Level::Off,
+            Some(AuditLevel::Writes) => Level::Writes,
+            Some(AuditLevel::All) => Level::All,
         }
     }
 

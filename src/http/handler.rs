@@ -12,7 +12,7 @@ use crate::interaction::{Context, Media, Payload, Reply, Request, Verb};
 use crate::xml;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use std::time::Instant;
 pub async fn handle(site: Arc<Site>, request: HttpRequest, payload: web::Payload) -> HttpResponse {
     let started = Instant::now();
     let id = request_id::of(request.headers());
+    request.extensions_mut().insert(request_id::Given(id.clone()));
     let flight = site.metrics.enter();
     let place = Place::of(&site, request.path());
     let answered = AssertUnwindSafe(dispatch(&site, place, &request, payload)).catch_unwind().await;
@@ -294,6 +295,8 @@ async fn perform(
     let heavy = size > answer::LARGE || may_take_long(&asked);
     let mut context = Context::open(TenantId::default(), base);
     context.budget = site.service.budget();
+    context.remote = request.peer_addr().map(|peer| peer.ip());
+    context.request_id = request_id::given(request);
     // If the client goes away this future is dropped, and the work ends, on whatever thread it is.
     let _waiting = context.budget.waiting();
     let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };

@@ -1,6 +1,7 @@
 //! Request ids: an `X-Request-Id` that was sent is kept if it is harmless, else one is made. Does not log.
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::{HttpMessage, HttpRequest};
 
 /// The header, in requests and in answers.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -14,6 +15,16 @@ pub fn of(headers: &HeaderMap) -> HeaderValue {
         Some(sent) if is_harmless(sent.as_bytes()) => sent.clone(),
         _ => random(),
     }
+}
+
+/// The id that a request was given when it came.
+pub struct Given(pub HeaderValue);
+
+/// The id of a request as text; empty where it was given none.
+pub fn given(request: &HttpRequest) -> String {
+    let extensions = request.extensions();
+    let id = extensions.get::<Given>().and_then(|given| given.0.to_str().ok());
+    id.unwrap_or_default().to_owned()
 }
 
 fn is_harmless(id: &[u8]) -> bool {

@@ -30,7 +30,7 @@ pub(crate) async fn commit(
 ) -> Result<Vec<Committed>, Refused> {
     let transaction = Transaction { writes, guards, ..Transaction::default() };
     match &request.provenance {
-        None => service.store.commit(context.tenant, transaction).await.map_err(Refused::Store),
+        None => service.commit(context, transaction).await.map_err(Refused::Store),
         Some(header) => provenance::commit(service, context, header, transaction).await,
     }
 }

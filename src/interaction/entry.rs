@@ -99,6 +99,7 @@ pub(super) fn entry<'d>(
     })?;
     let (path, query) = address(context, &url).map_err(|f| f.at(&place(".request.url")))?;
     let interaction = route::find(&service.definitions, verb, &path).map_err(|f| f.at(&place(".request.url")))?;
+    service.refuse_to_write_trail(&interaction).map_err(|f| f.at(&place(".request.url")))?;
     if interaction == Interaction::Bundle {
         return Err(nested().at(&place(".request.url")));
     }

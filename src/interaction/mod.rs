@@ -36,6 +36,7 @@ mod service;
 mod subset;
 #[cfg(test)]
 pub(crate) mod tests;
+mod trail;
 mod transaction;
 mod update;
 

@@ -25,12 +25,12 @@ pub(super) async fn commit(
         let targets = settle(service, context, &mut attempt.writes).await?;
         if targets.is_empty() {
             // Nothing will be written (a delete of what is not there), so there is nothing to tell of.
-            return service.store.commit(context.tenant, attempt).await.map_err(Refused::Store);
+            return service.commit(context, attempt).await.map_err(Refused::Store);
         }
         let content = about(service, &template, targets)?;
         let expect = Expect::Absent;
         attempt.writes.push(Write { kind, id: id.clone(), method: Method::Create, expect, content: Some(content) });
-        match service.store.commit(context.tenant, attempt).await {
+        match service.commit(context, attempt).await {
             Ok(mut committed) => {
                 committed.truncate(count);
                 return Ok(committed);

@@ -19,7 +19,7 @@ pub(super) async fn perform(
 ) -> Result<Reply, Failure> {
     let subset = Subset::of_query(&search::pairs(&request.query)?)?;
     let version = service.snapshot(context).await?.read(kind, id).await.map_err(outcome::of_store)?;
-    show(service, request, existing(service, kind, id, version)?, &subset)
+    show(service, context, request, existing(service, kind, id, version)?, &subset)
 }
 
 /// vread
@@ -42,7 +42,7 @@ pub(super) async fn perform_version(
         let name = service.definitions.name(kind);
         return Err(Failure::not_found(format!("there is no version '{short}' of {name}/{id}")));
     };
-    show(service, request, existing(service, kind, id, Some(found))?, &subset)
+    show(service, context, request, existing(service, kind, id, Some(found))?, &subset)
 }
 
 /// The version, if there is one and it is not a delete.
@@ -73,14 +73,23 @@ fn not_modified(asked: &Preconditions, version: &Version) -> bool {
     }
 }
 
-fn show(service: &Service, request: &Request, version: Version, subset: &Option<Subset>) -> Result<Reply, Failure> {
+fn show(
+    service: &Service,
+    context: &Context,
+    request: &Request,
+    version: Version,
+    subset: &Option<Subset>,
+) -> Result<Reply, Failure> {
     let kind = service.definitions.name(version.kind);
     let (effect, content) = if not_modified(&request.preconditions, &version) {
         (Effect::NotModified, ReplyContent::Nothing)
     } else {
         let json = version.to_json(kind).unwrap_or_default();
         let content = match subset {
-            Some(subset) => ReplyContent::Json(subset.apply(&service.definitions, &json)?),
+            Some(subset) => {
+                context.ledger.saw(&json);
+                ReplyContent::Json(subset.apply(&service.definitions, &json)?)
+            }
             None if request.raw && kind == "Binary" => binary::unwrap(&json, &service.settings.limits)?,
             None => ReplyContent::Json(json),
         };

@@ -1,11 +1,13 @@
 //! What an interaction is asked and what it answers, in terms of FHIR and free of HTTP types: the same shapes serve
 //! an HTTP request and an entry of a batch or transaction.
 
+use super::trail::Ledger;
 use crate::access::Caller;
 use crate::base::{Issue, ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::store::Budget;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The method of a request.
 #[allow(missing_docs)]
@@ -218,6 +220,8 @@ pub struct Context {
     pub remote: Option<IpAddr>,
     /// Names the request in the log and in the audit trail.
     pub request_id: String,
+    /// What is noted for the audit trail while the request is performed.
+    pub(crate) ledger: Arc<Ledger>,
 }
 
 impl Context {
@@ -230,6 +234,7 @@ impl Context {
             remote: None,
             request_id: String::new(),
             budget: Budget::default(),
+            ledger: Arc::default(),
         }
     }
 }

@@ -142,7 +142,11 @@ pub(crate) fn write(
         let part = match &subset {
             // `_elements` names elements of the type that is searched; what is included is shown whole.
             Some(Subset::Elements(_)) if mode == "include" => None,
-            Some(subset) => Some(subset.apply(&service.definitions, &version.to_json(kind).unwrap_or_default())?),
+            Some(subset) => {
+                let json = version.to_json(kind).unwrap_or_default();
+                context.ledger.saw(&json);
+                Some(subset.apply(&service.definitions, &json)?)
+            }
             None => None,
         };
         bundle.result(&context.base, kind, version, mode, part.as_deref());

@@ -5,6 +5,7 @@ use super::{
     Context, Interaction, Records, Reply, Request, bundle, capabilities, create, delete, entry, history, outcome,
     patch, read, route, search, update,
 };
+use crate::audit::Level;
 use crate::base::{Clock, Failure, IdSource, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
@@ -40,6 +41,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether there is an authorization server in front, which the CapabilityStatement then names.
     pub smart: bool,
+    /// How much the audit trail records.
+    pub audit: Level,
 }
 
 impl Default for Settings {
@@ -56,6 +59,7 @@ impl Default for Settings {
             query_rows: 200_000_000,
             limits: Limits::default(),
             smart: false,
+            audit: Level::Off,
         }
     }
 }
@@ -91,13 +95,27 @@ impl Service {
     pub async fn perform(&self, context: &Context, request: Request) -> Result<Reply, Failure> {
         let interaction = route::find(&self.definitions, request.verb, &request.path)?;
         match &interaction {
-            Interaction::Bundle => bundle::perform(self, context, &request).await,
+            Interaction::Bundle => {
+                let done = bundle::perform(self, context, &request).await;
+                self.record_bundle(context, &done).await?;
+                done
+            }
             _ => self.perform_one(context, &request, interaction).await,
         }
     }
 
     /// Answers a request that is no batch or transaction: the entries of those come here.
     pub(crate) async fn perform_one(
+        &self,
+        context: &Context,
+        request: &Request,
+        interaction: Interaction,
+    ) -> Result<Reply, Failure> {
+        self.perform_recorded(context, request, interaction).await
+    }
+
+    /// The same without a word to the audit trail.
+    pub(super) async fn perform_plain(
         &self,
         context: &Context,
         request: &Request,

@@ -148,7 +148,7 @@ pub(super) async fn change(call: Call<'_>, change: Change) -> Result<Reply, Fail
         let (write, meta) = changed(&call, &before, &given, change)?;
         let Some(write) = write else { return Ok(answer(meta)) };
         let transaction = Transaction { writes: vec![write], ..Transaction::default() };
-        match call.service.store.commit(call.context.tenant, transaction).await {
+        match call.service.commit(call.context, transaction).await {
             Ok(committed) => {
                 let mut meta = meta;
                 if let Some(done) = committed.first() {

@@ -12,7 +12,7 @@ pub struct Client {
 }
 
 /// An answer: status, headers with lower-case names, body.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Answer {
     pub status: u16,
     pub headers: BTreeMap<String, String>,

@@ -1,0 +1,95 @@
+//! The trail is read like resources, and written by nobody.
+
+use super::*;
+
+#[test]
+fn nobody_writes_to_the_trail() {
+    let server = server();
+    server.create(&patient("Shaw"));
+    let event = json!({"resourceType": "AuditEvent", "id": "1", "type": {"code": "rest"}, "recorded": "2026-01-01T00:00:00Z",
+        "agent": [{"requestor": true}], "source": {"observer": {"display": "me"}}});
+    let refused = [
+        ("POST", "AuditEvent"),
+        ("PUT", "AuditEvent/1"),
+        ("PUT", "AuditEvent/new"),
+        ("PUT", "AuditEvent?_id=1"),
+        ("PATCH", "AuditEvent/1"),
+        ("PATCH", "AuditEvent?_id=1"),
+        ("DELETE", "AuditEvent/1"),
+        ("DELETE", "AuditEvent?_id=1"),
+        ("POST", "AuditEvent/1/$meta-add"),
+        ("POST", "AuditEvent/1/$meta-delete"),
+    ];
+    for (method, path) in refused {
+        let (_, record) = only_record(&server, || server.put(method, path, &event).refuses(403, "forbidden").clone());
+        assert_eq!(record["outcome"], "8", "{method} {path}");
+    }
+    for kind in ["batch", "transaction"] {
+        for (method, path) in &refused[..8] {
+            let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": [
+                {"resource": event, "request": {"method": method, "url": path}}]});
+            let answer = server.put("POST", "", &bundle);
+            match kind {
+                "batch" => assert_eq!(answer.is(200).json()["entry"][0]["response"]["status"], "403 Forbidden"),
+                _ => drop(answer.refuses(403, "forbidden").status),
+            }
+        }
+    }
+    let first = server.get("AuditEvent/1").is(200).json();
+    assert_eq!((first["meta"]["versionId"].as_str(), first["action"].as_str()), (Some("1"), Some("C")));
+}
+
+#[test]
+fn the_trail_is_searched_and_has_a_history() {
+    let server = server();
+    let (a, b) = (server.create(&patient("A")), server.create(&patient("B")));
+    for _ in 0..3 {
+        server.get(&format!("Patient/{a}")).is(200);
+    }
+    server.get("Patient/unknown").is(404);
+    let total = |query: &str| server.get(&format!("AuditEvent?{query}")).is(200).json()["total"].clone();
+    assert_eq!(total(&format!("patient=Patient/{a}&action=R&_total=accurate")), 3);
+    assert_eq!(total(&format!("patient={b}&_total=accurate")), 1);
+    assert_eq!(total(&format!("entity=Patient/{a}&subtype=read&_total=accurate")), 3);
+    assert_eq!(total("outcome=4&_total=accurate"), 1);
+    assert_eq!(total("address=127.0.0.1&action=C&_total=accurate"), 2);
+    assert_eq!(total("date=gt2020&type=rest&action=C&_total=accurate"), 2);
+    let newest = server.get("AuditEvent?action=R&_sort=-date&_count=1").is(200).json();
+    assert_eq!(newest["entry"][0]["resource"]["outcome"], "4");
+    let compartment = server.get(&format!("Patient/{a}/AuditEvent?action=R")).is(200).json();
+    assert_eq!(compartment["entry"].as_array().map(Vec::len), Some(3));
+    assert_eq!(server.get("AuditEvent/2/_history").is(200).json()["total"], 1);
+    server.get("AuditEvent/2/_history/1").is(200);
+    server.get("AuditEvent/2/_history/2").is(404);
+    server.get("AuditEvent/_history?_count=2").is(200);
+    // Paging shows the moment of the first page, though every page leaves a record.
+    let mut seen = Vec::new();
+    let mut page = server.get("AuditEvent?_count=3").is(200).json();
+    loop {
+        seen.extend(page["entry"].as_array().expect("entries").iter().map(|e| e["resource"]["id"].to_string()));
+        let links = page["link"].as_array().expect("links").clone();
+        let Some(next) = links.iter().find(|l| l["relation"] == "next") else { break };
+        let next =
+            next["url"].as_str().expect("a url").strip_prefix(&format!("{}/", server.base)).expect("ours").to_owned();
+        page = server.get(&next).is(200).json();
+    }
+    let unique: std::collections::BTreeSet<_> = seen.iter().collect();
+    assert_eq!(unique.len(), seen.len());
+    assert!(seen.len() > 15, "{}", seen.len());
+}
+
+#[test]
+fn the_trail_is_no_part_of_the_data() {
+    let server = server();
+    let a = server.create(&patient("A"));
+    server.get(&format!("Patient/{a}")).is(200);
+    for path in [
+        "_history".to_owned(),
+        format!("Patient/{a}/$everything"),
+        format!("Patient/{a}/*"),
+        "?_type=Patient".to_owned(),
+    ] {
+        assert!(!server.get(&path).is(200).text().contains("AuditEvent"), "{path}");
+    }
+    assert_eq!(server.get("_history").is(200).json()["total"], 1);
+}
