@@ -28,7 +28,8 @@ impl Verified {
         self.faults == 0
     }
 
-    fn fault(&mut self, why: String) {
+    /// Adds a fault that was found elsewhere.
+    pub fn fault(&mut self, why: String) {
         self.faults += 1;
         if self.told.len() < TOLD {
             self.told.push(why);

@@ -1,5 +1,6 @@
 //! The command line: commands and settings, and the one place where the parts are wired together (`wire`).
 
+mod audit;
 mod check;
 pub mod documents;
 mod export;
@@ -70,6 +71,11 @@ enum Command {
     },
     /// Verify everything that is stored, and that the index tells the same
     Check,
+    /// Verify the audit trail, take a checkpoint of it, or look through it
+    Audit {
+        #[command(subcommand)]
+        command: audit::Command,
+    },
     /// Say what is wrong with the resources in some files
     Validate {
         /// Files, or folders that are searched through
@@ -131,6 +137,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Import { paths } => import::run(&settings, &paths),
         Command::Export { to } => export::run(&settings, &to),
         Command::Check => check::run(&settings),
+        Command::Audit { command } => audit::run(&settings, &command),
         Command::Validate { paths } => validate::run(&paths),
         Command::Fhirpath { expression, file } => fhirpath::run(&expression, &file),
         Command::User { command } => user::run(&settings, command),

@@ -7,6 +7,7 @@
 //! answer) and `subset` (`_summary`, `_elements`).
 //! Knows nothing of HTTP; who may do what is not asked here yet.
 
+mod auditor;
 mod batch;
 mod binary;
 mod bundle;
@@ -41,6 +42,7 @@ mod transaction;
 mod update;
 
 pub use crate::store::{Budget, Waiting};
+pub use auditor::Listed;
 pub use records::{Item, ItemExpect, ItemWrite, Records};
 pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,

@@ -92,7 +92,7 @@ fn reads(interaction: &Interaction) -> bool {
 impl Service {
     /// Tells the audit trail of something; returns when that is durable.
     pub async fn record(&self, context: &Context, event: Event) -> Result<(), Failure> {
-        let audit = self.records(context, [event]);
+        let audit = self.audit_records(context, [event]);
         if audit.is_empty() {
             return Ok(());
         }
@@ -101,7 +101,7 @@ impl Service {
     }
 
     /// Events as records for the trail; none if it is off.
-    pub(crate) fn records(&self, context: &Context, events: impl IntoIterator<Item = Event>) -> Vec<AuditRecord> {
+    pub(crate) fn audit_records(&self, context: &Context, events: impl IntoIterator<Item = Event>) -> Vec<AuditRecord> {
         let Some(kind) = self.audit_event().filter(|_| self.settings.audit.is_on()) else { return Vec::new() };
         let origin = Origin {
             base: &context.base,
@@ -125,7 +125,7 @@ impl Service {
     ) -> Result<Vec<Committed>, StoreError> {
         if self.settings.audit.is_on() {
             let events = self.of_writes(context, &transaction.writes).await?;
-            transaction.audit.extend(self.records(context, events));
+            transaction.audit.extend(self.audit_records(context, events));
         }
         let done = self.store.commit(context.tenant, transaction).await?;
         context.ledger.recorded.store(true, Ordering::Relaxed);

@@ -78,7 +78,7 @@ fn without_a_trail_nothing_is_done_and_nothing_is_told() {
         let settings = vesta::interaction::Settings { audit: Level::All, ..vesta::interaction::Settings::default() };
         let service =
             Service::new(Arc::new(store), definitions.clone(), extractor, clock, Arc::new(RandomIds), settings);
-        (Arc::new(service), definitions)
+        (Arc::new(service), None, definitions)
     });
     let id = server.create(&patient("Secret"));
     let path = format!("Patient/{id}");
