@@ -1,7 +1,7 @@
 //! Conditions: what a search asks of a resource's terms, and their plain meaning.
 
 use super::encode::{bound_length, split_parts};
-use super::{Term, Terms};
+use super::{Position, Term, Terms};
 use crate::definitions::TypeId;
 
 /// What a search asks of one resource.
@@ -111,6 +111,15 @@ pub enum Test {
         /// The pair.
         item: [u8; 2],
     },
+    /// After `skip` bytes stands a place that is not farther from the centre than so many metres.
+    Near {
+        /// Bytes to skip.
+        skip: usize,
+        /// The centre.
+        centre: Position,
+        /// Most metres.
+        metres: f64,
+    },
     /// All of them.
     All(Vec<Test>),
 }
@@ -147,6 +156,10 @@ impl Test {
             Test::Lists { skip, item } => {
                 term.get(*skip..).unwrap_or_default().chunks_exact(2).any(|pair| pair == &item[..])
             }
+            Test::Near { skip, centre, metres } => {
+                let place = term.get(*skip..).and_then(Position::read);
+                place.is_some_and(|place| centre.distance(place) <= *metres)
+            }
             Test::All(tests) => tests.iter().all(|test| test.accepts(term)),
         }
     }
@@ -156,7 +169,11 @@ impl Test {
         match self {
             Test::EndsWith(_) | Test::Unit { .. } | Test::Parts { .. } => true,
             Test::All(tests) => tests.iter().any(Test::looks_at_end),
-            Test::Contains { .. } | Test::Within { .. } | Test::Upper { .. } | Test::Lists { .. } => false,
+            Test::Contains { .. }
+            | Test::Within { .. }
+            | Test::Upper { .. }
+            | Test::Lists { .. }
+            | Test::Near { .. } => false,
         }
     }
 
@@ -168,6 +185,7 @@ impl Test {
             Test::Upper { skip, from, below } => Test::Upper { skip: skip + by, from, below },
             Test::Parts { skip, parts } => Test::Parts { skip: skip + by, parts },
             Test::Lists { skip, item } => Test::Lists { skip: skip + by, item },
+            Test::Near { skip, centre, metres } => Test::Near { skip: skip + by, centre, metres },
             Test::All(tests) => Test::All(tests.into_iter().map(|test| test.behind(by)).collect()),
             other @ (Test::EndsWith(_) | Test::Unit { .. }) => other,
         }

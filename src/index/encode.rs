@@ -6,27 +6,37 @@
 //! |---|---|
 //! | [`SYSTEM`] | system of a token, so that `system\|` is one term |
 //! | [`TOKEN`] | code NUL system; for texts without a system the folded text NUL `FF` |
+//! | [`TEXT`] | folded text that goes with a token: display of a coding, text of a concept or an identifier's type |
 //! | [`STRING`] | folded text NUL exact text |
 //! | [`DATE`] | class by length, start, end |
 //! | [`NUMBER`], [`QUANTITY`] | class (point or interval), bound, and for intervals the upper bound |
 //! | [`UNIT`] | unit NUL number NUL system |
+//! | [`CANONICAL`] | UCUM base units NUL number in them |
 //! | [`LOCAL`] | id NUL type: a reference to a resource of this server |
 //! | [`URL`] | uri, canonical, or a reference to elsewhere |
 //! | [`IDENTIFIER`] | value NUL system of `Reference.identifier` |
 //! | [`COMPOSITE`] | components, NUL between them, then where each but the last ends |
 //! | [`ID`] | logical id |
+//! | [`OF_TYPE`] | value NUL code NUL system of an identifier's type |
+//! | [`POSITION`] | cell of a space-filling curve, latitude, longitude |
+//! | [`WORD`] | folded word of a text |
 //!
-//! One more term, [`SHAPE`], says which parameters have a value.
+//! One more term, [`SHAPE`], says which parameters have a value. The terms of contained resources stand behind a head of
+//! their own ([`CONTAINED`], see `contained`).
 
 use crate::primitive::Decimal;
 
 /// In place of the number of a parameter: the term lists the numbers of all parameters that have a value. Resources of
 /// one sort have few different lists, so that this costs one short term and not one for each parameter.
 pub(super) const SHAPE: u16 = u16::MAX;
+/// In place of the number of a parameter: what follows is a term of a contained resource.
+pub(super) const CONTAINED: u16 = u16::MAX - 1;
 /// Systems of tokens.
 pub(super) const SYSTEM: u8 = 0;
 /// Tokens, code first.
 pub(super) const TOKEN: u8 = 1;
+/// Texts that go with tokens.
+pub(super) const TEXT: u8 = 2;
 /// Texts of strings.
 pub(super) const STRING: u8 = 3;
 /// Intervals of time.
@@ -35,8 +45,10 @@ pub(super) const DATE: u8 = 4;
 pub(super) const NUMBER: u8 = 5;
 /// Quantities whatever their unit.
 pub(super) const QUANTITY: u8 = 6;
-/// Quantities by unit. (8 is kept for values in canonical UCUM units.)
+/// Quantities by unit.
 pub(super) const UNIT: u8 = 7;
+/// Quantities in the base units of UCUM.
+pub(super) const CANONICAL: u8 = 8;
 /// References to resources of this server.
 pub(super) const LOCAL: u8 = 9;
 /// Uris, canonicals and references to elsewhere.
@@ -47,6 +59,12 @@ pub(super) const IDENTIFIER: u8 = 11;
 pub(super) const COMPOSITE: u8 = 12;
 /// The logical id of the resource.
 pub(super) const ID: u8 = 13;
+/// Identifiers by the type of the identifier.
+pub(super) const OF_TYPE: u8 = 14;
+/// Places on the earth.
+pub(super) const POSITION: u8 = 15;
+/// Words.
+pub(super) const WORD: u8 = 16;
 
 /// Stands in place of the system of a token that is a folded text.
 pub(super) const FOLDED: u8 = 0xFF;
@@ -126,6 +144,10 @@ pub(super) fn push_date(start: i64, end: i64, out: &mut Vec<u8>) {
 pub(super) const POINT: u8 = 1;
 /// An interval of numbers.
 pub(super) const INTERVAL: u8 = 2;
+/// Before a quantity in the base units of UCUM, as a component of a composite.
+pub(super) const IN_BASE: u8 = 3;
+/// The system of UCUM.
+pub(super) const UCUM: &str = "http://unitsofmeasure.org";
 /// A bound that is below all numbers.
 pub(super) const LOWEST: u8 = 0;
 const FINITE: u8 = 1;

@@ -5,7 +5,7 @@ use super::composite::Composites;
 use super::encode;
 use super::sink::Sink;
 use super::values::{Bases, Context, Encoder};
-use super::{Term, Terms, id_term};
+use super::{Term, Terms, contained, id_term, words};
 use crate::base::{ResourceId, Timestamp};
 use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
 use crate::fhirpath::{Branch, CompileError, Plan, Start, compile, parse};
@@ -28,6 +28,8 @@ struct TypePlan {
     parameters: Vec<u16>,
     id: Option<u16>,
     last_updated: Option<u16>,
+    /// `_text` and `_content`.
+    words: (Option<u16>, Option<u16>),
     /// Parameters that cannot be extracted, and why.
     problems: Vec<(u16, CompileError)>,
 }
@@ -73,21 +75,57 @@ impl Extractor {
         Extractor { definitions, bases: Bases::new(bases), types }
     }
 
-    /// The terms of a resource under all parameters but `_id` and `_lastUpdated`.
+    /// The terms of a resource under all parameters but `_id` and `_lastUpdated`, and those of what it contains.
     pub fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms {
-        let Some(plan) = self.plan(kind) else { return Terms::default() };
-        let context = self.context();
         let mut sink = Sink::for_terms();
+        self.own(kind, resource, true, &mut sink);
+        let mut terms = sink.into_terms();
+        for (place, (kind, inner)) in self.contained(resource).into_iter().enumerate() {
+            let head = contained::head(place as u8, self.definitions.name(kind));
+            let behind = |term: &Term| Term([&head[..], &term.0].concat().into());
+            terms.extend(self.extract_contained(kind, inner).as_slice().iter().map(behind));
+        }
+        Terms::new(terms)
+    }
+
+    /// The resources that a resource contains, as far as they are found by search.
+    pub fn contained<'d>(&self, resource: Value<'d>) -> Vec<(TypeId, Value<'d>)> {
+        let inner = resource.get("contained").into_iter().flat_map(Value::items);
+        let known = inner.filter_map(|inner| {
+            let name = inner.get("resourceType").and_then(Value::as_str)?;
+            Some((self.definitions.resource(&name)?, inner))
+        });
+        known.take(contained::MOST.into()).collect()
+    }
+
+    /// The terms of a contained resource: without words, which are those of what contains it.
+    pub fn extract_contained(&self, kind: TypeId, resource: Value<'_>) -> Terms {
+        let mut sink = Sink::for_terms();
+        self.own(kind, resource, false, &mut sink);
+        let mut terms = sink.into_terms();
+        if let (Some(plan), Some(id)) = (self.plan(kind), resource.get("id").and_then(Value::as_str)) {
+            terms.extend(plan.id.map(|parameter| id_term(parameter, &id)));
+        }
+        Terms::new(terms)
+    }
+
+    fn own(&self, kind: TypeId, resource: Value<'_>, with_words: bool, sink: &mut Sink) {
+        let Some(plan) = self.plan(kind) else { return };
+        let context = self.context();
         let mut seen = vec![false; plan.parameters.len()];
         plan.plan.walk(resource, &mut |action, found| {
             sink.begin(action.parameter);
-            action.encoder.encode(&context, found, &mut sink);
+            action.encoder.encode(&context, found, sink);
             seen[action.slot] = true;
         });
-        plan.composites.extract(&context, resource, &mut sink);
+        plan.composites.extract(&context, resource, sink);
         let present = plan.parameters.iter().zip(&seen).filter(|(_, seen)| **seen);
-        sink.put_shape(present.map(|(number, _)| *number));
-        Terms::new(sink.into_terms())
+        let mut present: Vec<u16> = present.map(|(number, _)| *number).collect();
+        if with_words {
+            present.extend(words::extract(&self.definitions, kind, resource, plan.words, sink));
+        }
+        present.sort_unstable();
+        sink.put_shape(present.into_iter());
     }
 
     /// Adds the terms of `_id` and `_lastUpdated`.
@@ -128,7 +166,7 @@ impl Extractor {
     }
 
     /// The parameters of a resource type whose expression cannot be compiled, and why. Those without an expression
-    /// and the special ones are not meant to be extracted and are not among them.
+    /// are not meant to be extracted and are not among them.
     pub fn problems(&self, kind: TypeId) -> &[(u16, CompileError)] {
         self.plan(kind).map_or(&[], |plan| &plan.problems)
     }
@@ -152,13 +190,14 @@ impl TypePlan {
             parameters: Vec::new(),
             id: number("_id"),
             last_updated: number("_lastUpdated"),
+            words: (number("_text"), number("_content")),
             problems: Vec::new(),
         };
         let mut parameters = definitions.search_parameters_of(kind);
         parameters.sort_by_key(|parameter| parameter.number);
         for parameter in parameters {
             let stamped = matches!(&*parameter.code, "_id" | "_lastUpdated");
-            if stamped || parameter.expression.is_empty() || parameter.kind == SearchKind::Special {
+            if stamped || parameter.expression.is_empty() {
                 continue;
             }
             if let Err(error) = plan.add(definitions, kind, parameter) {

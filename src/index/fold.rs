@@ -1,5 +1,5 @@
 //! Folding: what two texts have in common that a search by string does not tell apart (R4 search.html#string): case,
-//! accents, compatibility forms, white space.
+//! accents, ligatures and other compatibility forms, white space.
 
 use super::encode::{LONGEST, cut};
 use std::borrow::Cow;
@@ -31,7 +31,37 @@ fn fold_any(text: &str) -> String {
     let folded =
         text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
     // Folding can bring marks back (`ΐ`); a second pass takes them off.
-    collapse(folded.collect::<String>().nfkd().filter(|c| !is_combining_mark(*c)))
+    let plain = folded.collect::<String>();
+    collapse(plain.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(Spelled::of))
+}
+
+/// What stands in plain texts for letters that Unicode does not take apart: ligatures and letters with a stroke.
+struct Spelled(std::str::Chars<'static>, Option<char>);
+
+impl Spelled {
+    fn of(c: char) -> Spelled {
+        let text = match c {
+            'æ' => "ae",
+            'œ' => "oe",
+            'ø' => "o",
+            'ł' => "l",
+            'đ' | 'ð' => "d",
+            'þ' => "th",
+            'ħ' => "h",
+            'ŧ' => "t",
+            'ı' => "i",
+            _ => return Spelled("".chars(), Some(c)),
+        };
+        Spelled(text.chars(), None)
+    }
+}
+
+impl Iterator for Spelled {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        self.1.take().or_else(|| self.0.next())
+    }
 }
 
 fn collapse(characters: impl Iterator<Item = char>) -> String {
@@ -72,6 +102,9 @@ mod tests {
             ("Ⅷ", "viii"),
             ("ＡＢＣ", "abc"),
             ("İstanbul", "istanbul"),
+            ("Ærø", "aero"),
+            ("Łódź", "lodz"),
+            ("Œuvre", "oeuvre"),
             ("東京", "東京"),
             ("a\u{a0}b", "a b"),
             ("a\u{0}b", "a b"),

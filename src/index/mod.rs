@@ -4,19 +4,24 @@
 
 mod composite;
 mod condition;
+mod contained;
 pub mod criteria;
 mod encode;
 mod extract;
 mod fold;
+mod position;
 mod sink;
 mod sort;
 mod target;
 mod term;
 mod values;
+mod words;
 
 pub use condition::{Alone, Condition, Range, Related, Test};
+pub use contained::contained;
 pub use criteria::Comparator;
 pub use extract::Extractor;
+pub use position::Position;
 pub use sort::{SortRange, sort_key};
 pub use target::{id_of, id_term, reference_term, target_of};
 pub use term::{Term, Terms};

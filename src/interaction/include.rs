@@ -3,7 +3,7 @@
 
 use super::incoming::parse;
 use super::{Service, outcome};
-use crate::base::{Failure, Issue, IssueCode, ResourceId};
+use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId};
 use crate::definitions::TypeId;
 use crate::index::{Condition, reference_term};
 use crate::json::Limits;
@@ -54,14 +54,18 @@ pub(super) async fn resolve(
         plan,
         budget,
     };
-    round(service, snapshot, &mut gathered, matches, false).await?;
+    let mut ended = enough(round(service, snapshot, &mut gathered, matches, false).await)?;
     // What was added is followed in its turn, for those that say so.
     let mut done = 0;
     let iterates = plan.includes.iter().chain(&plan.revincludes).any(|i| i.iterate);
-    while iterates && done < gathered.included.len() && !gathered.full {
+    while iterates && done < gathered.included.len() && !gathered.full && !ended {
         let fresh: Vec<Version> = gathered.included.get(done..).unwrap_or_default().to_vec();
         done += fresh.len();
-        round(service, snapshot, &mut gathered, &fresh, true).await?;
+        ended = enough(round(service, snapshot, &mut gathered, &fresh, true).await)?;
+    }
+    if ended {
+        let reason = "not all resources that belong here are included: finding them costs more than this server allows";
+        issues.push(Issue::warning(IssueCode::Incomplete, reason));
     }
     if gathered.full {
         let bound = service.settings.max_includes;
@@ -71,6 +75,15 @@ pub(super) async fn resolve(
         ));
     }
     Ok(gathered.included)
+}
+
+/// Whether the budget ended the work: what was found so far is shown then.
+fn enough(round: Result<(), Failure>) -> Result<bool, Failure> {
+    match round {
+        Ok(()) => Ok(false),
+        Err(failure) if failure.kind == FailureKind::TooCostly => Ok(true),
+        Err(failure) => Err(failure),
+    }
 }
 
 /// Follows the references of some resources once.

@@ -63,6 +63,17 @@ impl Page {
         entry.end();
     }
 
+    /// An entry of a searchset: a resource that a match contains.
+    pub(crate) fn contained(&mut self, base: &str, kind: &str, version: &Version, id: &str, json: &[u8]) {
+        let mut entry = self.entry();
+        let mut url = String::new();
+        escape_into(&format!("{base}/{kind}/{}#{id}", version.id), &mut url);
+        entry.member("fullUrl", &url);
+        entry.resource(json);
+        entry.member("search", "{\"mode\":\"match\"}");
+        entry.end();
+    }
+
     /// An entry with warnings about a search.
     pub(crate) fn outcome(&mut self, issues: &[Issue]) {
         let mut entry = self.entry();

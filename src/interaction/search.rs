@@ -1,6 +1,8 @@
 //! search on a type, the system and in a compartment, by GET and POST (R4 search.html, http.html#search): one
 //! snapshot, the plan of the room `search`, and a searchset laid side by side from the stored bytes.
 
+use super::contained;
+use super::explain;
 use super::include;
 use super::page::{Links, Page};
 use super::subset::Subset;
@@ -8,6 +10,7 @@ use super::{Context, Effect, Handling, Interaction, Media, Reply, ReplyContent, 
 use crate::base::{Failure, Issue, IssueCode};
 use crate::search::{self, Options, Plan, Reached, Scope, Summary};
 use crate::store::{Snapshot, Version};
+use std::sync::Arc;
 
 impl Service {
     /// What the room `search` has to know besides the parameters.
@@ -21,6 +24,7 @@ impl Service {
             now: self.clock.now(),
             default_count: self.settings.page,
             max_count: self.settings.max_page,
+            codes: Arc::default(),
         }
     }
 }
@@ -96,6 +100,9 @@ pub(crate) async fn run(service: &Service, context: &Context, plan: &Plan) -> Re
     } else {
         include::resolve(service, &*snapshot, plan, &context.budget, &page.rows, &mut issues).await?
     };
+    if plan.explain {
+        issues.extend(explain::account(&service.definitions, &*snapshot, plan, &context.budget).await?);
+    }
     Ok(Results { position: snapshot.position(), matches: page.rows, more: page.more, total, included, issues })
 }
 
@@ -149,7 +156,18 @@ pub(crate) fn write(
             }
             None => None,
         };
-        bundle.result(&context.base, kind, version, mode, part.as_deref());
+        match plan.contained.as_ref().filter(|contained| contained.themselves && mode == "match") {
+            Some(wanted) => {
+                let inside = contained::of(service, wanted, version)?;
+                if inside.itself {
+                    bundle.result(&context.base, kind, version, mode, part.as_deref());
+                }
+                for (id, json) in &inside.resources {
+                    bundle.contained(&context.base, kind, version, id, json);
+                }
+            }
+            None => bundle.result(&context.base, kind, version, mode, part.as_deref()),
+        }
     }
     if !found.issues.is_empty() {
         bundle.outcome(&found.issues);

@@ -1,6 +1,7 @@
 //! Filters: from a name and its values to a condition, through chains and `_has` (R4 search.html#chaining, #has).
 //! Values are read in `value`, parameters that are no filters in `result`.
 
+use super::codes::Codes;
 use super::name::Name;
 use super::refusal::{Refusal, brief};
 use super::suggest::hint;
@@ -29,8 +30,14 @@ pub(super) struct Filters<'d> {
 }
 
 impl<'d> Filters<'d> {
-    pub fn new(definitions: &'d Definitions, bases: &'d [String], now: Timestamp, leaf: Leaf) -> Self {
-        let reader = Reader { definitions, bases };
+    pub fn new(
+        definitions: &'d Definitions,
+        bases: &'d [String],
+        codes: &'d Codes,
+        now: Timestamp,
+        leaf: Leaf,
+    ) -> Self {
+        let reader = Reader { definitions, bases, codes };
         Filters { reader, now, leaf, left: Cell::new(MAX_CONDITIONS) }
     }
 
@@ -78,7 +85,7 @@ impl<'d> Filters<'d> {
             let asked = self.reader.read(p, modifier, whole, value)?;
             negated.set(asked.negated);
             self.spend(asked.any.len(), whole)?;
-            Ok(Condition::any(asked.any.iter().map(|question| (self.leaf)(p, question, self.now))))
+            Ok(Condition::any(asked.any.iter().map(|question| self.condition(p, question))))
         })?;
         Ok(match positive {
             Condition::Everything if negated.get() => Condition::Nothing,
@@ -88,8 +95,13 @@ impl<'d> Filters<'d> {
         })
     }
 
+    /// The condition of one question.
+    pub(super) fn condition(&self, p: &SearchParameter, question: &Question) -> Condition {
+        (self.leaf)(p, question, self.now)
+    }
+
     /// Any of what the parameters of this code become. Fails only if all do.
-    fn each(
+    pub(super) fn each(
         &self,
         kinds: &[TypeId],
         code: &str,
@@ -150,7 +162,7 @@ impl<'d> Filters<'d> {
                 return Err(self.unknown_behind(p, &all, code));
             }
         }
-        self.spend(STEP, whole)?;
+        self.spend_step(whole)?;
         let condition = Box::new(self.step(&targets, rest, whole, value, depth + 1)?);
         Ok(Condition::Chain { parameter: p.number, targets, condition })
     }
@@ -191,12 +203,17 @@ impl<'d> Filters<'d> {
         {
             return Err(self.unknown(source, 1, code));
         }
-        self.spend(STEP, whole)?;
+        self.spend_step(whole)?;
         let condition = Box::new(self.step(&[source], rest, whole, value, depth + 1)?);
         Ok(Condition::Reverse { source, parameter: p.number, condition })
     }
 
-    fn spend(&self, conditions: usize, name: &str) -> Result<(), Refusal> {
+    /// What a step to other resources counts for.
+    pub(super) fn spend_step(&self, name: &str) -> Result<(), Refusal> {
+        self.spend(STEP, name)
+    }
+
+    pub(super) fn spend(&self, conditions: usize, name: &str) -> Result<(), Refusal> {
         match self.left.get().checked_sub(conditions) {
             Some(left) => {
                 self.left.set(left);

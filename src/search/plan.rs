@@ -1,19 +1,23 @@
 //! The plan of a search: what the store is asked and what the answer shall hold. Reads the pairs one by one and
 //! leaves each to the file that knows it.
 
+use super::codes::Codes;
 use super::compartment::{self, compartment_condition};
 use super::cursor::{self, Cursor};
 use super::filter::{Filters, Leaf};
+use super::filter_test;
 use super::include::Include;
 use super::leaf;
 use super::query::{encode, pairs, too_many};
 use super::refusal::{Refusal, brief};
+use super::relation;
 use super::result::{Controls, control};
 use super::suggest::hint;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId, Severity, Timestamp};
 use crate::definitions::{Definitions, TypeId};
-use crate::index::Condition;
+use crate::index::{self, Condition};
 use crate::store::{Budget, Query, Sort};
+use std::sync::Arc;
 
 /// Most pairs of one query string.
 pub const MAX_PARAMETERS: usize = 1000;
@@ -59,6 +63,8 @@ pub struct Options {
     pub default_count: usize,
     /// Most rows of a page; a larger `_count` is lowered to it.
     pub max_count: usize,
+    /// What is known of terminology; what is wanted of it is noted there.
+    pub codes: Arc<Codes>,
 }
 
 impl Default for Options {
@@ -69,6 +75,7 @@ impl Default for Options {
             now: Timestamp::default(),
             default_count: 50,
             max_count: 1000,
+            codes: Arc::default(),
         }
     }
 }
@@ -98,6 +105,19 @@ pub enum Total {
     Accurate,
 }
 
+/// What is asked of contained resources (R4 search.html#contained).
+#[derive(Clone, Debug)]
+pub struct Contained {
+    /// Their type.
+    pub kind: TypeId,
+    /// What is asked of each.
+    pub condition: Condition,
+    /// Whether the contained resources are the answer (`_containedType=contained`), and not what contains them.
+    pub themselves: bool,
+    /// Whether resources that stand alone are looked for as well (`both`).
+    pub both: bool,
+}
+
 /// What a search is, once its parameters are read.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -123,6 +143,10 @@ pub struct Plan {
     pub elements: Vec<String>,
     /// `_total`
     pub total: Total,
+    /// `_contained`, where contained resources are looked for.
+    pub contained: Option<Contained>,
+    /// `_explain=true`: how the search was read is told with the answer.
+    pub explain: bool,
     /// The parameters that were used, decoded, in order (for the self link); without `_page`.
     pub applied: Vec<(String, String)>,
     /// What was left out or noticed: warnings.
@@ -178,7 +202,7 @@ pub(super) fn plan_with(
     }
     let (cursor, belongs) = page(parameters)?.map_or((None, None), |(c, b)| (Some(c), Some(b)));
     let began = cursor.map_or(options.now, |c| c.began);
-    let kinds = kinds(definitions, scope, parameters)?;
+    let mut kinds = kinds(definitions, scope, parameters)?;
     let mut draft = Draft::new(definitions, &kinds, options, began, leaf);
     for (name, value) in parameters.iter().filter(|(name, _)| name != PAGE) {
         draft.read(scope, name, value);
@@ -194,10 +218,19 @@ pub(super) fn plan_with(
         return Err(cursor::broken());
     }
     let Draft { controls, applied, issues, .. } = draft;
+    let mut condition = Condition::all([within].into_iter().chain(conditions));
+    let contained = contained(definitions, scope, &controls, &condition)?;
+    if let Some((contained, inside)) = &contained {
+        let alone = Condition::all([Condition::Kind(contained.kind), condition]);
+        condition = Condition::any([Some(inside.clone()), contained.both.then_some(alone)].into_iter().flatten());
+        kinds = definitions.resources.clone();
+    }
     let nothing = controls.summary == Some(Summary::Count) || controls.count == Some(0);
     let plan = Plan {
         scope: scope.clone(),
-        condition: Condition::all([within].into_iter().chain(conditions)),
+        condition,
+        contained: contained.map(|(contained, _)| contained),
+        explain: controls.explain,
         sort: controls.sort,
         count: if nothing { 0 } else { controls.count.unwrap_or(options.default_count).min(options.max_count).max(1) },
         cursor,
@@ -213,6 +246,27 @@ pub(super) fn plan_with(
         kinds,
     };
     Ok(plan)
+}
+
+/// What is asked of contained resources, and the condition on those that contain them.
+fn contained(
+    definitions: &Definitions,
+    scope: &Scope,
+    controls: &Controls,
+    condition: &Condition,
+) -> Result<Option<(Contained, Condition)>, Failure> {
+    let Some(both) = controls.contained else { return Ok(None) };
+    let refuse = |reason: &str| Err(Failure::malformed(IssueCode::NotSupported, reason));
+    let Scope::Type(kind) = scope else {
+        return refuse("'_contained' is for searches on one type");
+    };
+    match index::contained(definitions.name(*kind), condition) {
+        Some(inside) => {
+            let themselves = controls.contained_themselves;
+            Ok(Some((Contained { kind: *kind, condition: condition.clone(), themselves, both }, inside)))
+        }
+        None => refuse("'_contained' does not go with chains, '_has', '_list' and hierarchies of references"),
+    }
 }
 
 /// The condition of conditional forms (R4 http.html#cond-update, #ccreate): `criteria` is a query string, still
@@ -325,7 +379,7 @@ impl<'d> Draft<'d> {
         Draft {
             kinds,
             options,
-            filters: Filters::new(definitions, &options.bases, now, leaf),
+            filters: Filters::new(definitions, &options.bases, &options.codes, now, leaf),
             controls: Controls::default(),
             conditions: Vec::new(),
             applied: Vec::new(),
@@ -357,7 +411,11 @@ impl<'d> Draft<'d> {
             "_type" if value.trim().is_empty() => Err(Refusal::empty(name)),
             "_type" if several => Ok(None),
             "_type" => Err(Refusal::unusable("'_type' is for searches over several types")),
-            "_list" => Err(Refusal::unusable("the search parameter '_list' is not supported yet")),
+            "_list" => relation::listed(&self.filters, value).map(Some),
+            "_not-referenced" => relation::not_referenced(&self.filters, self.kinds, value).map(Some),
+            "_filter" if value.trim().is_empty() => Err(Refusal::empty(name)),
+            "_filter" => filter_test::condition(&self.filters, self.kinds, value).map(Some),
+            "_query" => Err(Refusal::illegal("'_query': this server defines no named query")),
             _ => self.filters.read(self.kinds, name, value).map(Some),
         }
     }
@@ -388,7 +446,8 @@ impl<'d> Draft<'d> {
                 format!("{}/{id}/{}", name(compartment), kind.as_ref().map_or("*", name))
             }
         };
-        let chosen = self.applied.iter().filter(|(name, _)| control(name).is_none_or(|c| c == "_sort"));
+        let chosen =
+            self.applied.iter().filter(|(name, _)| control(name).is_none_or(|c| matches!(c, "_sort" | "_contained")));
         format!("{place}?{}", encode(chosen.map(|(n, v)| (n.as_str(), v.as_str()))))
     }
 }

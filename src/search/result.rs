@@ -19,6 +19,11 @@ pub(super) struct Controls {
     pub sort: Vec<Sort>,
     pub includes: Vec<Include>,
     pub revincludes: Vec<Include>,
+    /// Contained resources are looked for; true: besides those that stand alone.
+    pub contained: Option<bool>,
+    /// `_containedType=contained`
+    pub contained_themselves: bool,
+    pub explain: bool,
     /// Those that may stand only once, with their values.
     seen: Vec<(&'static str, String)>,
 }
@@ -40,7 +45,7 @@ impl From<Result<String, Refusal>> for Read {
 }
 
 /// The parameters read here. `_format` and `_pretty` belong to whoever writes the answer and are only passed on.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 12] = [
     "_sort",
     "_count",
     "_total",
@@ -50,6 +55,7 @@ const NAMES: [&str; 11] = [
     "_revinclude",
     "_contained",
     "_containedType",
+    "_explain",
     "_format",
     "_pretty",
 ];
@@ -90,13 +96,31 @@ impl Controls {
             "_total" => self.total(value).into(),
             "_summary" => self.summary(value).into(),
             "_elements" => self.elements(value, kinds, filters),
-            "_contained" if value == "false" => Ok(value.to_owned()).into(),
-            "_contained" if matches!(value, "true" | "both") => {
-                let reason = format!("'_contained={value}' is not supported; contained resources are not searched");
-                Err(Refusal::illegal(reason)).into()
+            "_contained" => {
+                self.contained = match value {
+                    "false" => None,
+                    "true" => Some(false),
+                    "both" => Some(true),
+                    _ => return Err(Refusal::value(name, value, "true, false or both")).into(),
+                };
+                Ok(value.to_owned()).into()
             }
-            "_contained" => Err(Refusal::value(name, value, "true, false or both")).into(),
-            "_containedType" => Err(Refusal::unusable("'_containedType' is not supported")).into(),
+            "_containedType" => {
+                self.contained_themselves = match value {
+                    "container" => false,
+                    "contained" => true,
+                    _ => return Err(Refusal::value(name, value, "container or contained")).into(),
+                };
+                Ok(value.to_owned()).into()
+            }
+            "_explain" => {
+                self.explain = match value {
+                    "true" => true,
+                    "false" => false,
+                    _ => return Err(Refusal::value(name, value, "true or false")).into(),
+                };
+                Ok(value.to_owned()).into()
+            }
             _ => Ok(value.to_owned()).into(),
         }
     }

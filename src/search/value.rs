@@ -1,10 +1,15 @@
 //! The value side of a filter: from the text of one parameter to typed questions (R4 search.html#prefix, #modifiers
 //! and the sections of the parameter types). Does not know how a question becomes a condition.
 
+use super::codes::{Codes, CodesOf};
+use super::modifier::Modifier;
+use super::near;
 use super::query::{split, unescape};
 use super::refusal::Refusal;
+use super::words::Words;
 use crate::base::ResourceId;
-use crate::definitions::{Definitions, SearchKind, SearchParameter};
+use crate::definitions::{Component, Definitions, SearchKind, SearchParameter, TypeId};
+use crate::index::Position;
 use crate::index::criteria::{Comparator, StringMatch, UriMatch};
 use crate::primitive::{DateTime, Decimal, Reference};
 
@@ -23,6 +28,24 @@ pub(super) enum Question {
     Token {
         system: System,
         code: Option<String>,
+    },
+    /// `:text` on tokens
+    Label(String),
+    /// `:of-type` on identifiers
+    OfType {
+        system: String,
+        code: String,
+        value: String,
+    },
+    /// `_text`, and `_content` with the number of `_text`, whose words belong to it
+    Words {
+        words: Words,
+        also: Option<u16>,
+    },
+    /// `near`
+    Near {
+        centre: Position,
+        metres: f64,
     },
     /// `:identifier` on references
     Identifier {
@@ -53,8 +76,28 @@ pub(super) enum Question {
     },
     /// Any other reference.
     Url(String),
+    /// A canonical and what lies below or above it.
+    Canonical {
+        url: String,
+        below: bool,
+    },
+    /// A resource of this server and those below or above it.
+    Hierarchy(Hierarchy),
     /// One for each component.
     Composite(Vec<Question>),
+}
+
+/// A resource, and those of its type below or above it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Hierarchy {
+    pub kind: TypeId,
+    pub kind_name: String,
+    pub id: String,
+    /// Number of the parameter by which it refers to what is next above it.
+    pub parent: u16,
+    /// Number of `_id`.
+    pub own_id: u16,
+    pub below: bool,
 }
 
 /// What a token says of the system.
@@ -87,25 +130,21 @@ pub(super) struct Reader<'d> {
     pub definitions: &'d Definitions,
     /// Absolute bases of this server.
     pub bases: &'d [String],
+    /// What is known of terminology.
+    pub codes: &'d Codes,
 }
 
-/// A modifier that a parameter of its type can have.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Modifier<'m> {
-    None,
-    Missing,
-    Exact,
-    Contains,
-    Not,
-    Below,
-    Above,
-    Identifier,
-    Type(&'m str),
-}
-
-/// Whether a parameter can be searched by here: it has an expression, and is not of the type `special`.
+/// Whether a parameter can be searched by here: it has an expression, or is one that needs none.
 pub fn is_served(parameter: &SearchParameter) -> bool {
-    parameter.kind != SearchKind::Special && !parameter.expression.is_empty()
+    match &*parameter.code {
+        "_text" | "_content" | "_filter" => true,
+        _ => !parameter.expression.is_empty(),
+    }
+}
+
+/// Whether a parameter stands for words.
+fn is_words(parameter: &SearchParameter) -> bool {
+    matches!(&*parameter.code, "_text" | "_content")
 }
 
 impl Reader<'_> {
@@ -114,7 +153,7 @@ impl Reader<'_> {
         if !is_served(p) {
             return Err(Refusal::unusable(format!("the search parameter '{}' is not supported yet", p.code)));
         }
-        let modifier = self.modifier(p, modifier, name)?;
+        let modifier = Modifier::read(self.definitions, p, modifier, name)?;
         let pieces: Vec<&str> = split(value, b',').into_iter().filter(|v| !v.trim().is_empty()).collect();
         if pieces.is_empty() {
             return Err(Refusal::empty(name));
@@ -129,66 +168,57 @@ impl Reader<'_> {
                 _ => Err(Refusal::value(name, value, "true or false")),
             };
         }
-        let any = pieces.into_iter().map(|piece| self.one(p, modifier, name, piece)).collect::<Result<_, _>>()?;
-        Ok(Asked { any, negated: modifier == Modifier::Not })
-    }
-
-    fn modifier<'m>(&self, p: &SearchParameter, text: Option<&'m str>, name: &str) -> Result<Modifier<'m>, Refusal> {
-        let Some(text) = text else { return Ok(Modifier::None) };
-        let modifier = match (p.kind, text) {
-            (_, "missing") => Some(Modifier::Missing),
-            (SearchKind::String, "exact") => Some(Modifier::Exact),
-            (SearchKind::String, "contains") => Some(Modifier::Contains),
-            (SearchKind::Token, "not") => Some(Modifier::Not),
-            (SearchKind::Uri, "below") => Some(Modifier::Below),
-            (SearchKind::Uri, "above") => Some(Modifier::Above),
-            (SearchKind::Reference, "identifier") => Some(Modifier::Identifier),
-            (SearchKind::Reference, kind) => {
-                let known = self.definitions.resource(kind);
-                known.filter(|k| p.targets.is_empty() || p.targets.contains(k)).map(|_| Modifier::Type(text))
-            }
+        let negated = matches!(modifier, Modifier::Not | Modifier::NotIn);
+        let of = match (p.kind, modifier) {
+            (SearchKind::Token, Modifier::In | Modifier::NotIn) => Some(CodesOf::ValueSet),
+            (SearchKind::Token, Modifier::Below) => Some(CodesOf::Below),
+            (SearchKind::Token, Modifier::Above) => Some(CodesOf::Above),
             _ => None,
         };
-        modifier.ok_or_else(|| self.illegal_modifier(p, text, name))
-    }
-
-    fn illegal_modifier(&self, p: &SearchParameter, modifier: &str, name: &str) -> Refusal {
-        let mut legal = match p.kind {
-            SearchKind::String => ":missing, :exact, :contains".to_owned(),
-            SearchKind::Token => ":missing, :not".to_owned(),
-            SearchKind::Uri => ":missing, :below, :above".to_owned(),
-            SearchKind::Reference => ":missing, :identifier".to_owned(),
-            _ => ":missing".to_owned(),
-        };
-        if p.kind == SearchKind::Reference {
-            match p.targets.as_slice() {
-                few if !few.is_empty() && few.len() <= 12 => {
-                    for target in few {
-                        legal.push_str(", :");
-                        legal.push_str(self.definitions.name(*target));
-                    }
-                }
-                _ => legal.push_str(", and any resource type it can refer to"),
+        let mut any = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            match of {
+                Some(of) => any.extend(self.codes(of, name, piece)?),
+                None => any.push(self.one(p, modifier, name, piece)?),
             }
         }
-        let elsewhere = match p.kind {
-            SearchKind::Token => matches!(modifier, "text" | "in" | "not-in" | "above" | "below" | "of-type"),
-            SearchKind::Reference => matches!(modifier, "above" | "below"),
-            _ => false,
+        Ok(Asked { any, negated })
+    }
+
+    /// One token for each code of a value set or hierarchy.
+    pub fn codes(&self, of: CodesOf, name: &str, text: &str) -> Result<Vec<Question>, Refusal> {
+        if of != CodesOf::ValueSet {
+            let (_, code) = token(name, text)?;
+            if code.is_none() {
+                return Err(Refusal::value(name, text, "a code ([code] or [system]|[code])"));
+            }
+        }
+        let codes = self.codes.find(of, &unescape(text));
+        let codes =
+            codes.map_err(|why| Refusal::illegal(format!("'{name}': '{}': {why}", super::refusal::brief(text))))?;
+        let question = |(system, code): (String, String)| {
+            let system = if system.is_empty() { System::Any } else { System::Is(system) };
+            Question::Token { system, code: Some(code) }
         };
-        let why = if elsewhere { "is not supported yet" } else { "does not exist" };
-        Refusal::illegal(format!(
-            "'{}': the modifier ':{}' {why} for the {} parameter '{}'; it takes {legal}",
-            super::refusal::brief(name),
-            super::refusal::brief(modifier),
-            p.kind.code(),
-            p.code
-        ))
+        Ok(codes.into_iter().map(question).collect())
     }
 
     /// One value. `text` still has its escapes.
-    fn one(&self, p: &SearchParameter, modifier: Modifier<'_>, name: &str, text: &str) -> Result<Question, Refusal> {
+    pub fn one(
+        &self,
+        p: &SearchParameter,
+        modifier: Modifier<'_>,
+        name: &str,
+        text: &str,
+    ) -> Result<Question, Refusal> {
         match p.kind {
+            SearchKind::String if is_words(p) => {
+                let words = Words::parse(&unescape(text)).ok_or_else(|| Refusal::value(name, text, WORDS))?;
+                // What the narrative says is part of the content.
+                let content = &*p.code == "_content";
+                let also = content.then(|| self.definitions.search_parameter_by_url(TEXT).map(|p| p.number)).flatten();
+                Ok(Question::Words { words, also })
+            }
             SearchKind::String => {
                 let how = match modifier {
                     Modifier::Exact => StringMatch::Exact,
@@ -197,9 +227,19 @@ impl Reader<'_> {
                 };
                 Ok(Question::String { value: unescape(text), how })
             }
+            SearchKind::Token if modifier == Modifier::Text => Ok(Question::Label(unescape(text))),
+            SearchKind::Token if modifier == Modifier::OfType => match split(text, b'|').as_slice() {
+                [system, code, value] if ![system, code, value].iter().any(|part| part.is_empty()) => {
+                    Ok(Question::OfType { system: unescape(system), code: unescape(code), value: unescape(value) })
+                }
+                _ => Err(Refusal::value(name, text, "of the form [system]|[code]|[value], the type and the value")),
+            },
             SearchKind::Token => {
                 let (system, code) = token(name, text)?;
                 Ok(Question::Token { system, code })
+            }
+            SearchKind::Reference if matches!(modifier, Modifier::Below | Modifier::Above) => {
+                self.hierarchy(p, name, &unescape(text), modifier == Modifier::Below)
             }
             SearchKind::Reference if modifier == Modifier::Identifier => {
                 let (system, code) = token(name, text)?;
@@ -225,7 +265,13 @@ impl Reader<'_> {
                 Ok(Question::Uri { value: unescape(text), how })
             }
             SearchKind::Composite => self.composite(p, name, text),
-            SearchKind::Special => Err(Refusal::unusable(format!("'{name}' is not supported yet"))),
+            SearchKind::Special if &*p.code == "near" => {
+                let (centre, metres) = near::read(name, text)?;
+                Ok(Question::Near { centre, metres })
+            }
+            SearchKind::Special => {
+                Err(Refusal::unusable(format!("'{name}' is not a parameter with a value of its own")))
+            }
         }
     }
 
@@ -243,10 +289,17 @@ impl Reader<'_> {
             }
             Ok(Question::Local { kind: Some(kind.to_owned()), id: id.to_owned() })
         };
+        let here = |base: &str| self.bases.iter().any(|b| b == base);
         match Reference::parse(text) {
+            Reference::Relative { kind, id, version: Some(version) } => {
+                local(kind, id).map(|_| Question::Url(format!("{kind}/{id}/_history/{version}")))
+            }
+            Reference::Absolute { base, kind, id, version: Some(version) } if here(base) => {
+                local(kind, id).map(|_| Question::Url(format!("{kind}/{id}/_history/{version}")))
+            }
             Reference::Relative { kind, id, .. } => local(kind, id),
-            Reference::Absolute { base, kind, id, .. } if self.bases.iter().any(|b| b == base) => local(kind, id),
-            Reference::Absolute { base, kind, id, .. } => Ok(Question::Url(format!("{base}/{kind}/{id}"))),
+            Reference::Absolute { base, kind, id, .. } if here(base) => local(kind, id),
+            Reference::Absolute { .. } => Ok(Question::Url(text.to_owned())),
             Reference::Urn(_) => Ok(Question::Url(text.to_owned())),
             Reference::Canonical { url, .. } if url.contains(':') => Ok(Question::Url(text.to_owned())),
             Reference::Other(_) if ResourceId::is_legal(text) => {
@@ -257,10 +310,45 @@ impl Reader<'_> {
         }
     }
 
+    /// A resource or a canonical, with what lies below or above it.
+    fn hierarchy(&self, p: &SearchParameter, name: &str, text: &str, below: bool) -> Result<Question, Refusal> {
+        let (kind, id) = match self.reference(name, text, None)? {
+            Question::Local { kind, id } => (kind, id),
+            Question::Url(url) => return Ok(Question::Canonical { url, below }),
+            other => return Ok(other),
+        };
+        let own = kind.as_deref().and_then(|kind| self.definitions.resource(kind));
+        let of_kind = |kind: &TypeId| self.parent(*kind).map(|parent| (*kind, parent));
+        let mut possible = p.targets.iter().filter(|kind| own.is_none_or(|own| own == **kind)).filter_map(of_kind);
+        let (Some((kind, parent)), None) = (possible.next(), possible.next()) else {
+            let kinds: Vec<_> = p.targets.iter().filter(|k| self.parent(**k).is_some()).collect();
+            let names: Vec<_> = kinds.iter().map(|kind| self.definitions.name(**kind)).collect();
+            let legal = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+            return Err(Refusal::value(
+                name,
+                text,
+                &format!("a reference with its type, one whose resources lie above each other (here: {legal})"),
+            ));
+        };
+        let own_id = self.definitions.search_parameter(kind, "_id").map_or(u16::MAX, |p| p.number);
+        let kind_name = self.definitions.name(kind).to_owned();
+        Ok(Question::Hierarchy(Hierarchy { kind, kind_name, id, parent, own_id, below }))
+    }
+
+    /// The parameter by which a resource says what it is part of, where that is of its own type.
+    fn parent(&self, kind: TypeId) -> Option<u16> {
+        let part_of = |code| self.definitions.search_parameter(kind, code).filter(|p| p.kind == SearchKind::Reference);
+        part_of("partof").or_else(|| part_of("part-of")).filter(|p| p.targets.contains(&kind)).map(|p| p.number)
+    }
+
+    /// The parameter that a component of a composite is like.
+    pub fn component(&self, component: &Component) -> Option<&SearchParameter> {
+        self.definitions.search_parameter_by_url(&component.definition)
+    }
+
     fn composite(&self, p: &SearchParameter, name: &str, text: &str) -> Result<Question, Refusal> {
         let parts = split(text, b'$');
-        let components: Option<Vec<_>> =
-            p.components.iter().map(|c| self.definitions.search_parameter_by_url(&c.definition)).collect();
+        let components: Option<Vec<_>> = p.components.iter().map(|c| self.component(c)).collect();
         let components = components.filter(|c| !c.is_empty()).ok_or_else(|| {
             Refusal::unusable(format!("the composite parameter '{}' has an unknown component", p.code))
         })?;
@@ -276,6 +364,9 @@ impl Reader<'_> {
     }
 }
 
+/// Canonical of `_text`.
+const TEXT: &str = "http://hl7.org/fhir/SearchParameter/DomainResource-text";
+const WORDS: &str = "words, joined by and, or, not and parentheses that fit together";
 const NUMBER: &str = "a number (such as 100, 1.5 or 1e3, after an optional prefix eq ne gt lt ge le sa eb ap)";
 const DATE: &str = "a date (YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDThh:mm[:ss][zone], after an optional prefix \
                     eq ne gt lt ge le sa eb ap)";

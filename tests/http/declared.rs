@@ -126,6 +126,8 @@ fn plausible(kind: &str, code: &str) -> &'static str {
         "quantity" => "5.4|http://unitsofmeasure.org|mg",
         "reference" => "Patient/1",
         "uri" => "http://example.org/x",
+        "special" if code == "near" => "42.25|-83.6|3|km",
+        "special" => "_id eq x",
         "composite" => match code {
             _ if code.contains("date") => "x$2020-01-01",
             _ if code.contains("quantity") => "x$5.4",

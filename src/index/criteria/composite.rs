@@ -45,6 +45,10 @@ impl CompositePart<'_> {
             CompositePart::Number(comparator, value) => number::number(*comparator, value),
             CompositePart::Quantity(comparator, value, UnitMatch::Any) => number::number(*comparator, value),
             CompositePart::Quantity(comparator, value, UnitMatch::Is { system, code }) => {
+                let ucum = *system == Some(encode::UCUM);
+                if let Some(base) = ucum.then(|| number::in_base(*comparator, value, code, true)).flatten() {
+                    return base;
+                }
                 number::with_unit(number::number(*comparator, value), *system, code)
             }
             CompositePart::Uri(value, how) => text::uri(value, *how),

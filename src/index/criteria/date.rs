@@ -40,11 +40,17 @@ pub(super) fn date(comparator: Comparator, start: i64, end: i64, now: Timestamp)
         Comparator::Eb => vec![Window { end_below: Some(start.saturating_add(1)), ..any }],
         Comparator::Ap => {
             let (start, end) = widened(start, end, now);
-            vec![Window { start_below: Some(end), end_from: Some(start.saturating_add(1)), ..any }]
+            vec![overlapping(start, end)]
         }
+        Comparator::Po => vec![overlapping(start, end)],
     };
     let classes = 0..=DATE_CLASSES.len();
     windows.iter().flat_map(|window| classes.clone().filter_map(|class| window.in_class(class))).collect()
+}
+
+/// Intervals that have something in common with this one.
+fn overlapping(start: i64, end: i64) -> Window {
+    Window { start_below: Some(end), end_from: Some(start.saturating_add(1)), ..Window::default() }
 }
 
 /// The interval widened by a tenth of its distance to now.

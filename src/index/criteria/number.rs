@@ -1,21 +1,53 @@
 //! Search by number and by quantity (R4 search.html#number, #quantity): a point or an interval against the search
 //! value. `eq` and `ne` take the range that the precision of the search value implies, the others its exact value.
+//! Quantities with a unit of UCUM are compared in base units.
 
-use super::super::encode::{HIGHEST, INTERVAL, LOWEST, POINT, Side, after, push_bound, push_text};
+use super::super::encode::{HIGHEST, IN_BASE, INTERVAL, LOWEST, POINT, Side, after, push_bound, push_text};
 use super::super::{Range, Test};
 use super::Comparator;
 use super::pattern::{Pattern, behind};
 use crate::primitive::Decimal;
+use crate::ucum;
+
+/// What a search value stands for.
+pub(super) struct Asked {
+    exact: Decimal,
+    /// As precisely as it is written.
+    implied: (Decimal, Decimal),
+    /// For `ap`.
+    around: (Decimal, Decimal),
+}
+
+impl Asked {
+    /// As it is written.
+    pub(super) fn of(value: &Decimal) -> Asked {
+        Asked { exact: value.clone(), implied: value.implied_range(), around: value.around_tenth() }
+    }
+
+    /// The same in the base units of UCUM, with these; `None` where the code is no unit.
+    fn in_base(&self, code: &str) -> Option<(Asked, String)> {
+        let (exact, unit) = ucum::canonical(&self.exact, code)?;
+        let both = |(low, high): &(Decimal, Decimal)| Some((unit_of(low, code)?, unit_of(high, code)?));
+        Some((Asked { exact, implied: both(&self.implied)?, around: both(&self.around)? }, unit.base().to_owned()))
+    }
+}
+
+fn unit_of(value: &Decimal, code: &str) -> Option<Decimal> {
+    ucum::canonical(value, code).map(|(value, _)| value)
+}
 
 /// Numbers that compare so with the value.
 pub(super) fn number(comparator: Comparator, value: &Decimal) -> Vec<Pattern> {
-    let at = |side| bound(value, side);
+    compare(comparator, &Asked::of(value))
+}
+
+fn compare(comparator: Comparator, value: &Asked) -> Vec<Pattern> {
+    let at = |side| bound(&value.exact, side);
     let least = || vec![LOWEST];
     let most = || vec![HIGHEST + 1];
     match comparator {
         Comparator::Eq | Comparator::Ne => {
-            let (low, high) = value.implied_range();
-            let (low, high) = (bound(&low, Side::At), bound(&high, Side::At));
+            let (low, high) = (bound(&value.implied.0, Side::At), bound(&value.implied.1, Side::At));
             if comparator == Comparator::Eq {
                 return vec![points(low.clone(), high.clone()), intervals((low, most()), Some((least(), high)))];
             }
@@ -38,12 +70,26 @@ pub(super) fn number(comparator: Comparator, value: &Decimal) -> Vec<Pattern> {
         Comparator::Eb => {
             vec![points(least(), at(Side::At)), intervals((least(), at(Side::At)), Some((least(), at(Side::At))))]
         }
-        Comparator::Ap => {
-            let (low, high) = value.around_tenth();
-            let (low, high) = (bound(&low, Side::At), bound(&high, Side::Above));
-            vec![points(low.clone(), high.clone()), intervals((least(), high), Some((low, most())))]
-        }
+        Comparator::Ap => overlapping(bound(&value.around.0, Side::At), bound(&value.around.1, Side::Above)),
+        Comparator::Po => overlapping(bound(&value.implied.0, Side::At), bound(&value.implied.1, Side::At)),
     }
+}
+
+/// Points from a bound up to another, and intervals that have something there.
+fn overlapping(low: Vec<u8>, high: Vec<u8>) -> Vec<Pattern> {
+    let (least, most) = (vec![LOWEST], vec![HIGHEST + 1]);
+    vec![points(low.clone(), high.clone()), intervals((least, high), Some((low, most)))]
+}
+
+/// The same numbers in the base units of UCUM, what [`super::super::encode::CANONICAL`] has, or with the byte that
+/// stands before them in composites; `None` where the code is no unit of UCUM.
+pub(super) fn in_base(comparator: Comparator, value: &Decimal, code: &str, composite: bool) -> Option<Vec<Pattern>> {
+    let (value, base) = Asked::of(value).in_base(code)?;
+    let mut unit = if composite { vec![IN_BASE] } else { Vec::new() };
+    push_text(&base, &mut unit);
+    unit.push(0);
+    let narrowed = |pattern: Pattern| Pattern::Range(behind(pattern.into_range(), &unit));
+    Some(compare(comparator, &value).into_iter().map(narrowed).collect())
 }
 
 /// The same numbers in this unit: what [`super::super::encode::UNIT`] has.

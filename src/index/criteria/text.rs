@@ -15,6 +15,10 @@ pub enum StringMatch {
     Exact,
     /// It contains the value, both folded (modifier `:contains`).
     Contains,
+    /// It is the value, both folded (`eq` of `_filter`).
+    Equals,
+    /// It ends with the value, both folded (`ew` of `_filter`).
+    Ends,
 }
 
 /// How a uri is compared.
@@ -26,12 +30,25 @@ pub enum UriMatch {
     Below,
     /// It is the value or lies above it (modifier `:above`).
     Above,
+    /// It begins with the value (`sw` of `_filter`).
+    Starts,
+    /// It contains the value (`co` of `_filter`).
+    Contains,
+    /// It ends with the value (`ew` of `_filter`).
+    Ends,
 }
 
 /// Strings like this.
 pub(super) fn string(value: &str, how: StringMatch) -> Vec<Pattern> {
     let folded = folded_part(value);
+    let separated = || [folded.as_bytes(), &[0]].concat();
     match how {
+        StringMatch::Equals => vec![Pattern::prefix(separated())],
+        // No text has a NUL, so that this is the end of the folded one.
+        StringMatch::Ends => {
+            let needle = separated().into();
+            vec![any_text(Some(Test::Contains { skip: 0, until_nul: false, needle }))]
+        }
         StringMatch::Starts if folded.is_empty() => vec![any_text(None)],
         StringMatch::Starts => vec![Pattern::prefix(folded.into_bytes())],
         StringMatch::Exact => {
@@ -46,12 +63,23 @@ pub(super) fn string(value: &str, how: StringMatch) -> Vec<Pattern> {
     }
 }
 
+/// Texts that go with a token and begin with this, folded.
+pub(super) fn label(value: &str) -> Vec<Pattern> {
+    let folded = folded_part(value);
+    if folded.is_empty() { vec![any_text(None)] } else { vec![Pattern::prefix(folded.into_bytes())] }
+}
+
 /// Uris like this.
 pub(super) fn uri(value: &str, how: UriMatch) -> Vec<Pattern> {
     let mut whole = Vec::with_capacity(value.len());
     push_text(value, &mut whole);
     match how {
         UriMatch::Exact => vec![Pattern::Exact(whole)],
+        UriMatch::Starts => vec![Pattern::prefix(cut(value, LONGEST - 32).as_bytes().to_vec())],
+        UriMatch::Contains => {
+            vec![any_text(Some(Test::Contains { skip: 0, until_nul: false, needle: value.as_bytes().into() }))]
+        }
+        UriMatch::Ends => vec![any_text(Some(Test::EndsWith(value.as_bytes().into())))],
         UriMatch::Below if value.is_empty() => vec![any_text(None)],
         UriMatch::Below => {
             let stem = value.trim_end_matches('/');

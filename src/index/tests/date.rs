@@ -173,10 +173,12 @@ fn plain(comparator: Comparator, (start, end): (i64, i64), (from, to): (i64, i64
             let distance = if NOW.0 < from { from - NOW.0 } else { (NOW.0 - to).max(0) };
             start < to + distance / 10 && end > from - distance / 10
         }
+        Comparator::Po => start < to && end > from,
     }
 }
 
-const ALL: [Comparator; 9] = [
+const ALL: [Comparator; 10] = [
+    Comparator::Po,
     Comparator::Eq,
     Comparator::Ne,
     Comparator::Gt,

@@ -177,6 +177,7 @@ fn plain(criterion: &str, (low, high): &Bounds) -> bool {
             point && low.as_ref().is_some_and(|(v, _)| *v >= near && *v <= far)
                 || (!point && below(&far, true) && above(&near, true))
         }
+        C::Po => below(&to, false) && above(&from, true),
     }
 }
 

@@ -71,6 +71,8 @@ pub(super) enum Encoder {
     Uri,
     /// canonical as uri.
     CanonicalUri,
+    /// Latitude and longitude as place.
+    Position,
 }
 
 impl Encoder {
@@ -116,6 +118,7 @@ impl Encoder {
             (SearchKind::Quantity, name) if quantity.contains(&name) => Encoder::Quantity,
             (SearchKind::Number, name) if quantity.contains(&name) => Encoder::NumberOfQuantity,
             (SearchKind::Reference, "Reference") => Encoder::Reference,
+            (SearchKind::Special, "BackboneElement") => Encoder::Position,
             _ => Encoder::Nothing,
         }
     }
@@ -158,6 +161,7 @@ impl Encoder {
             Encoder::Resource => reference::resource(value, sink),
             Encoder::Uri => reference::uri(value, sink),
             Encoder::CanonicalUri => reference::canonical_uri(value, sink),
+            Encoder::Position => amount::position(value, sink),
         }
     }
 }

@@ -1,5 +1,5 @@
-//! References, canonicals and uris (R4 search.html#reference, #uri). Versions of literal references do not count;
-//! references to contained resources are not found by search.
+//! References, canonicals and uris (R4 search.html#reference, #uri). A literal reference with a version is found with
+//! and without it; references to contained resources are not found by search.
 
 use super::super::encode::{self, push_text, push_token};
 use super::super::sink::Sink;
@@ -43,11 +43,18 @@ fn url(text: &str, sink: &mut Sink) {
 fn literal(bases: &Bases, text: &str, sink: &mut Sink) {
     let reference = Reference::parse(text);
     if let Some((kind, id)) = bases.local(&reference) {
-        return local(kind, id, sink);
+        local(kind, id, sink);
+        if let Reference::Relative { version: Some(version), .. } | Reference::Absolute { version: Some(version), .. } =
+            reference
+        {
+            url(&format!("{kind}/{id}/_history/{version}"), sink);
+        }
+        return;
     }
     match reference {
         Reference::Fragment(_) | Reference::Conditional { .. } => {}
         Reference::Absolute { version: Some(version), .. } => {
+            url(text, sink);
             url(text.strip_suffix(version).and_then(|text| text.strip_suffix("/_history/")).unwrap_or(text), sink)
         }
         Reference::Canonical { url: own, version } => {

@@ -1,7 +1,7 @@
 //! Tokens (R4 search.html#token).
 
 use super::super::encode::{self, FOLDED, push_text, push_token};
-use super::super::fold::fold;
+use super::super::fold::{fold, folded_part};
 use super::super::sink::Sink;
 use crate::definitions::Definitions;
 use crate::json::Value;
@@ -21,12 +21,20 @@ fn token(system: &str, code: &str, sink: &mut Sink) {
     sink.put_system(system);
 }
 
+/// What `:text` looks in. (Components of composites have no modifiers.)
+fn label(text: &str, sink: &mut Sink) {
+    if !text.is_empty() && !sink.is_component() {
+        sink.put(encode::TEXT, |out| push_text(&folded_part(text), out));
+    }
+}
+
 pub(super) fn coding(value: Value<'_>, sink: &mut Sink) {
     let (mut system, mut code) = (Cow::default(), Cow::default());
     for (key, part) in value.entries() {
         match &*key {
             "system" => system = part.as_str().unwrap_or_default(),
             "code" => code = part.as_str().unwrap_or_default(),
+            "display" => label(&part.as_str().unwrap_or_default(), sink),
             _ => {}
         }
     }
@@ -39,12 +47,34 @@ pub(super) fn codeable_concept(value: Value<'_>, sink: &mut Sink) {
     for one in value.get("coding").into_iter().flat_map(Value::items) {
         coding(one, sink);
     }
+    label(&text(value, "text"), sink);
 }
 
 pub(super) fn identifier(value: Value<'_>, sink: &mut Sink) {
     let (system, code) = (text(value, "system"), text(value, "value"));
     if !code.is_empty() || !system.is_empty() {
         token(&system, &code, sink);
+    }
+    if let Some(kind) = value.get("type")
+        && !sink.is_component()
+    {
+        label(&text(kind, "text"), sink);
+        for one in kind.get("coding").into_iter().flat_map(Value::items) {
+            label(&text(one, "display"), sink);
+            of_type(&code, one, sink);
+        }
+    }
+}
+
+/// What `:of-type` looks for.
+fn of_type(value: &str, kind: Value<'_>, sink: &mut Sink) {
+    let (system, code) = (text(kind, "system"), text(kind, "code"));
+    if !value.is_empty() && !code.is_empty() {
+        sink.put(encode::OF_TYPE, |out| {
+            push_text(value, out);
+            out.push(0);
+            push_token(&system, &code, out);
+        });
     }
 }
 

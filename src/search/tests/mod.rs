@@ -2,6 +2,7 @@
 //! `VESTA_BLESS=1` writes what is found into the files; look at the difference before it is committed.
 
 mod chaos;
+mod features;
 mod links;
 mod meaning;
 mod render;

@@ -20,6 +20,14 @@ fn asked(question: &Question) -> String {
         Question::Present => "present".to_owned(),
         Question::String { value, how } => format!("{} '{value}'", format!("{how:?}").to_lowercase()),
         Question::Token { system, code } => format!("= {}", token(system, code.as_deref())),
+        Question::Label(text) => format!("text '{text}'"),
+        Question::OfType { system, code, value } => format!("of type {system}|{code} = {value}"),
+        Question::Words { words, also } => {
+            format!("words {words:?}{}", if also.is_some() { " or in _text" } else { "" })
+        }
+        Question::Near { centre, metres } => format!("within {metres} m of {} {}", centre.latitude, centre.longitude),
+        Question::Canonical { url, below } => format!("{} <{url}>", if *below { "below" } else { "above" }),
+        Question::Hierarchy(h) => format!("{} {}/{}", if h.below { "below" } else { "above" }, h.kind_name, h.id),
         Question::Identifier { system, code } => format!("identifier {}", token(system, code.as_deref())),
         Question::Date { comparator, value } => {
             let moment = |t| Timestamp(t).to_instant().replace(".000Z", "Z").replace("T00:00:00Z", "");
