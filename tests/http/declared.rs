@@ -127,7 +127,7 @@ fn plausible(kind: &str, code: &str) -> &'static str {
         "reference" => "Patient/1",
         "uri" => "http://example.org/x",
         "special" if code == "near" => "42.25|-83.6|3|km",
-        "special" => "_id eq x",
+        "special" => "_id%20eq%20x",
         "composite" => match code {
             _ if code.contains("date") => "x$2020-01-01",
             _ if code.contains("quantity") => "x$5.4",
