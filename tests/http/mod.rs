@@ -2,10 +2,12 @@
 
 mod answers;
 mod bad_input;
+mod bounds;
 mod cors;
 mod declared;
 mod limits;
 mod negotiation;
+mod paging;
 mod panics;
 mod people;
 mod site;

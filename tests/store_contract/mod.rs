@@ -11,6 +11,7 @@ mod directory;
 mod guards;
 mod history;
 mod items;
+mod searches;
 mod segments;
 mod snapshots;
 mod trail;
