@@ -44,7 +44,7 @@ struct Action {
 
 /// Raised whenever resources get other terms than before from the same definitions: what stores have indexed is then
 /// made again.
-const ENCODING: u32 = 1;
+const ENCODING: u32 = 2;
 
 impl Extractor {
     /// A number that says which terms resources get: that of the encoding, the search parameters, and the own bases.
