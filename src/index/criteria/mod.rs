@@ -215,8 +215,11 @@ pub fn others(condition: &Condition) -> Option<Condition> {
     Some(Condition::any(ranges))
 }
 
+/// From a term up to another, which is out.
+type Span = (Box<[u8]>, Box<[u8]>);
+
 /// The ranges of terms that a condition asks for, without tests.
-fn gather(condition: &Condition, taken: &mut Vec<(Box<[u8]>, Box<[u8]>)>) -> Option<()> {
+fn gather(condition: &Condition, taken: &mut Vec<Span>) -> Option<()> {
     match condition {
         Condition::Term(term) => taken.push((term.0.clone(), [&term.0[..], &[0]].concat().into())),
         Condition::Range(Range { from, to, test: None }) => taken.push((from.clone(), to.clone())),

@@ -2,6 +2,7 @@
 
 mod composite;
 mod date;
+mod examples;
 mod hostile;
 mod number;
 mod official;
