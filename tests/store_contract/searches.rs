@@ -49,7 +49,7 @@ struct Maker {
 
 impl Maker {
     fn pick(&mut self, of: &[&'static str]) -> &'static str {
-        *self.dice.pick::<&'static str>(of)
+        self.dice.pick::<&'static str>(of)
     }
 
     fn some(&mut self) -> bool {
