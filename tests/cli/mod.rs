@@ -2,6 +2,7 @@
 
 mod commands;
 mod settings;
+mod user;
 
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,6 +1,8 @@
 //! People over HTTP: signing in, the second step, the own account, and what must not be possible there.
 
 mod account;
+mod outside;
+mod provider;
 mod sign_in;
 
 use crate::support::{Answer, TestServer};
