@@ -13,7 +13,8 @@
     return navigator.credentials.create({ publicKey: {
       challenge: bytes(given.challenge), rp: { id: given.party, name: "Vesta" },
       user: { id: bytes(given.handle), name: given.name, displayName: given.shown },
-      pubKeyCredParams: [{ type: "public-key", alg: -7 }], attestation: "none", timeout: 300000,
+      pubKeyCredParams: [{ type: "public-key", alg: -7 }, { type: "public-key", alg: -257 }],
+      attestation: "none", timeout: 300000,
       authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" }
     } }).then(function (made) {
       set("client", made.response.clientDataJSON);

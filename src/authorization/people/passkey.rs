@@ -1,10 +1,12 @@
 //! Passkeys (W3C Web Authentication, level 2): registering one and signing in with it. Only what is needed: keys of
-//! P-256 (ES256), which every authenticator has, no attestation (nobody's make of device is asked for), the user
+//! P-256 (ES256) and, for some Windows devices, of RSA (RS256); no attestation (nobody's make of device is asked for), the user
 //! verified by the device, so that a passkey is a second factor in itself. Pure functions; what is stored and which
 //! challenge is open is `people`'s.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_ASN1, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents, UnparsedPublicKey,
+};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
@@ -15,8 +17,11 @@ use serde_json::Value;
 pub struct Passkey {
     /// The credential id, base64url.
     pub id: String,
-    /// The public key: an uncompressed point, base64url.
+    /// The public key, base64url: an uncompressed point of P-256, or the modulus of RSA.
     key: String,
+    /// The exponent of an RSA key, base64url.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    exponent: Option<String>,
     /// The counter of signatures, where the authenticator counts.
     counter: u32,
     /// When it was added, in microseconds since the epoch.
@@ -77,27 +82,32 @@ pub fn register(client: &str, attestation: &str, expected: Expected<'_>, now: i6
         return None;
     }
     let (id, key) = (rest.get(2..2 + length)?, rest.get(2 + length..)?);
-    // A COSE key: type EC2, algorithm ES256, curve P-256.
+    let (key, exponent) = public_key(key)?;
+    Some(Passkey { id: URL_SAFE_NO_PAD.encode(id), key, exponent, counter: head.counter, added: now })
+}
+
+/// A COSE key: an EC2 key of P-256 for ES256, or an RSA key for RS256. As it is stored.
+fn public_key(key: &[u8]) -> Option<(String, Option<String>)> {
     let number = |label: i64| match field(key, Key::Number(label)) {
         Some(Item::Number(number)) => Some(number),
         _ => None,
     };
-    if (number(1)?, number(3)?, number(-1)?) != (2, -7, 1) {
-        return None;
-    }
-    let mut point = vec![4];
-    for label in [-2, -3] {
-        match field(key, Key::Number(label))? {
-            Item::Bytes(coordinate) if coordinate.len() == 32 => point.extend_from_slice(coordinate),
-            _ => return None,
+    let bytes = |label: i64| match field(key, Key::Number(label)) {
+        Some(Item::Bytes(bytes)) => Some(bytes),
+        _ => None,
+    };
+    match (number(1)?, number(3)?) {
+        (2, -7) if number(-1)? == 1 => {
+            let (x, y) = (bytes(-2)?, bytes(-3)?);
+            (x.len() == 32 && y.len() == 32).then(|| (URL_SAFE_NO_PAD.encode([&[4], x, y].concat()), None))
         }
+        (3, -257) => {
+            let (modulus, exponent) = (bytes(-1)?, bytes(-2)?);
+            let strong = (256..=1024).contains(&modulus.len()) && exponent.len() <= 8;
+            strong.then(|| (URL_SAFE_NO_PAD.encode(modulus), Some(URL_SAFE_NO_PAD.encode(exponent))))
+        }
+        _ => None,
     }
-    Some(Passkey {
-        id: URL_SAFE_NO_PAD.encode(id),
-        key: URL_SAFE_NO_PAD.encode(point),
-        counter: head.counter,
-        added: now,
-    })
 }
 
 impl Passkey {
@@ -108,8 +118,13 @@ impl Passkey {
         let head = Head::read(&data, expected)?;
         let mut signed = data;
         signed.extend_from_slice(digest(&SHA256, &client).as_ref());
-        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, decode(&self.key)?);
-        key.verify(&signed, &decode(assertion.signature)?).ok()?;
+        let (key, signature) = (decode(&self.key)?, decode(assertion.signature)?);
+        match &self.exponent {
+            None => UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, key).verify(&signed, &signature).ok()?,
+            Some(exponent) => RsaPublicKeyComponents { n: key, e: decode(exponent)? }
+                .verify(&RSA_PKCS1_2048_8192_SHA256, &signed, &signature)
+                .ok()?,
+        }
         // Two devices with one key would count apart (W3C WebAuthn 6.1.1).
         let counts = head.counter != 0 || self.counter != 0;
         (!counts || head.counter > self.counter).then(|| Passkey { counter: head.counter, ..self.clone() })
@@ -307,6 +322,29 @@ mod tests {
         refused("vesta.test", 0x05, &client("webauthn.get", HERE.challenge, "https://evil.test"), "another origin");
         let (data, signature) = Device { counter: 99, ..Device::new() }.get("vesta.test", 0x05, &right);
         assert_eq!(used.used(Assertion { data: &data, signature: &signature, ..assertion }, HERE), None, "another key");
+    }
+
+    #[test]
+    fn an_rsa_key_is_taken_too() {
+        use aws_lc_rs::rsa::KeySize;
+        use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+        let device = RsaKeyPair::generate(KeySize::Rsa2048).expect("a key");
+        let modulus = device.public_key().modulus().big_endian_without_leading_zero().to_vec();
+        let cose = [&[0xa4, 1, 3, 3, 0x39, 1, 0, 0x20, 0x59, 1, 0][..], &modulus, &[0x21, 0x43, 1, 0, 1]].concat();
+        let (key, exponent) = public_key(&cose).expect("is taken");
+        let passkey = Passkey { id: "a".into(), key, exponent, counter: 0, added: 0 };
+        let client = client("webauthn.get", HERE.challenge, HERE.origin);
+        let mut data = digest(&SHA256, b"vesta.test").as_ref().to_vec();
+        data.extend_from_slice(&[5, 0, 0, 0, 0]);
+        let signed = [&data[..], digest(&SHA256, &decode(&client).expect("base64")).as_ref()].concat();
+        let mut signature = vec![0; device.public_modulus_len()];
+        device.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), &signed, &mut signature).expect("signs");
+        let (data, right) = (URL_SAFE_NO_PAD.encode(data), URL_SAFE_NO_PAD.encode(&signature));
+        let assertion = Assertion { id: "a", client: &client, data: &data, signature: &right };
+        assert!(passkey.used(assertion, HERE).is_some());
+        signature[7] ^= 1;
+        let wrong = URL_SAFE_NO_PAD.encode(&signature);
+        assert!(passkey.used(Assertion { signature: &wrong, ..assertion }, HERE).is_none());
     }
 
     #[test]
