@@ -3,10 +3,12 @@
 mod audit;
 mod check;
 pub mod documents;
+mod encryption;
 mod export;
 pub mod fault;
 mod fhirpath;
 mod import;
+mod key_source;
 mod log;
 mod serve;
 pub mod settings;
@@ -76,6 +78,11 @@ enum Command {
         #[command(subcommand)]
         command: audit::Command,
     },
+    /// Encrypt what is stored, decrypt it, or change the key
+    Encryption {
+        #[command(subcommand)]
+        command: encryption::Command,
+    },
     /// Say what is wrong with the resources in some files
     Validate {
         /// Files, or folders that are searched through
@@ -137,6 +144,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Import { paths } => import::run(&settings, &paths),
         Command::Export { to } => export::run(&settings, &to),
         Command::Check => check::run(&settings),
+        Command::Encryption { command } => encryption::run(&settings, &command),
         Command::Audit { command } => audit::run(&settings, &command),
         Command::Validate { paths } => validate::run(&paths),
         Command::Fhirpath { expression, file } => fhirpath::run(&expression, &file),

@@ -7,7 +7,6 @@ use crate::authorization::people::People;
 use crate::base::Failure;
 use crate::http::{Server, told_to_stop};
 use std::io::Write;
-use std::path::Path;
 
 /// Serves.
 pub fn run(settings: &Settings) -> Result<(), Fault> {
@@ -18,7 +17,7 @@ pub fn run(settings: &Settings) -> Result<(), Fault> {
             None => None,
         };
         let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;
-        greet(&server, settings.data(), first.as_ref());
+        greet(&server, settings, first.as_ref());
         server.run(told_to_stop()).await.map_err(Fault::Server)
     })
 }
@@ -38,13 +37,15 @@ fn bind_failed(error: std::io::Error) -> Fault {
 }
 
 /// What stands on standard output once requests are answered. Nobody has to read it: a closed pipe is no fault.
-fn greet(server: &Server, data: &Path, first: Option<&(String, String)>) {
+fn greet(server: &Server, settings: &Settings, first: Option<&(String, String)>) {
     let base = server.base();
     let root = base.split('/').take(3).collect::<Vec<_>>().join("/");
     let mut text = format!(
-        "Vesta {} serves FHIR R4 (4.0.1)\n\n  FHIR base  {base}\n  browse     {root}/docs/\n  data       {}\n",
+        "Vesta {} serves FHIR R4 (4.0.1)\n\n  FHIR base  {base}\n  browse     {root}/docs/\n  data       {}{}\n  audit      {}\n",
         env!("CARGO_PKG_VERSION"),
-        data.display()
+        settings.data().display(),
+        if settings.encryption_key.is_some() { ", encrypted" } else { "" },
+        settings.audit_level().name(),
     );
     if let Some(at) = server.metrics_address() {
         text.push_str(&format!("  metrics    http://{at}/metrics\n"));

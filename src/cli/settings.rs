@@ -93,6 +93,10 @@ pub struct Settings {
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=json::Limits::DEEPEST as u64))]
     pub max_depth: Option<usize>,
 
+    /// Encrypt what is stored, with this key: file:PATH, env:NAME or command:COMMAND [default: not encrypted]
+    #[arg(long, env = "VESTA_ENCRYPTION_KEY", value_name = "KEY", global = true)]
+    pub encryption_key: Option<String>,
+
     /// What the audit trail records: off, writes (all but reads that succeed), all [default: all with access control, else off]
     #[arg(long, env = "VESTA_AUDIT", value_name = "LEVEL", value_enum, global = true)]
     pub audit: Option<AuditLevel>,

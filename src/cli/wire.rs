@@ -2,6 +2,7 @@
 //! the store.
 
 use super::fault::Fault;
+use super::key_source;
 use super::settings::Settings;
 use crate::authorization::Authorization;
 use crate::base::{RandomIds, SystemClock};
@@ -9,7 +10,7 @@ use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::interaction::Service;
 use crate::store::FhirVocabulary;
-use crate::store::embedded::{self, EmbeddedStore, Options};
+use crate::store::embedded::{self, EmbeddedStore, MasterKey, Options};
 use crate::store::memory::MemoryStore;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
@@ -42,10 +43,33 @@ pub fn check(settings: &Settings, progress: &mut dyn FnMut(u64, u64)) -> Result<
     let definitions = Definitions::core();
     let extractor = Arc::new(Extractor::new(definitions.clone(), settings.bases()));
     let vocabulary = Arc::new(FhirVocabulary::new(definitions, extractor));
-    let found = embedded::check_directory(settings.data(), vocabulary, progress);
+    let found = embedded::check_directory(settings.data(), vocabulary, key(settings)?, progress);
     let found = found.map_err(|e| Fault::Store(e.to_string()))?;
     let (versions, resources, faults) = (found.versions, found.resources, found.faults);
     Ok(Checked { versions, resources, faults, listed: found.listed })
+}
+
+/// The key of the store, where one is named.
+fn key(settings: &Settings) -> Result<Option<MasterKey>, Fault> {
+    settings.encryption_key.as_deref().map(|source| key_source::read(source).map(MasterKey::new)).transpose()
+}
+
+fn needed(settings: &Settings) -> Result<MasterKey, Fault> {
+    key(settings)?.ok_or_else(|| Fault::Settings("name the key with --encryption-key".into()))
+}
+
+/// Encrypts or decrypts the data directory; gives the number of versions.
+pub fn convert(settings: &Settings, encrypt: bool, progress: &mut dyn FnMut(u64, u64)) -> Result<u64, Fault> {
+    let key = needed(settings)?;
+    let (from, to) = if encrypt { (None, Some(&key)) } else { (Some(&key), None) };
+    embedded::convert(settings.data(), from, to, progress).map_err(|e| Fault::Store(e.to_string()))
+}
+
+/// Gives the store another key; gives the fingerprint of that.
+pub fn rotate(settings: &Settings, new: &str) -> Result<String, Fault> {
+    let (old, new) = (needed(settings)?, MasterKey::new(key_source::read(new)?));
+    embedded::rotate(settings.data(), &old, &new).map_err(|e| Fault::Store(e.to_string()))?;
+    Ok(new.fingerprint())
 }
 
 /// Refuses a data directory that is not there or empty, for commands that are of no use without data: a mistyped name
@@ -68,8 +92,9 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
         bar.set_length(all);
         bar.set_position(done);
     };
+    let options = Options { key: key(settings)?, ..Options::default() };
     let (words, index) = (definitions.clone(), extractor.clone());
-    let store = EmbeddedStore::open(settings.data(), words, index, clock.clone(), &Options::default(), &mut told)
+    let store = EmbeddedStore::open(settings.data(), words, index, clock.clone(), &options, &mut told)
         .map_err(|e| Fault::Store(e.to_string()))?;
     bar.finish_and_clear();
     let service = Service::new(

@@ -222,6 +222,8 @@ pub struct Context {
     pub request_id: String,
     /// What is noted for the audit trail while the request is performed.
     pub(crate) ledger: Arc<Ledger>,
+    /// Whether it is about the audit trail of the tenant and not about its resources.
+    pub(crate) trail: bool,
 }
 
 impl Context {
@@ -235,7 +237,13 @@ impl Context {
             request_id: String::new(),
             budget: Budget::default(),
             ledger: Arc::default(),
+            trail: false,
         }
+    }
+
+    /// The log in which the resources are that it is about.
+    pub(crate) fn log(&self) -> TenantId {
+        if self.trail { self.tenant.trail() } else { self.tenant }
     }
 }
 

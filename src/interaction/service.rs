@@ -172,11 +172,11 @@ impl Service {
 
     /// The present state of the tenant.
     pub(crate) async fn snapshot(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
-        self.store.snapshot(context.tenant).await.map_err(outcome::of_store)
+        self.store.snapshot(context.log()).await.map_err(outcome::of_store)
     }
 
     /// The state of the tenant that a page link names.
     pub(crate) async fn snapshot_at(&self, context: &Context, position: u64) -> Result<Box<dyn Snapshot>, Failure> {
-        self.store.snapshot_at(context.tenant, position).await.map_err(outcome::of_store)
+        self.store.snapshot_at(context.log(), position).await.map_err(outcome::of_store)
     }
 }

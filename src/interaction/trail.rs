@@ -7,7 +7,7 @@
 use super::{Context, Interaction, Media, Reply, ReplyContent, Request, Service, Verb, outcome};
 use crate::access::{Caller, Role};
 use crate::audit::{Event, Level, Origin, Patients};
-use crate::base::{Failure, FailureKind, IssueCode, TenantId};
+use crate::base::{Failure, FailureKind, IssueCode};
 use crate::definitions::TypeId;
 use crate::operation;
 use crate::store::{AuditRecord, Committed, Method, StoreError, Transaction, Write};
@@ -97,7 +97,7 @@ impl Service {
             return Ok(());
         }
         let transaction = Transaction { audit, ..Transaction::default() };
-        self.store.commit(owner(context.tenant), transaction).await.map(|_| ()).map_err(not_recorded)
+        self.store.commit(context.tenant, transaction).await.map(|_| ()).map_err(not_recorded)
     }
 
     /// Events as records for the trail; none if it is off.
@@ -174,8 +174,8 @@ impl Service {
         context.ledger = Arc::default();
         let done = match self.guard_trail(&context, &interaction) {
             Err(failure) => Err(failure),
-            Ok(tenant) => {
-                context.tenant = tenant;
+            Ok(trail) => {
+                context.trail = trail;
                 self.perform_plain(&context, request, interaction.clone()).await
             }
         };
@@ -264,19 +264,19 @@ impl Service {
         event.patients(patients)
     }
 
-    /// Where an interaction finds its resources: those of the type AuditEvent are in the trail. Fails where nobody
-    /// may do what is asked.
-    fn guard_trail(&self, context: &Context, interaction: &Interaction) -> Result<TenantId, Failure> {
+    /// Whether an interaction is about the trail: resources of the type AuditEvent are there. Fails where nobody may do
+    /// what is asked.
+    fn guard_trail(&self, context: &Context, interaction: &Interaction) -> Result<bool, Failure> {
         if kind(interaction).is_none() || kind(interaction) != self.audit_event() {
-            return Ok(context.tenant);
+            return Ok(false);
         }
         self.refuse_to_write_trail(interaction)?;
         if matches!(interaction, Interaction::Operation { name, .. } if name == "validate") {
-            return Ok(context.tenant);
+            return Ok(false);
         }
         match &context.caller {
-            Caller::Open => Ok(context.tenant.trail()),
-            Caller::Known(principal) if principal.role == Some(Role::Auditor) => Ok(context.tenant.trail()),
+            Caller::Open => Ok(true),
+            Caller::Known(principal) if principal.role == Some(Role::Auditor) => Ok(true),
             Caller::Known(_) => {
                 let why = "the audit trail is open to auditors only";
                 Err(Failure::new(FailureKind::Forbidden, IssueCode::Forbidden, why))
@@ -332,11 +332,6 @@ fn query(context: &Context, request: &Request) -> String {
         None => text,
         Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + " (cut off)",
     }
-}
-
-/// The tenant whose trail is meant, also while the trail itself is read.
-fn owner(tenant: TenantId) -> TenantId {
-    tenant.owner().unwrap_or(tenant)
 }
 
 fn not_recorded(error: StoreError) -> Failure {

@@ -1,6 +1,7 @@
 //! The audit trail over HTTP and at the command line: what leaves a record, what the record says, who can read it, and
 //! that tampering is found.
 
+mod commands;
 mod full;
 mod reading;
 mod records;

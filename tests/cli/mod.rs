@@ -8,15 +8,15 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs the program on a data directory, without the variables of this process.
-fn vesta(data: &Path, arguments: &[&str]) -> Output {
+pub fn vesta(data: &Path, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_vesta"));
     command.arg("--data").arg(data).args(arguments).env_clear().output().expect("runs")
 }
 
-fn out(output: &Output) -> String {
+pub fn out(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn err(output: &Output) -> String {
+pub fn err(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }

@@ -122,7 +122,7 @@ fn damage_is_found_and_told() {
             Err(other) => panic!("{other}"),
             Ok(_) => panic!("a damaged store was opened"),
         }
-        let report = check_directory(directory.path(), Arc::new(World), &mut |_, _| {}).expect("checked");
+        let report = check_directory(directory.path(), Arc::new(World), None, &mut |_, _| {}).expect("checked");
         assert_eq!(report.versions, 51);
         assert!(report.listed.iter().any(|f| f.contains("version 17 of tenant 7")), "{report:?}");
     });

@@ -284,12 +284,12 @@ fn a_check_reads_segments_and_writes_nothing() {
     let twins = sealed_world();
     let before: Vec<_> = files(&twins.index()).into_iter().map(|p| std::fs::read(p).expect("read")).collect();
     let first = files(&twins.index()).remove(0);
-    let report = check_directory(twins.directory.path(), Arc::new(World), &mut |_, _| {}).expect("checked");
+    let report = check_directory(twins.directory.path(), Arc::new(World), None, &mut |_, _| {}).expect("checked");
     assert!(report.is_sound() && report.versions > 100, "{report:?}");
     let after: Vec<_> = files(&twins.index()).into_iter().map(|p| std::fs::read(p).expect("read")).collect();
     assert!(before == after, "the check changed the index");
     std::fs::write(&first, "damaged").expect("written");
-    let report = check_directory(twins.directory.path(), Arc::new(World), &mut |_, _| {}).expect("checked");
+    let report = check_directory(twins.directory.path(), Arc::new(World), None, &mut |_, _| {}).expect("checked");
     assert!(report.listed.iter().any(|f| f.contains("segment")), "{report:?}");
     assert_eq!(std::fs::read(&first).expect("read"), b"damaged");
 }

@@ -8,7 +8,7 @@ use vesta::base::{Clock, ResourceId, TenantId, Timestamp};
 use vesta::definitions::TypeId;
 use vesta::index::{Condition, Term, Terms};
 use vesta::json::{Document, Limits, Value};
-use vesta::store::embedded::{EmbeddedStore, Options};
+use vesta::store::embedded::{EmbeddedStore, MasterKey, Options};
 use vesta::store::memory::MemoryStore;
 use vesta::store::{
     AuditRecord, Body, Budget, Chain, Committed, Content, Expect, Method, Query, Snapshot, Store, StoreError,
@@ -169,10 +169,24 @@ pub fn sealing(versions: usize) -> Engine {
     Engine { name: "sealing", store: Arc::new(store), clock, _directory: Some(directory) }
 }
 
+/// The embedded engine on an encrypted directory.
+pub fn encrypted() -> Engine {
+    let clock = Arc::new(Hands::default());
+    let directory = tempfile::tempdir().expect("a directory");
+    let options = Options { train_after: 200, seal_after: 100, key: Some(key(7)), ..Options::default() };
+    let store = Arc::new(open_with(directory.path(), clock.clone(), &options).expect("opened"));
+    Engine { name: "encrypted", store, clock, _directory: Some(directory) }
+}
+
+/// A master key.
+pub fn key(byte: u8) -> MasterKey {
+    MasterKey::new([byte; 32])
+}
+
 /// Runs a test on every engine that is asked for.
 pub fn on_every_engine<F: Future<Output = ()>>(test: impl Fn(Engine) -> F) {
     let wanted = std::env::var("VESTA_TEST_STORE").ok();
-    for engine in [memory, embedded, || sealing(9)] {
+    for engine in [memory, embedded, || sealing(9), encrypted] {
         let engine = engine();
         if wanted.as_deref().is_none_or(|w| w == engine.name) {
             eprintln!("on {}", engine.name);

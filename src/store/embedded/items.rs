@@ -1,6 +1,6 @@
 //! Items in LMDB: a key of tenant, collection and the item's own key; a value of checksum, revision, end and bytes.
 
-use super::truth::{Fault, Reading, Writing, broken};
+use super::truth::{Fault, Reading, Truth, Writing, broken};
 use crate::base::{TenantId, Timestamp};
 use crate::store::{Item, ItemWrite, StoreError};
 
@@ -45,11 +45,19 @@ fn decode(key: &[u8], bytes: &[u8]) -> Option<Item> {
 }
 
 /// An item that must be readable.
-fn sound(key: &[u8], bytes: &[u8]) -> Result<Item, StoreError> {
-    decode(key, bytes).ok_or_else(|| {
+fn sound(truth: &Truth, key: &[u8], bytes: &[u8]) -> Result<Item, StoreError> {
+    let damaged = || {
         let name: String = String::from_utf8_lossy(key.get(4..).unwrap_or_default()).chars().take(32).collect();
         StoreError::Broken(format!("the item {name:?} is damaged"))
-    })
+    };
+    let mut item = decode(key, bytes).ok_or_else(damaged)?;
+    item.value = truth.opened(&place(key), &item.value).map_err(|_| damaged())?.into_owned();
+    Ok(item)
+}
+
+/// What the value of an item is bound to: its key, and that it is an item.
+fn place(key: &[u8]) -> Vec<u8> {
+    [b"item ", key].concat()
 }
 
 impl Reading<'_> {
@@ -57,7 +65,7 @@ impl Reading<'_> {
     pub fn item(&self, tenant: TenantId, collection: &str, key: &str) -> Result<Option<Item>, StoreError> {
         let key = key_of(tenant, collection, key);
         let value = self.truth.items.get(&self.txn, &key).map_err(broken)?;
-        value.map(|bytes| sound(&key, bytes)).transpose()
+        value.map(|bytes| sound(self.truth, &key, bytes)).transpose()
     }
 
     /// The items of a collection in order of their keys, those after a key; also those that are over.
@@ -77,7 +85,7 @@ impl Reading<'_> {
         let own = move |row: &heed::Result<(&[u8], &[u8])>| row.as_ref().map_or(true, |(k, _)| k.starts_with(&prefix));
         Ok(rows.take_while(own).map(|row| {
             let (key, value) = row.map_err(broken)?;
-            sound(key, value)
+            sound(self.truth, key, value)
         }))
     }
 
@@ -90,11 +98,21 @@ impl Reading<'_> {
             if over.len() == limit {
                 break;
             }
-            if sound(key, value)?.expires.is_some_and(|end| end <= now) {
+            if sound(self.truth, key, value)?.expires.is_some_and(|end| end <= now) {
                 over.push(key.to_vec());
             }
         }
         Ok(over)
+    }
+
+    /// All items with their keys.
+    pub fn item_rows(&self) -> Result<Vec<(Vec<u8>, Item)>, StoreError> {
+        let rows = self.truth.items.iter(&self.txn).map_err(broken)?;
+        rows.map(|row| {
+            let (key, value) = row.map_err(broken)?;
+            Ok((key.to_vec(), sound(self.truth, key, value)?))
+        })
+        .collect()
     }
 
     /// How many items there are, and which of them are damaged.
@@ -103,7 +121,7 @@ impl Reading<'_> {
         for row in self.truth.items.iter(&self.txn).map_err(broken)? {
             let (key, value) = row.map_err(broken)?;
             count += 1;
-            damaged.extend(sound(key, value).err());
+            damaged.extend(sound(self.truth, key, value).err());
         }
         Ok((count, damaged))
     }
@@ -114,7 +132,7 @@ impl Writing<'_> {
     pub fn item(&self, tenant: TenantId, collection: &str, key: &str) -> Result<Option<Item>, StoreError> {
         let key = key_of(tenant, collection, key);
         let value = self.truth.items.get(&self.txn, &key).map_err(broken)?;
-        value.map(|bytes| sound(&key, bytes)).transpose()
+        value.map(|bytes| sound(self.truth, &key, bytes)).transpose()
     }
 
     /// Writes or deletes an item.
@@ -122,11 +140,19 @@ impl Writing<'_> {
         let key = key_of(tenant, write.collection, &write.key);
         match &write.value {
             Some(value) => {
-                let bytes = encode(&key, revision, write.expires, value);
+                let sealed = self.truth.sealed(&place(&key), value).map_err(|e| Fault::Failed(e.to_string()))?;
+                let bytes = encode(&key, revision, write.expires, &sealed);
                 Ok(self.truth.items.put(&mut self.txn, &key, &bytes)?)
             }
             None => self.delete_item(&key),
         }
+    }
+
+    /// Writes an item under the key of another store, as it is.
+    pub fn put_item_row(&mut self, key: &[u8], item: &Item) -> Result<(), Fault> {
+        let sealed = self.truth.sealed(&place(key), &item.value).map_err(|e| Fault::Failed(e.to_string()))?;
+        let bytes = encode(key, item.revision, item.expires, &sealed);
+        Ok(self.truth.items.put(&mut self.txn, key, &bytes)?)
     }
 
     /// Deletes what stands under a key.

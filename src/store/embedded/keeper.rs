@@ -1,6 +1,7 @@
 //! Which segments there are: their directory, the order to make a new one once a tenant has enough versions in
 //! memory, and the choice of those to be merged. Making them is in `seal`.
 
+use super::cipher::Cipher;
 use super::index::TenantIndex;
 use super::segment::{Info, Segment, file_name, info_of_name};
 use crate::base::TenantId;
@@ -218,11 +219,20 @@ impl Keeper {
         }
     }
 
+    /// Opens a segment of the directory; the error says what is wrong with it. An encrypted one is held in memory.
+    pub fn open(path: &Path, cipher: Option<&Cipher>) -> Result<Segment, String> {
+        let Some(cipher) = cipher else { return Segment::open(path) };
+        let sealed = std::fs::read(path).map_err(|e| e.to_string())?;
+        let plain = cipher.open(&place(path), &sealed).ok_or("it cannot be decrypted")?;
+        Segment::held(plain)
+    }
+
     /// Writes a segment into the directory: under another name until it is whole and flushed. Gives it back verified
     /// and mapped, and its file.
     pub fn write(
         &self,
         info: &Info,
+        cipher: Option<&Cipher>,
         build: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> std::io::Result<(Segment, Option<PathBuf>)> {
         let invalid = |why| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
@@ -233,10 +243,22 @@ impl Keeper {
         };
         let path = directory.join(file_name(info));
         let part = path.with_extension("part");
-        let written = File::create(&part).and_then(|file| {
-            let mut out = BufWriter::with_capacity(1 << 18, file);
-            build(&mut out)?;
-            let file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+        let mut held = None;
+        let written = File::create(&part).and_then(|mut file| {
+            match cipher {
+                None => {
+                    let mut out = BufWriter::with_capacity(1 << 18, file);
+                    build(&mut out)?;
+                    file = out.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+                }
+                Some(cipher) => {
+                    let mut plain = Vec::new();
+                    build(&mut plain)?;
+                    let sealed = cipher.seal(&place(&path), &plain).map_err(std::io::Error::other)?;
+                    file.write_all(&sealed)?;
+                    held = Some(plain);
+                }
+            }
             file.sync_all()?;
             std::fs::rename(&part, &path)?;
             File::open(directory)?.sync_all()
@@ -245,8 +267,17 @@ impl Keeper {
             remove(&part);
             return Err(error);
         }
-        Ok((Segment::open(&path).map_err(invalid)?, Some(path)))
+        let segment = match held {
+            Some(plain) => Segment::held(plain),
+            None => Segment::open(&path),
+        };
+        Ok((segment.map_err(invalid)?, Some(path)))
     }
+}
+
+/// What an encrypted segment is bound to: its name, which says whose it is and of what.
+fn place(path: &Path) -> Vec<u8> {
+    path.file_name().unwrap_or_default().as_encoded_bytes().to_vec()
 }
 
 /// Removes a file of the index. If it stays it is of no harm.

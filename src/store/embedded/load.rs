@@ -3,7 +3,7 @@
 //! other terms than resources have now counts as one that is not there.
 
 use super::Shared;
-use super::keeper::Kept;
+use super::keeper::{Keeper, Kept};
 use super::rebuild::{Damage, rebuild, terms};
 use super::record::Header;
 use super::seal::{mark, seal};
@@ -74,7 +74,7 @@ pub fn load_tenant(
 
 /// Uses a segment, if it may be; gives the last number that it covers.
 fn attach(shared: &Shared, tenant: TenantId, covers: (u64, u64), path: &Path) -> Option<u64> {
-    let opened = Segment::open(path).and_then(|segment| {
+    let opened = Keeper::open(path, shared.truth.cipher()).and_then(|segment| {
         fits(shared, tenant, covers, &segment)?;
         Ok(segment)
     });

@@ -8,8 +8,10 @@
 
 mod chain;
 mod check;
+mod cipher;
 mod coding;
 mod collector;
+mod convert;
 mod dictionary;
 mod evaluate;
 mod group;
@@ -37,6 +39,8 @@ mod types;
 mod writer;
 
 pub use check::CheckReport;
+pub use cipher::MasterKey;
+pub use convert::{convert, rotate};
 
 use crate::base::{Clock, SystemClock, TenantId};
 use crate::definitions::{Definitions, TypeId};
@@ -83,6 +87,8 @@ pub struct Options {
     /// Whether segments are written to the data directory. Otherwise they are held in memory and every start makes
     /// them again.
     pub segment_files: bool,
+    /// The key of an encrypted store; with it a new store is encrypted.
+    pub key: Option<MasterKey>,
 }
 
 impl Default for Options {
@@ -97,6 +103,7 @@ impl Default for Options {
             seal_after: 16_384,
             segment_room: u64::MAX,
             segment_files: true,
+            key: None,
         }
     }
 }
@@ -137,11 +144,11 @@ impl Shared {
             StoreError::Unavailable(format!("the data directory {} cannot be made: {e}", directory.display()))
         })?;
         let lock = DirectoryLock::take(directory)?;
-        let truth = Truth::open(&directory.join("truth"), options.map_size)?;
+        let truth = Truth::open(&directory.join("truth"), options.map_size, options.key.as_ref())?;
         let rows = truth.read()?.all_meta()?;
         let types = Types::load(&rows, &*vocabulary)?;
         let codec = Codec::new(options.level, options.train_after);
-        load_dictionaries(&rows, &types, &codec)?;
+        load_dictionaries(&truth, &rows, &types, &codec)?;
         let (index, poisoned) = (Index::default(), AtomicBool::new(false));
         let (segments, schema) = (directory.join("index"), vocabulary.schema());
         let keeper = match changing {
@@ -160,9 +167,10 @@ impl Shared {
 pub fn check_directory(
     directory: &Path,
     vocabulary: Arc<dyn Vocabulary>,
+    key: Option<MasterKey>,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<CheckReport, StoreError> {
-    let options = Options::default();
+    let options = Options { key, ..Options::default() };
     let shared = Shared::open(directory, vocabulary, Arc::new(SystemClock), &options, false)?;
     load::load(&shared, options.threads, rebuild::Damage::LeaveOut, &mut |_, _| {})?;
     let mut report = check::check(&shared, progress)?;
@@ -271,13 +279,13 @@ fn stopped() -> StoreError {
     StoreError::Broken("the writer has stopped".into())
 }
 
-fn load_dictionaries(rows: &[MetaRow], types: &Types, codec: &Codec) -> Result<(), StoreError> {
+fn load_dictionaries(truth: &Truth, rows: &[MetaRow], types: &Types, codec: &Codec) -> Result<(), StoreError> {
     for (key, value) in rows.iter().filter(|(key, _)| key.first() == Some(&b'd')) {
         let next = codec.len() + 1;
-        let (stored_type, bytes) = value
-            .split_first_chunk::<2>()
-            .filter(|_| *key == truth::meta::dictionary(next))
-            .ok_or_else(|| StoreError::Broken(format!("dictionary {next} is missing or damaged")))?;
+        let missing = || StoreError::Broken(format!("dictionary {next} is missing or damaged"));
+        let value = truth.opened(key, value).map_err(|_| missing())?;
+        let in_order = value.split_first_chunk::<2>().filter(|_| *key == truth::meta::dictionary(next));
+        let (stored_type, bytes) = in_order.ok_or_else(missing)?;
         codec.add(types.kind(u16::from_be_bytes(*stored_type))?, bytes.to_vec());
     }
     Ok(())

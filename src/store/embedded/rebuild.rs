@@ -134,7 +134,7 @@ pub fn terms(
         return Ok(None);
     }
     let wrong = |what: &dyn std::fmt::Display| damaged(tenant, header.number, &format!("is damaged: {what}"));
-    let body = shared.codec.decompress(header.dictionary, body).map_err(|e| wrong(&e))?;
+    let body = shared.body(tenant, header, body)?;
     text.clear();
     let name = shared.vocabulary.name(kind);
     Body::write_resource(&body, name, header.id.as_str(), header.version, header.last_updated, text);

@@ -81,6 +81,14 @@ impl Header {
         }
     }
 
+    /// Reads a record of either sort: header, the hash of an audit trail's, and stored body.
+    pub fn decode_any(tenant: TenantId, number: u64, record: &[u8]) -> Option<(Header, Option<&Hash>, &[u8])> {
+        match tenant.is_trail() {
+            true => Header::decode_link(tenant, number, record).map(|(header, hash, body)| (header, Some(hash), body)),
+            false => Header::decode_whole(tenant, number, record).map(|(header, body)| (header, None, body)),
+        }
+    }
+
     /// Reads a record of an audit trail: header, hash and compressed body.
     pub fn decode_link(tenant: TenantId, number: u64, record: &[u8]) -> Option<(Header, &Hash, &[u8])> {
         let (header, rest) = Header::decode_whole(tenant, number, record)?;

@@ -106,7 +106,8 @@ fn make(
         }
     }
     let keeper = &shared.keeper;
-    let made = keeper.write(&info, |out| build(out, &info, &stretches, keeper, keeper.room, must));
+    let made =
+        keeper.write(&info, shared.truth.cipher(), |out| build(out, &info, &stretches, keeper, keeper.room, must));
     match made {
         Err(error) if must => {
             tracing::warn!(%error, from, to, "a segment of the index cannot be written; it is held in memory");

@@ -6,7 +6,7 @@ use super::history::History;
 use super::index::TenantIndex;
 use super::meter::Meter;
 use super::order;
-use super::record::Header;
+use super::record::{Header, version_key};
 use super::trail;
 use super::truth::{Look, Reading, damaged};
 use crate::base::{ResourceId, TenantId};
@@ -61,6 +61,16 @@ impl EmbeddedSnapshot {
 }
 
 impl Shared {
+    /// A body as it was given, from what is stored.
+    pub(super) fn body(&self, tenant: TenantId, header: &Header, stored: &[u8]) -> Result<Vec<u8>, StoreError> {
+        let told = |error| match error {
+            StoreError::Broken(why) => damaged(tenant, header.number, &format!("is damaged: {why}")),
+            other => other,
+        };
+        let packed = self.truth.opened(&version_key(tenant, header.number), stored).map_err(told)?;
+        self.codec.decompress(header.dictionary, &packed).map_err(told)
+    }
+
     /// A version from its record.
     pub(super) fn version(
         &self,
@@ -71,10 +81,7 @@ impl Shared {
     ) -> Result<Version, StoreError> {
         let body = match header.is_deleted() {
             true => None,
-            false => Some(self.codec.decompress(header.dictionary, body).map_err(|e| match e {
-                StoreError::Broken(why) => damaged(tenant, header.number, &format!("is damaged: {why}")),
-                other => other,
-            })?),
+            false => Some(self.body(tenant, &header, body)?),
         };
         let kind = self.types.kind(header.stored_type)?;
         Ok(Version {

@@ -2,12 +2,14 @@
 //! `current` the newest version of every resource, `meta` the format, the type table and the dictionaries, `items`
 //! what is no resource (see the file `items`). What the writer does with them is in `writer`.
 
+use super::cipher::{self, Cipher, MasterKey};
 use super::record::{Header, Newest, current_key, version_key, version_of};
 use crate::base::{TenantId, Timestamp};
 use crate::store::{Hash, StoreError};
 use heed::types::Bytes;
 use heed::{CommitOrAbort, Env, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithTls};
 use parking_lot::{RwLock, RwLockReadGuard};
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -23,6 +25,10 @@ const FORMAT: &[u8] = b"vesta 1";
 pub mod meta {
     /// The form of what is stored.
     pub const FORMAT: &[u8] = b"f";
+    /// The data key of an encrypted store, wrapped.
+    pub const DATA_KEY: &[u8] = b"k";
+    /// The number of the last opening of an encrypted store, which is the row of its nonces.
+    pub const NONCES: &[u8] = b"n";
 
     /// A row of the type table.
     pub fn kind(stored: u16) -> [u8; 3] {
@@ -51,6 +57,8 @@ pub struct Truth {
     meta: Database,
     pub(super) items: Database,
     map_size: AtomicUsize,
+    /// None: the store is not encrypted.
+    cipher: Option<Cipher>,
     /// Read by everything that has a transaction, written while the map grows: LMDB wants none then.
     gate: RwLock<()>,
 }
@@ -96,14 +104,19 @@ pub(super) fn broken(error: heed::Error) -> StoreError {
     Fault::from(error).into()
 }
 
+fn failed(error: StoreError) -> Fault {
+    Fault::Failed(error.to_string())
+}
+
 /// A record that cannot be trusted.
 pub fn damaged(tenant: TenantId, number: u64, what: &str) -> StoreError {
     StoreError::Broken(format!("version {number} of tenant {} {what}", tenant.0))
 }
 
 impl Truth {
-    /// Opens or makes the databases in a directory that is locked.
-    pub fn open(directory: &Path, map_size: usize) -> Result<Truth, StoreError> {
+    /// Opens or makes the databases in a directory that is locked. With a key they are encrypted.
+    pub fn open(directory: &Path, map_size: usize, key: Option<&MasterKey>) -> Result<Truth, StoreError> {
+        finish_conversion(directory)?;
         std::fs::create_dir_all(directory)
             .map_err(|e| StoreError::Unavailable(format!("{} cannot be made: {e}", directory.display())))?;
         let (env, map_size) = open_env(directory, map_size)?;
@@ -124,9 +137,39 @@ impl Truth {
             return Err(StoreError::Broken("the databases were not opened".into()));
         };
         let map_size = AtomicUsize::new(map_size);
-        let truth = Truth { env, versions, current, meta, items, map_size, gate: RwLock::new(()) };
+        let mut truth = Truth { env, versions, current, meta, items, map_size, cipher: None, gate: RwLock::new(()) };
         truth.check_format(directory)?;
+        truth.cipher = cipher::unlock(&truth, directory, key)?;
         Ok(truth)
+    }
+
+    /// What encrypts, if the store is encrypted.
+    pub fn cipher(&self) -> Option<&Cipher> {
+        self.cipher.as_ref()
+    }
+
+    /// Bytes as they are to be stored in a place.
+    pub fn sealed<'b>(&self, place: &[u8], plain: &'b [u8]) -> Result<Cow<'b, [u8]>, StoreError> {
+        match &self.cipher {
+            None => Ok(Cow::Borrowed(plain)),
+            Some(cipher) => cipher.seal(place, plain).map(Cow::Owned),
+        }
+    }
+
+    /// Bytes that are stored in a place, as they were before.
+    pub fn opened<'b>(&self, place: &[u8], stored: &'b [u8]) -> Result<Cow<'b, [u8]>, StoreError> {
+        match &self.cipher {
+            None => Ok(Cow::Borrowed(stored)),
+            Some(cipher) => {
+                let opened = cipher.open(place, stored).map(Cow::Owned);
+                opened.ok_or_else(|| StoreError::Broken("what is stored cannot be decrypted: it was changed".into()))
+            }
+        }
+    }
+
+    /// Writes everything to the disk.
+    pub fn sync(&self) -> Result<(), StoreError> {
+        self.env.force_sync().map_err(broken)
     }
 
     fn check_format(&self, directory: &Path) -> Result<(), StoreError> {
@@ -210,6 +253,16 @@ impl Truth {
     }
 }
 
+/// A conversion that was ended by a crash between its last two steps is ended: the new databases were whole.
+fn finish_conversion(directory: &Path) -> Result<(), StoreError> {
+    let new = directory.with_extension("new");
+    if directory.exists() || !new.exists() || !directory.with_extension("old").exists() {
+        return Ok(());
+    }
+    std::fs::rename(&new, directory)
+        .map_err(|e| StoreError::Unavailable(format!("{} cannot be renamed: {e}", new.display())))
+}
+
 /// Opens the environment; where so large a map is not granted (address space is limited), with a smaller one.
 fn open_env(directory: &Path, wanted: usize) -> Result<(Env<WithTls>, usize), StoreError> {
     const PAGE: usize = 1 << 16;
@@ -278,6 +331,20 @@ fn not_a_newest(tenant: TenantId, id: &str) -> StoreError {
 }
 
 impl Reading<'_> {
+    /// Whether nothing was stored yet.
+    pub fn is_empty(&self) -> Result<bool, StoreError> {
+        let count = |database: &Database| database.len(&self.txn).map_err(broken);
+        Ok(count(&self.truth.versions)? == 0 && count(&self.truth.items)? == 0)
+    }
+
+    /// Keys and records after a key, as they are stored.
+    pub fn version_rows(&self, after: Option<&[u8]>, limit: usize) -> Result<Vec<MetaRow>, StoreError> {
+        let from = after.map_or(std::ops::Bound::Unbounded, std::ops::Bound::Excluded);
+        let bounds = (from, std::ops::Bound::Unbounded);
+        let rows = self.truth.versions.range(&self.txn, &bounds).map_err(broken)?;
+        rows.take(limit).map(|row| row.map(|(k, v)| (k.to_vec(), v.to_vec())).map_err(broken)).collect()
+    }
+
     /// All of `meta`, in order of its keys.
     pub fn all_meta(&self) -> Result<Vec<MetaRow>, StoreError> {
         let rows = self.truth.meta.iter(&self.txn).map_err(broken)?;
@@ -368,10 +435,18 @@ impl Writing<'_> {
         Ok(self.truth.meta.put(&mut self.txn, key, value)?)
     }
 
+    /// Sets a dictionary, which was made of bodies.
+    pub fn put_dictionary(&mut self, key: &[u8], value: &[u8]) -> Result<(), Fault> {
+        let value = self.truth.sealed(key, value).map_err(failed)?;
+        Ok(self.truth.meta.put(&mut self.txn, key, &value)?)
+    }
+
     /// Adds a version, whose number follows the last one of its tenant, and makes it the newest of its resource.
     pub fn put_version(&mut self, tenant: TenantId, header: &Header, body: &[u8]) -> Result<(), Fault> {
-        let record = header.encode(tenant, body);
-        self.truth.versions.put(&mut self.txn, &version_key(tenant, header.number), &record)?;
+        let key = version_key(tenant, header.number);
+        let body = self.truth.sealed(&key, body).map_err(failed)?;
+        let record = header.encode(tenant, &body);
+        self.truth.versions.put(&mut self.txn, &key, &record)?;
         let newest = Newest { number: header.number, version: header.version, deleted: header.is_deleted() };
         let key = current_key(tenant, header.stored_type, header.id.as_str());
         Ok(self.truth.current.put(&mut self.txn, &key, &newest.encode())?)
@@ -379,10 +454,12 @@ impl Writing<'_> {
 
     /// Adds a record of an audit trail, whose number follows the last one.
     pub fn put_record(&mut self, trail: TenantId, header: &Header, hash: &Hash, body: &[u8]) -> Result<(), Fault> {
+        let key = version_key(trail, header.number);
+        let body = self.truth.sealed(&key, body).map_err(failed)?;
         let mut content = Vec::with_capacity(32 + body.len());
         content.extend_from_slice(hash);
-        content.extend_from_slice(body);
-        let (key, record) = (version_key(trail, header.number), header.encode(trail, &content));
+        content.extend_from_slice(&body);
+        let record = header.encode(trail, &content);
         // Trails come after all tenants: with one of them the record is the last, and pages are filled to the end.
         match self.truth.versions.put_with_flags(&mut self.txn, PutFlags::APPEND, &key, &record) {
             Err(heed::Error::Mdb(MdbError::KeyExist)) => {

@@ -198,7 +198,7 @@ fn store_dictionary(shared: &Shared, kind: TypeId, bytes: Vec<u8>) {
     let mut value = stored_type.to_be_bytes().to_vec();
     value.extend_from_slice(&bytes);
     let stored = shared.truth.write().and_then(|mut writing| {
-        writing.put_meta(&meta::dictionary(shared.codec.len() + 1), &value)?;
+        writing.put_dictionary(&meta::dictionary(shared.codec.len() + 1), &value)?;
         writing.commit()
     });
     match stored {
