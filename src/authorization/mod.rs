@@ -19,6 +19,7 @@ pub mod refusal;
 mod route;
 pub mod scope;
 pub mod secret;
+mod trail;
 
 use crate::base::{Clock, Failure, TenantId};
 use crate::interaction::{Records, Service};

@@ -5,8 +5,10 @@ use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
 use crate::access::Role;
+use crate::audit::Event;
 use crate::authorization::people::{Lifetimes, NewUser, Outside, People, User, secret};
 use crate::base::{Failure, SystemClock, TenantId, Timestamp};
+use crate::interaction::Context;
 use clap::{Args, Subcommand};
 use std::io::Write;
 use std::sync::Arc;
@@ -94,7 +96,28 @@ pub fn run(settings: &Settings, command: UserCommand) -> Result<(), Fault> {
     let records = wired.service.records(TenantId::default());
     let people = People::new(records, Arc::new(SystemClock), Lifetimes::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Server)?;
-    runtime.block_on(perform(&people, command))
+    let done = administration(&command);
+    runtime.block_on(async {
+        perform(&people, command).await?;
+        let Some((done, name)) = done else { return Ok(()) };
+        let context = Context::open(TenantId::default(), settings.bases().pop().unwrap_or_default());
+        let event = Event::administration(done, "account", &name).detail("by", "command line");
+        wired.service.record(&context, event).await.map_err(refused)
+    })
+}
+
+/// What a command changes, for the audit trail.
+fn administration(command: &UserCommand) -> Option<(&'static str, String)> {
+    let (done, name) = match command {
+        UserCommand::List | UserCommand::Show { .. } => return None,
+        UserCommand::Add(added) => ("create", &added.name),
+        UserCommand::SetPassword { name, .. } => ("set-password", name),
+        UserCommand::Disable { name } => ("disable", name),
+        UserCommand::Enable { name } => ("enable", name),
+        UserCommand::ResetSecondFactor { name } => ("reset-second-factor", name),
+        UserCommand::Delete { name } => ("delete", name),
+    };
+    Some((done, name.clone()))
 }
 
 async fn perform(people: &People, command: UserCommand) -> Result<(), Fault> {

@@ -61,7 +61,7 @@ pub async fn handle(
         base: site.own_base(headers),
     };
     let (path, origin) = (asked.path.clone(), asked.origin.clone());
-    let mut answered = authorization.answer(asked).await;
+    let mut answered = authorization.answer_recorded(asked, super::request_id::given(request)).await;
     if let (Some(origin), Readers::Nobody) = (&origin, &answered.readers) {
         answered.readers = authorization.readers(&path, origin).await;
     }

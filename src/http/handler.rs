@@ -7,6 +7,7 @@ use super::negotiate::{self, Wanted};
 use super::site::Site;
 
 use super::{answer, auth, cors, docs, encoding, exchange, limits, metrics, page, request_id};
+use crate::authorization::Authorization;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
 use crate::interaction::{Context, Media, Payload, Reply, Request, Verb};
 use crate::xml;
@@ -249,7 +250,9 @@ async fn perform(
         }
         let public = path == "metadata" && matches!(verb, Verb::Get | Verb::Head);
         if !public {
-            auth::caller(authorization, headers).await?;
+            if let Err(failure) = auth::caller(authorization, headers).await {
+                return Err(refused(site, authorization, request, failure).await.into());
+            }
         }
     }
     let binary = exchange::is_binary(verb, &path);
@@ -301,6 +304,14 @@ async fn perform(
     let _waiting = context.budget.waiting();
     let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };
     Ok(answer::reply(reply, *wanted, &context.base, &site.definitions).await?)
+}
+
+/// Tells the audit trail of a request that came without a good token; gives the failure to answer.
+async fn refused(site: &Site, authorization: &Authorization, request: &HttpRequest, failure: Failure) -> Failure {
+    let mut context = Context::open(TenantId::default(), site.own_base(request.headers()));
+    context.remote = request.peer_addr().map(|peer| peer.ip());
+    context.request_id = request_id::given(request);
+    authorization.refusal_recorded(&context, &format!("{} {}", request.method(), request.uri()), failure).await
 }
 
 /// Whether a request may need the processor for long, so that it should not hold up the worker's other connections.
