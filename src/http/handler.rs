@@ -249,10 +249,8 @@ async fn perform(
             return Ok(document);
         }
         let public = path == "metadata" && matches!(verb, Verb::Get | Verb::Head);
-        if !public {
-            if let Err(failure) = auth::caller(authorization, headers).await {
-                return Err(refused(site, authorization, request, failure).await.into());
-            }
+        if !public && let Err(failure) = auth::caller(authorization, headers).await {
+            return Err(refused(site, authorization, request, failure).await.into());
         }
     }
     let binary = exchange::is_binary(verb, &path);
