@@ -55,6 +55,9 @@ impl Authorization {
     pub fn smart_configuration(&self, base: &str) -> Value {
         let mut document = common(base);
         document["capabilities"] = json!(CAPABILITIES);
+        let origin = crate::interaction::origin(base);
+        document["user_access_brand_bundle"] = json!(Endpoints::of(base).brands);
+        document["user_access_brand_identifier"] = json!({"system": "urn:ietf:rfc:3986", "value": origin});
         document["management_endpoint"] = json!(Endpoints::of(base).manage);
         document
     }

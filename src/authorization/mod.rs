@@ -2,26 +2,44 @@
 //! Connect), in the same binary. [`Authorization`] is the one entry: [`Authorization::answer`] for its own addresses
 //! under `/auth/` (the table is in `route`), and the check of the token of every request to the FHIR API.
 //!
-//! `client`: registered apps; `keys`: signing keys; `discovery`: what is published about it; `scope`, `consent`: what
-//! is asked and granted; `secret`: random values and digests; `exchange`, `refusal`: questions and answers, free of
-//! HTTP; `people`: users, their sessions and how they are known; `pages`: what they see. Everything that must outlive a process is a record, changed by compare-and-set.
+//! `client`, `register`: registered apps; `keys`: signing keys; `discovery`, `brands`: what is published about it;
+//! `authorize`, `pending`, `launch`: from an app's request to a code; `scope`, `consent`: what is asked and granted;
+//! `token`, `grant`: codes for tokens, and what tokens stand for; `authenticate`, `assertion`, `fetch`: how a client
+//! proves who it is; `inquire`: introspection and revocation; `secret`: random values and digests; `exchange`,
+//! `refusal`, `page`: questions and answers, free of HTTP; `people`: users, their sessions and how they are known;
+//! `pages`: what they see. Everything that must outlive a process is a record, changed by compare-and-set.
 //!
 //! Decides nothing about resources: that is `access`.
 
+mod assertion;
+mod authenticate;
+mod authorize;
+mod brands;
 pub mod client;
 pub mod consent;
 mod discovery;
 pub mod exchange;
+pub mod fetch;
+pub mod first;
+pub mod grant;
+mod inquire;
 pub mod keys;
+pub mod launch;
+mod page;
 pub mod pages;
+pub mod pending;
 pub mod people;
 pub mod refusal;
+pub mod register;
 mod route;
 pub mod scope;
 pub mod secret;
+mod token;
 mod trail;
 
-use crate::base::{Clock, Failure, TenantId};
+pub use assertion::is_usable as keys_are_usable;
+
+use crate::base::{Clock, Failure, TenantId, Timestamp};
 use crate::interaction::{Records, Service};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -30,7 +48,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What can be set.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// Whether addresses that clients name (keys by URL) may lead to this machine: for development only.
     pub fetch_from_loopback: bool,
@@ -38,6 +56,19 @@ pub struct Settings {
     pub providers: Vec<people::outside::Provider>,
     /// How long people stay signed in.
     pub sessions: people::Lifetimes,
+    /// What the organisation is called whose server this is.
+    pub organization: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            fetch_from_loopback: false,
+            providers: Vec::new(),
+            sessions: people::Lifetimes::default(),
+            organization: "Vesta".to_owned(),
+        }
+    }
 }
 
 /// The authorization server.
@@ -49,12 +80,15 @@ pub struct Authorization {
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Settings.
-    #[expect(dead_code, reason = "keys by URL are fetched by it")]
     pub(crate) settings: Settings,
     /// Who may sign in, and who has.
     pub people: people::People,
     keys: keys::Keys,
     clients: RwLock<FxHashMap<String, client::Cached>>,
+    tokens: RwLock<FxHashMap<String, grant::Cached>>,
+    fetched: RwLock<FxHashMap<String, assertion::Fetch>>,
+    failures: authenticate::Failures,
+    began: Timestamp,
     era: AtomicU64,
 }
 
@@ -66,10 +100,14 @@ impl Authorization {
             people: people.with_providers(settings.providers.clone()),
             records: service.records(TenantId::default()),
             service,
+            began: clock.now(),
             clock,
             settings,
             keys: keys::Keys::default(),
             clients: RwLock::default(),
+            tokens: RwLock::default(),
+            fetched: RwLock::default(),
+            failures: authenticate::Failures::default(),
             era: AtomicU64::new(0),
         }
     }
@@ -78,6 +116,7 @@ impl Authorization {
     pub(crate) fn forget_what_was_read(&self) {
         self.era.fetch_add(1, Ordering::SeqCst);
         self.clients.write().clear();
+        self.tokens.write().clear();
     }
 
     /// Counts the changes; what was read in an earlier era is not kept.

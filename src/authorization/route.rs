@@ -1,9 +1,15 @@
 //! The addresses of the authorization server, below `/auth/`: the one table. Each line leads to the file that answers.
 
 use super::Authorization;
-use super::exchange::{Answered, Asked, Method, Readers};
+use super::exchange::{Answered, Asked, Content, Method, Readers, Went};
 use super::refusal::{Code, Refusal};
-use Method::Get;
+use Method::{Delete, Get, Post, Put};
+
+/// Addresses whose answers every page may read.
+const PUBLIC: &[&str] = &["jwks.json", "style.json", "brands.json"];
+
+/// Addresses that the pages of registered apps may call.
+const CALLED: &[&str] = &["token", "revoke", "introspect", "register"];
 
 impl Authorization {
     /// Answers a request to an address below `/auth/`.
@@ -11,12 +17,27 @@ impl Authorization {
         if let Some(page) = self.visit(&asked).await {
             return page;
         }
-        let answered = match (asked.path.as_str(), asked.method) {
-            ("jwks.json", Get) => self.jwks().await.map(|keys| Answered::json(keys).public(300)).map_err(Refusal::from),
-            ("style.json", Get) => Ok(Answered::json(super::discovery::style()).public(3600)),
-            _ => Err(Refusal::new(Code::NotFound, "there is no such address")),
-        };
-        answered.unwrap_or_else(|refusal| refusal.answer(false))
+        match (asked.path.as_str(), asked.method) {
+            ("authorize", Get | Post) => self.authorize(&asked).await,
+            ("token", Post) => self.token_endpoint(&asked).await,
+            ("introspect", Post) => self.introspect(&asked).await,
+            ("revoke", Post) => self.revoke(&asked).await,
+            ("register", Post) => self.register(&asked).await,
+            ("launch", Post) => self.launch_endpoint(&asked).await,
+            ("jwks.json", Get) => match self.jwks().await {
+                Ok(keys) => Answered::json(keys).public(300),
+                Err(failure) => Refusal::from(failure).answer(false),
+            },
+            ("style.json", Get) => Answered::json(super::discovery::style()).public(3600),
+            ("brands.json", Get) => Answered::json(self.brands(&asked.base)).public(3600),
+            ("authorize" | "token" | "introspect" | "revoke" | "register" | "launch", _) => {
+                Answered::new(Went::NotAllowed, Content::Nothing)
+            }
+            (path, Get | Put | Delete) if path.starts_with("register/") => {
+                self.manage(&asked, path.strip_prefix("register/").unwrap_or_default()).await
+            }
+            _ => Refusal::new(Code::NotFound, "there is no such address").answer(false),
+        }
     }
 
     /// Answers a request to a well-known address under the FHIR base; `None` if it is none of those.
@@ -31,12 +52,10 @@ impl Authorization {
 
     /// Whether pages of other origins may call an address below `/auth/`, for the answer to a preflight request.
     pub async fn readers(&self, path: &str, origin: &str) -> Readers {
-        let open = ["jwks.json", "style.json", "brands.json"];
-        let called = ["token", "revoke", "introspect", "register"];
-        if open.contains(&path) {
+        if PUBLIC.contains(&path) {
             return Readers::Everybody;
         }
-        if !called.contains(&path) || origin == "null" {
+        if !CALLED.contains(&path) || origin == "null" {
             return Readers::Nobody;
         }
         let registered = self.all_clients().await.is_ok_and(|all| all.iter().any(|client| client.is_at(origin)));

@@ -2,17 +2,21 @@
 
 mod audit;
 mod check;
+mod client;
 pub mod documents;
 mod encryption;
 mod export;
 pub mod fault;
 mod fhirpath;
 mod import;
+mod key;
 mod key_source;
+mod launch;
 mod log;
 mod serve;
 pub mod settings;
 mod source;
+mod token;
 pub mod units;
 mod user;
 mod validate;
@@ -106,6 +110,20 @@ enum Command {
         #[command(subcommand)]
         command: user::UserCommand,
     },
+    /// The apps and backend services that may ask for tokens
+    Client {
+        #[command(subcommand)]
+        command: client::ClientCommand,
+    },
+    /// The keys that id_tokens are signed with
+    Key {
+        #[command(subcommand)]
+        command: key::KeyCommand,
+    },
+    /// Print an access token for a user that holds for an hour; the server must not be running on the same data
+    Token(token::Wanted),
+    /// Begin an EHR launch at a running server, as the user of an access token
+    Launch(launch::Launched),
     /// Print the CapabilityStatement
     Capabilities,
     /// Print the OpenAPI document
@@ -149,6 +167,10 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Validate { paths } => validate::run(&paths),
         Command::Fhirpath { expression, file } => fhirpath::run(&expression, &file),
         Command::User { command } => user::run(&settings, command),
+        Command::Client { command } => client::run(&settings, command),
+        Command::Key { command } => key::run(&settings, command),
+        Command::Token(wanted) => token::run(&settings, &wanted),
+        Command::Launch(launched) => launch::run(&launched),
         Command::Capabilities => documents::capabilities(&settings),
         Command::Openapi => documents::openapi(&settings),
         Command::Definitions { package, out } => regenerate(&package, &out),

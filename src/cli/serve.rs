@@ -3,30 +3,59 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire::{self, Wired};
-use crate::authorization::people::People;
+use crate::authorization::Authorization;
+use crate::authorization::first::SAMPLE;
 use crate::base::Failure;
 use crate::http::{Server, told_to_stop};
 use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What is shown on the first start and never again.
+struct First {
+    name: String,
+    password: String,
+    token: String,
+}
 
 /// Serves.
 pub fn run(settings: &Settings) -> Result<(), Fault> {
     let Wired { service, definitions, authorization, .. } = wire::open(settings)?;
     actix_web::rt::System::new().block_on(async {
-        let first = match &authorization {
-            Some(authorization) => first_user(&authorization.people).await?,
+        let shared = authorization.clone();
+        let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;
+        let first = match &shared {
+            Some(authorization) => {
+                let first = begin(authorization, &server.base()).await.map_err(|f| Fault::Store(f.to_string()))?;
+                actix_web::rt::spawn(sweep(authorization.clone()));
+                first
+            }
             None => None,
         };
-        let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;
-        greet(&server, settings, first.as_ref());
+        greet(&server, settings, shared.is_some(), first.as_ref());
         server.run(told_to_stop()).await.map_err(Fault::Server)
     })
 }
 
-/// Without any user an administrator is made; its password is shown now and never again.
-async fn first_user(people: &People) -> Result<Option<(String, String)>, Fault> {
-    let told = |failure: Failure| Fault::Store(failure.to_string());
-    people.warm_up().await.map_err(told)?;
-    people.first().await.map_err(told)
+/// Makes what an authorization server cannot be without: signing keys, and on the first start an administrator, an app
+/// to try and a token to begin with.
+async fn begin(authorization: &Authorization, base: &str) -> Result<Option<First>, Failure> {
+    authorization.jwks().await?;
+    authorization.people.warm_up().await?;
+    let Some((name, password)) = authorization.people.first().await? else { return Ok(None) };
+    authorization.add_sample_app().await?;
+    let token = authorization.first_token(&name, base).await?.unwrap_or_default();
+    Ok(Some(First { name, password, token }))
+}
+
+/// Takes away what is over, for as long as the server runs.
+async fn sweep(authorization: Arc<Authorization>) {
+    loop {
+        actix_web::rt::time::sleep(Duration::from_secs(60)).await;
+        if let Err(failure) = authorization.sweep().await {
+            tracing::warn!(%failure, "what is over could not be taken away");
+        }
+    }
 }
 
 fn bind_failed(error: std::io::Error) -> Fault {
@@ -37,7 +66,7 @@ fn bind_failed(error: std::io::Error) -> Fault {
 }
 
 /// What stands on standard output once requests are answered. Nobody has to read it: a closed pipe is no fault.
-fn greet(server: &Server, settings: &Settings, first: Option<&(String, String)>) {
+fn greet(server: &Server, settings: &Settings, guarded: bool, first: Option<&First>) {
     let base = server.base();
     let root = base.split('/').take(3).collect::<Vec<_>>().join("/");
     let mut text = format!(
@@ -50,17 +79,32 @@ fn greet(server: &Server, settings: &Settings, first: Option<&(String, String)>)
     if let Some(at) = server.metrics_address() {
         text.push_str(&format!("  metrics    http://{at}/metrics\n"));
     }
-    if let Some((name, password)) = first {
+    if guarded {
+        text.push_str(&format!("  sign in    {root}/auth/sign-in\n"));
+    } else {
+        text.push_str("\nAccess control is off: whoever reaches this port may do everything.\n");
+    }
+    let mut header = "";
+    if let Some(First { name, password, token }) = first {
         text.push_str(&format!(
-            "\nThere was no user, so that there is an administrator now. The password is shown only this once:\n  user       \
-             {name}\n  password   {password}\n  sign in    {root}/auth/sign-in\n"
+            "\nThere was no user, so that there is an administrator now. This is shown only once:\n  user       {name}\n  \
+             password   {password}\n  app        {SAMPLE} is registered for http://localhost:8000/ and \
+             http://localhost:9123/app.html\n\nTry next, with a token that holds for an hour:\n  TOKEN={token}\n"
         ));
+        header = " -H \"Authorization: Bearer $TOKEN\"";
+    } else if guarded {
+        text.push_str(
+            "\nTry next (a token comes from an app, or, while the server is stopped, from vesta token NAME):\n",
+        );
+        header = " -H \"Authorization: Bearer $TOKEN\"";
+    } else {
+        text.push_str("\nTry next:\n");
     }
     text.push_str(&format!(
-        "\nTry next:\n  curl '{base}/metadata?_pretty=true'\n  curl -X POST '{base}/Patient' \
+        "  curl '{base}/metadata?_pretty=true'\n  curl -X POST '{base}/Patient'{header} \
          -H 'Content-Type: application/fhir+json' \\\n       \
          -d '{{\"resourceType\":\"Patient\",\"name\":[{{\"family\":\"Shaw\",\"given\":[\"Amy\"]}}],\"birthDate\":\"1987-02-20\"}}'\n  \
-         curl '{base}/Patient?name=shaw&_pretty=true'\n\nStop with Ctrl-C.\n"
+         curl '{base}/Patient?name=shaw&_pretty=true'{header}\n\nStop with Ctrl-C.\n"
     ));
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -133,6 +133,10 @@ pub struct Settings {
     #[arg(skip)]
     pub provider: Option<Vec<Provider>>,
 
+    /// What the organisation is called whose server this is [default: Vesta]
+    #[arg(long, env = "VESTA_ORGANIZATION", value_name = "NAME", global = true, help_heading = "Access")]
+    pub organization: Option<String>,
+
     /// Listen where other machines can reach Vesta, though access control is off [default: false]
     #[arg(long, env = "VESTA_ALLOW_OPEN_ACCESS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true, help_heading = "Network")]
     pub allow_open_access: Option<bool>,
@@ -310,17 +314,19 @@ impl Settings {
 
     /// Whether there is access control.
     pub fn access_control(&self) -> bool {
-        self.auth == Some(Auth::On)
+        self.auth != Some(Auth::Off)
     }
 
     /// The settings of the authorization server.
     pub fn authorization(&self) -> authorization::Settings {
         let usual = Lifetimes::default();
+        let default = authorization::Settings::default();
         let seconds = |span: Option<Span>, usual: u32| {
             span.map_or(usual, |span| u32::try_from(span.0.as_secs()).unwrap_or(u32::MAX))
         };
         authorization::Settings {
             fetch_from_loopback: self.fetch_from_loopback.unwrap_or(false),
+            organization: self.organization.clone().unwrap_or(default.organization),
             providers: self.provider.clone().unwrap_or_default(),
             sessions: Lifetimes {
                 idle: seconds(self.session_idle, usual.idle),

@@ -111,6 +111,12 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     Ok(Wired { service, definitions, authorization: guarded.map(Arc::new) })
 }
 
+/// The authorization server of a data directory, for commands.
+pub fn authorization(settings: &Settings) -> Result<Authorization, Fault> {
+    let service = open(settings)?.service;
+    Ok(Authorization::new(service, Arc::new(SystemClock), settings.authorization()))
+}
+
 /// A service that has no data directory, for what can be said without one.
 pub fn without_data(settings: &Settings) -> Service {
     let definitions = Definitions::core();

@@ -4,6 +4,7 @@
 use super::limits::{self, BodyError, Limits};
 use super::site::Site;
 use super::{answer, cors};
+use crate::access::Caller;
 use crate::authorization::Authorization;
 use crate::authorization::exchange::{Answered, Asked, Content, Method as Plain, Parameters, Readers, Went, bearer};
 use crate::authorization::pages::POLICY;
@@ -11,7 +12,6 @@ use crate::base::{Failure, FailureKind, IssueCode};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
-use std::sync::Arc;
 
 /// No request to the authorization server needs a larger body.
 const LARGEST: usize = 256 << 10;
@@ -175,15 +175,16 @@ fn permit(headers: &mut HeaderMap, readers: &Readers) {
 }
 
 /// Who asks for something of the FHIR API. `path` is below the base; what is public asks nobody.
-pub async fn caller(authorization: &Arc<Authorization>, headers: &HeaderMap) -> Result<(), Failure> {
-    let _ = authorization;
+pub async fn caller(authorization: &Authorization, headers: &HeaderMap) -> Result<Caller, Failure> {
     let Some(sent) = headers.get(header::AUTHORIZATION) else {
         return Err(unauthenticated("sign in: send an access token as 'Authorization: Bearer …'"));
     };
-    let token = sent.to_str().ok().and_then(bearer);
-    match token {
-        Some(_) => Err(invalid()),
-        None => Err(unauthenticated("the Authorization header holds no bearer token")),
+    let Some(token) = sent.to_str().ok().and_then(bearer) else {
+        return Err(unauthenticated("the Authorization header holds no bearer token"));
+    };
+    match authorization.token(token).await? {
+        Some(valid) => Ok(Caller::Known(valid.principal.clone())),
+        None => Err(invalid()),
     }
 }
 

@@ -7,6 +7,7 @@ use super::negotiate::{self, Wanted};
 use super::site::Site;
 
 use super::{answer, auth, cors, docs, encoding, exchange, limits, metrics, page, request_id};
+use crate::access::Caller;
 use crate::authorization::Authorization;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
 use crate::interaction::{Context, Media, Payload, Reply, Request, Verb};
@@ -242,6 +243,7 @@ async fn perform(
         return Err(Stop::TooLong);
     }
     let path = exchange::path(raw_path)?;
+    let mut caller = Caller::Open;
     if let Some(authorization) = &site.authorization {
         if let (Some(name), Verb::Get | Verb::Head) = (path.strip_prefix(".well-known/"), verb)
             && let Some(document) = auth::well_known(site, authorization, name, headers)
@@ -249,8 +251,11 @@ async fn perform(
             return Ok(document);
         }
         let public = path == "metadata" && matches!(verb, Verb::Get | Verb::Head);
-        if !public && let Err(failure) = auth::caller(authorization, headers).await {
-            return Err(refused(site, authorization, request, failure).await.into());
+        if !public {
+            caller = match auth::caller(authorization, headers).await {
+                Ok(caller) => caller,
+                Err(failure) => return Err(refused(site, authorization, request, failure).await.into()),
+            };
         }
     }
     let binary = exchange::is_binary(verb, &path);
@@ -296,6 +301,7 @@ async fn perform(
     let heavy = size > answer::LARGE || may_take_long(&asked);
     let mut context = Context::open(TenantId::default(), base);
     context.budget = site.service.budget();
+    context.caller = caller;
     context.remote = request.peer_addr().map(|peer| peer.ip());
     context.request_id = request_id::given(request);
     // If the client goes away this future is dropped, and the work ends, on whatever thread it is.

@@ -1,4 +1,4 @@
-//! Where Vesta may listen while it has no access control, and how settings are given and refused.
+//! Where Vesta may listen without access control, and how settings are given and refused.
 
 use super::{err, out, vesta};
 use std::process::{Command, Output};
@@ -10,10 +10,13 @@ fn run(arguments: &[&str]) -> Output {
 
 #[test]
 fn it_does_not_listen_for_other_machines_unless_told_so() {
-    let output = run(&["--bind", "0.0.0.0:0"]);
+    let output = run(&["--bind", "0.0.0.0:0", "--auth", "off"]);
     let told = err(&output);
     assert!(!output.status.success());
-    assert!(told.contains("--allow-open-access") && told.contains("no access control"), "{told}");
+    assert!(told.contains("--allow-open-access") && told.contains("access control is off"), "{told}");
+    let output = run(&["--bind", "0.0.0.0:0"]);
+    assert!(!output.status.success());
+    assert!(err(&output).contains("--base-url"), "{}", err(&output));
 }
 
 #[test]

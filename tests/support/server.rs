@@ -19,6 +19,8 @@ pub type Parts = (Arc<Service>, Option<Arc<Authorization>>, Arc<Definitions>);
 pub struct TestServer {
     pub base: String,
     pub metrics: Option<SocketAddr>,
+    /// The authorization server, if access control is on.
+    pub authorization: Option<Arc<Authorization>>,
     client: Client,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -62,18 +64,19 @@ impl TestServer {
         let (started, start) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let (service, authorization, definitions) = service();
+            let kept = authorization.clone();
             actix_web::rt::System::new().block_on(async {
                 let server = Server::bind(service, authorization, definitions, options).expect("binds");
-                started.send((server.base(), server.metrics_address())).expect("the test waits");
+                started.send((server.base(), server.metrics_address(), kept)).expect("the test waits");
                 let told = async {
                     let _ = stopped.await;
                 };
                 server.run(told).await.expect("runs");
             });
         });
-        let (base, metrics) = start.recv().expect("the server starts");
+        let (base, metrics, authorization) = start.recv().expect("the server starts");
         let client = Client::new(&base);
-        TestServer { base, metrics, client, stop: Some(stop), thread: Some(thread), _data: data }
+        TestServer { base, metrics, authorization, client, stop: Some(stop), thread: Some(thread), _data: data }
     }
 
     /// `host:port`

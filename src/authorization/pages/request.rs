@@ -2,7 +2,7 @@
 //! let in.
 
 use super::super::Authorization;
-use super::super::consent::{Answer, Question};
+use super::super::consent::{Answer, Person, Question};
 use super::super::people::Session;
 use crate::base::{Failure, Timestamp};
 
@@ -18,29 +18,59 @@ pub(crate) struct App {
     pub(crate) since: Timestamp,
 }
 
+/// Who has signed in, as the protocol speaks of them.
+fn person(session: &Session) -> Person {
+    let user = session.user();
+    Person {
+        subject: user.id.clone(),
+        name: user.shown().to_owned(),
+        role: user.role.code().to_owned(),
+        user: user.resource.clone(),
+        session: Some(session.id().to_owned()),
+        authenticated: session.began(),
+    }
+}
+
 impl Authorization {
     /// What is asked; `NotFound` if there is no such request, or none any more.
-    pub(super) async fn question(&self, _request: &str) -> Result<Question, Failure> {
-        Err(Failure::not_found("no app has asked for this"))
+    pub(super) async fn question(&self, request: &str) -> Result<Question, Failure> {
+        self.question_of(request).await
     }
 
     /// Grants what was answered; the address where the browser goes on.
-    pub(super) async fn approve(&self, request: &str, _: &Session, _: Answer) -> Result<String, Failure> {
-        self.question(request).await.map(|_| String::new())
+    pub(super) async fn approve(&self, request: &str, session: &Session, answer: Answer) -> Result<String, Failure> {
+        self.approve_request(request, &person(session), answer).await
     }
 
     /// Grants nothing; the address where the browser goes on.
-    pub(super) async fn deny(&self, request: &str, _: &Session) -> Result<String, Failure> {
-        self.question(request).await.map(|_| String::new())
+    pub(super) async fn deny(&self, request: &str, session: &Session) -> Result<String, Failure> {
+        self.deny_request(request, &person(session)).await
     }
 
-    /// The apps that a user has let in.
-    pub(super) async fn apps_of(&self, _user: &str) -> Result<Vec<App>, Failure> {
-        Ok(Vec::new())
+    /// The apps that a user has let in, each once with all that it was granted.
+    pub(super) async fn apps_of(&self, user: &str) -> Result<Vec<App>, Failure> {
+        let mut apps: Vec<App> = Vec::new();
+        for (_, grant) in self.grants_of(user).await? {
+            let Some(id) = grant.client else { continue };
+            let scopes = grant.scopes;
+            match apps.iter_mut().find(|app| app.client == id) {
+                Some(app) => {
+                    app.since = app.since.min(grant.made);
+                    app.scopes.extend(scopes);
+                    app.scopes.sort();
+                    app.scopes.dedup();
+                }
+                None => {
+                    let name = self.client(&id).await?.map_or_else(|| id.clone(), |client| client.name.clone());
+                    apps.push(App { client: id, name, scopes, since: grant.made });
+                }
+            }
+        }
+        Ok(apps)
     }
 
     /// Takes back everything that an app was granted by a user.
-    pub(super) async fn revoke_app(&self, _user: &str, _client: &str) -> Result<(), Failure> {
-        Ok(())
+    pub(super) async fn revoke_app(&self, user: &str, client: &str) -> Result<(), Failure> {
+        self.revoke_app_of(user, client).await
     }
 }

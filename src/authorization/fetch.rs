@@ -1,0 +1,234 @@
+//! The one way out: fetching what is at an address that a client has named (its keys). The name is resolved once, the
+//! addresses are judged and exactly those are used; no redirects, no proxy, few bytes, little time. Whoever named the
+//! address learns only that it could not be had.
+
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::time::Duration;
+use ureq::http::Uri;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
+use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
+
+/// Bytes of an answer at most.
+const LARGEST: u64 = 256 << 10;
+/// Seconds for all of it.
+const PATIENCE: u64 = 5;
+/// How long an answer may be kept at most, whatever its server says, in seconds; and at least, so that nobody is
+/// asked for every request.
+const LONGEST: u64 = 3_600;
+const SHORTEST: u64 = 1;
+
+/// What was fetched.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The JSON.
+    pub value: Value,
+    /// How long it may be used.
+    pub fresh: Duration,
+}
+
+/// Fetches JSON. `loopback`: whether this machine itself may be asked (and without TLS), for development.
+pub async fn json(url: &str, loopback: bool) -> Option<Fetched> {
+    let url = url.to_owned();
+    let fetched = tokio::task::spawn_blocking(move || get(&url, loopback)).await.ok()?;
+    match fetched {
+        Ok(fetched) => Some(fetched),
+        Err(error) => {
+            tracing::warn!(%error, "what a client's address names could not be fetched");
+            None
+        }
+    }
+}
+
+fn get(url: &str, loopback: bool) -> Result<Fetched, ureq::Error> {
+    if !is_fetchable(url, loopback) {
+        return Err(ureq::Error::BadUri("not https, or with credentials".into()));
+    }
+    let answer = agent(loopback).get(url).header("accept", "application/json").call()?;
+    let kept = answer.headers().get("cache-control").and_then(|v| v.to_str().ok()).map(max_age);
+    let bytes = answer.into_body().into_with_config().limit(LARGEST).read_to_vec()?;
+    let value = serde_json::from_slice(&bytes).map_err(|e| ureq::Error::Io(std::io::Error::other(e)))?;
+    let seconds = kept.unwrap_or(300).clamp(SHORTEST, LONGEST);
+    Ok(Fetched { value, fresh: Duration::from_secs(seconds) })
+}
+
+/// Posts JSON with a token to a server that the user of the command line has named: status and text of the answer.
+pub fn post(url: &str, token: &str, json: &str) -> Result<(u16, String), String> {
+    let agent = ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(Duration::from_secs(30)))
+        .tls_config(TlsConfig::builder().root_certs(roots()).build())
+        .build()
+        .new_agent();
+    let request = agent.post(url).header("authorization", format!("Bearer {token}"));
+    let answer = request.header("content-type", "application/json").send(json).map_err(|e| e.to_string())?;
+    let status = answer.status().as_u16();
+    let text = answer.into_body().into_with_config().limit(LARGEST).read_to_string().map_err(|e| e.to_string())?;
+    Ok((status, text))
+}
+
+/// The seconds of `max-age`; none at all with `no-store` or `no-cache`.
+fn max_age(cache_control: &str) -> u64 {
+    let mut directives = cache_control.split(',').map(str::trim);
+    if directives.clone().any(|d| d == "no-store" || d == "no-cache") {
+        return 0;
+    }
+    directives.find_map(|d| d.strip_prefix("max-age=")?.parse().ok()).unwrap_or(300)
+}
+
+/// Whether an address can be one to fetch from, as far as its text tells.
+pub fn is_fetchable(url: &str, loopback: bool) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let Some(authority) = uri.authority() else { return false };
+    let host = authority.host();
+    let plain = uri.scheme_str() == Some("http") && loopback && is_local_name(host);
+    (uri.scheme_str() == Some("https") || plain) && !authority.as_str().contains('@') && !url.contains('#')
+}
+
+fn is_local_name(host: &str) -> bool {
+    matches!(host, "localhost" | "127.0.0.1" | "[::1]")
+}
+
+fn agent(loopback: bool) -> &'static ureq::Agent {
+    static OUTSIDE: OnceLock<ureq::Agent> = OnceLock::new();
+    static DEVELOPMENT: OnceLock<ureq::Agent> = OnceLock::new();
+    let place = if loopback { &DEVELOPMENT } else { &OUTSIDE };
+    place.get_or_init(|| {
+        let config = ureq::Agent::config_builder()
+            .max_redirects(0)
+            .max_redirects_will_error(true)
+            .proxy(None)
+            .max_idle_connections(0)
+            .max_response_header_size(16 << 10)
+            .timeout_global(Some(Duration::from_secs(PATIENCE)))
+            .tls_config(TlsConfig::builder().root_certs(roots()).build())
+            .build();
+        let resolver = Judged { inner: DefaultResolver::default(), loopback };
+        ureq::Agent::with_parts(config, DefaultConnector::default(), resolver)
+    })
+}
+
+/// A resolver that gives only addresses of the public internet. The connection goes to what it gave: a name cannot
+/// mean something else a moment later.
+#[derive(Debug)]
+struct Judged {
+    inner: DefaultResolver,
+    loopback: bool,
+}
+
+impl Resolver for Judged {
+    fn resolve(
+        &self,
+        uri: &Uri,
+        config: &ureq::config::Config,
+        timeout: NextTimeout,
+    ) -> Result<ResolvedSocketAddrs, ureq::Error> {
+        let found = self.inner.resolve(uri, config, timeout)?;
+        let allowed = |ip: IpAddr| is_public(ip) || (self.loopback && ip.is_loopback());
+        // One address inside is enough to distrust the name.
+        match found.iter().all(|address| allowed(address.ip())) {
+            true => Ok(found),
+            false => Err(ureq::Error::HostNotFound),
+        }
+    }
+}
+
+/// Whether an address is one of the public internet (IANA's registries of special addresses).
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => is_public_v4(ip),
+        IpAddr::V6(ip) => is_public_v6(ip),
+    }
+}
+
+fn is_public_v4(ip: Ipv4Addr) -> bool {
+    let [a, b, c, _] = ip.octets();
+    !(ip.is_loopback()
+        || ip.is_private()
+        || ip.is_link_local()
+        || ip.is_multicast()
+        || ip.is_broadcast()
+        || ip.is_documentation()
+        || a == 0
+        || (a == 100 && (64..128).contains(&b))
+        || (a == 192 && b == 0 && c == 0)
+        || (a == 198 && (18..20).contains(&b))
+        || a >= 240)
+}
+
+fn is_public_v6(ip: Ipv6Addr) -> bool {
+    if let Some(mapped) = ip.to_ipv4_mapped() {
+        return is_public_v4(mapped);
+    }
+    let [first, second, ..] = ip.segments();
+    // Global unicast is 2000::/3; of it 2001:db8::/32 is documentation, 2002::/16 and 2001::/32 wrap IPv4 addresses.
+    (first & 0xe000) == 0x2000 && !(first == 0x2001 && (second == 0xdb8 || second == 0)) && first != 0x2002
+}
+
+/// The certificates that this machine trusts.
+fn roots() -> RootCerts {
+    const PLACES: [&str; 4] = [
+        "/etc/ssl/certs/ca-certificates.crt",
+        "/etc/pki/tls/certs/ca-bundle.crt",
+        "/etc/ssl/ca-bundle.pem",
+        "/etc/ssl/cert.pem",
+    ];
+    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let found = named.into_iter().chain(PLACES.map(PathBuf::from)).find_map(|file| std::fs::read(file).ok());
+    let certificates: Vec<Certificate<'static>> = ureq::tls::parse_pem(&found.unwrap_or_default())
+        .filter_map(|item| match item {
+            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
+            _ => None,
+        })
+        .collect();
+    RootCerts::new_with_certs(&certificates)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_addresses_of_the_public_internet() {
+        let check = |ip: &str, expected| assert_eq!(is_public(ip.parse().expect("an address")), expected, "{ip}");
+        for inside in ["127.0.0.1", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1"]
+        {
+            check(inside, false);
+        }
+        for inside in ["::1", "::", "fd00::1", "fe80::1", "::ffff:10.0.0.1", "2002:7f00:1::", "255.255.255.255"] {
+            check(inside, false);
+        }
+        check("93.184.216.34", true);
+        check("2606:4700::1111", true);
+    }
+
+    #[test]
+    fn only_https_without_credentials() {
+        let check = |url: &str, loopback, expected| assert_eq!(is_fetchable(url, loopback), expected, "{url}");
+        check("https://app.example/jwks.json", false, true);
+        for bad in ["http://app.example/", "file:///etc/passwd", "ftp://a/", "https://u:p@a/", "https://", "jwks"] {
+            check(bad, false, false);
+        }
+        check("http://localhost:1/jwks.json", false, false);
+        check("http://localhost:1/jwks.json", true, true);
+        check("http://localhost.evil.example/jwks.json", true, false);
+    }
+
+    #[test]
+    fn names_of_this_machine_and_numbers_in_disguise_lead_nowhere() {
+        for url in ["https://localhost:1/", "https://127.1:1/", "https://2130706433:1/", "https://0x7f000001:1/"] {
+            assert!(get(url, false).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn how_long_an_answer_is_kept() {
+        assert_eq!(max_age("public, max-age=60"), 60);
+        assert_eq!(max_age("no-store"), 0);
+        assert_eq!(max_age("private"), 300);
+    }
+}

@@ -1,0 +1,249 @@
+//! Authorization requests between the app that asks and the user who answers, and what an answer leads to: a code for
+//! the app, or a refusal. The pages in between are not here.
+
+use super::authorize::Back;
+use super::client::Client;
+use super::consent::{self, Answer, Person, Question};
+use super::grant::{Grant, LaunchContext, read};
+use super::launch::LAUNCHES;
+use super::refusal::{Code as Refused, Refusal};
+use super::{Authorization, json_bytes, scope, secret};
+use crate::access::{Caller, Principal, Role, Scopes};
+use crate::base::{Failure, FailureKind, IssueCode, ResourceId, Timestamp};
+use crate::interaction::{Context, Item, ItemWrite, Request, Verb};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// The collection of the requests.
+const PENDING: &str = "authorization-request";
+/// The collection of the codes.
+pub(super) const CODES: &str = "authorization-code";
+
+const SECOND: i64 = 1_000_000;
+/// How long a user may take to answer.
+const WAIT: i64 = 600 * SECOND;
+/// How long a code holds (RFC 9700: short).
+const CODE: i64 = 60 * SECOND;
+/// How long a code is remembered, so that a replay is recognised for what it is.
+pub(super) const REMEMBERED: i64 = 86_400 * SECOND;
+
+/// An authorization request that waits for an answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Its id.
+    pub id: String,
+    /// Who asks.
+    pub client: String,
+    /// Where the answer goes.
+    pub redirect_uri: String,
+    /// What the app wants to get back.
+    pub state: String,
+    /// For the id_token.
+    pub nonce: Option<String>,
+    /// The PKCE challenge.
+    pub challenge: String,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// The launch that an EHR has begun.
+    pub launch: Option<String>,
+    /// `login`, `consent`, `select_account`
+    pub prompt: Vec<String>,
+    /// How many seconds ago the user may have signed in at most.
+    pub max_age: Option<u32>,
+    /// Who the app thinks the user is.
+    pub login_hint: Option<String>,
+    /// The FHIR base that was asked at.
+    pub base: String,
+    /// When it was asked.
+    pub made: Timestamp,
+}
+
+impl Pending {
+    /// Whether somebody who signed in at a moment has to do so again.
+    pub fn wants_sign_in_after(&self, authenticated: Timestamp) -> bool {
+        let anew = self.prompt.iter().any(|p| p == "login" || p == "select_account");
+        let oldest = self.max_age.map(|age| self.made.0 - i64::from(age) * SECOND);
+        anew && authenticated < self.made || oldest.is_some_and(|oldest| authenticated.0 < oldest)
+    }
+
+    fn back(&self) -> Back<'_> {
+        Back { redirect_uri: &self.redirect_uri, state: Some(&self.state), issuer: &self.base }
+    }
+}
+
+/// A code as it is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Code {
+    /// What it can be exchanged for.
+    pub grant: Grant,
+    /// The id that the grant will have.
+    pub grant_id: String,
+    /// Where it was sent.
+    pub redirect_uri: String,
+    /// The PKCE challenge.
+    pub challenge: String,
+    /// When it ends.
+    pub ends: Timestamp,
+    /// Whether it was exchanged.
+    pub used: bool,
+}
+
+fn no_such() -> Failure {
+    Failure::not_found("this request is over or was answered already; go back to the app and begin again")
+}
+
+fn forbidden(why: &str) -> Failure {
+    Failure::new(FailureKind::Forbidden, IssueCode::Forbidden, why)
+}
+
+impl Authorization {
+    pub(super) async fn keep_pending(&self, pending: &Pending) -> Result<(), Failure> {
+        let write = ItemWrite::create(PENDING, &pending.id, json_bytes(pending)?);
+        self.records.commit(vec![write.until(Timestamp(pending.made.0 + WAIT))]).await
+    }
+
+    async fn pending_item(&self, id: &str) -> Result<(Item, Pending), Failure> {
+        if id.is_empty() || id.len() > 64 {
+            return Err(no_such());
+        }
+        let item = self.records.get(PENDING, id).await?.ok_or_else(no_such)?;
+        let pending = read(&item)?;
+        Ok((item, pending))
+    }
+
+    /// A request that waits; `NotFound` if there is none (any more).
+    pub async fn pending(&self, id: &str) -> Result<Pending, Failure> {
+        Ok(self.pending_item(id).await?.1)
+    }
+
+    /// What the user has to be asked.
+    pub async fn question_of(&self, id: &str) -> Result<Question, Failure> {
+        let pending = self.pending(id).await?;
+        let client = self.active_client(&pending.client).await?.ok_or_else(no_such)?;
+        let launched = match &pending.launch {
+            Some(launch) => self.launch(launch).await?,
+            None => None,
+        };
+        let patient = launched.and_then(|(_, launch)| launch.context.patient);
+        Ok(Question { client, choices: consent::choices(&pending.scopes), patient })
+    }
+
+    /// Grants what was answered. The address where the browser goes on, at the app.
+    pub async fn approve_request(&self, id: &str, person: &Person, answer: Answer) -> Result<String, Failure> {
+        let (item, pending) = self.pending_item(id).await?;
+        let client = self.active_client(&pending.client).await?.ok_or_else(no_such)?;
+        if pending.wants_sign_in_after(person.authenticated) {
+            return Err(forbidden("the app wants you to sign in anew"));
+        }
+        let scopes = consent::granted(&pending.scopes, &answer.scopes);
+        if scopes.is_empty() {
+            return self.deny_request(id, person).await;
+        }
+        let mut writes = vec![ItemWrite::delete(PENDING, &item)];
+        let context = match self.context(&pending, person, &client, &scopes, &answer, &mut writes).await? {
+            Ok(context) => context,
+            Err(refusal) => {
+                self.records.try_commit(vec![ItemWrite::delete(PENDING, &item)]).await?;
+                return Ok(pending.back().refused(&refusal));
+            }
+        };
+        let now = self.clock.now();
+        let code = Code {
+            grant: Grant {
+                client: Some(client.id.clone()),
+                person: Some(person.clone()),
+                scopes,
+                context,
+                break_glass: answer.break_glass,
+                nonce: pending.nonce.clone(),
+                made: now,
+                refresh: None,
+            },
+            grant_id: super::grant::new_id(&person.subject),
+            redirect_uri: pending.redirect_uri.clone(),
+            challenge: pending.challenge.clone(),
+            ends: Timestamp(now.0 + CODE),
+            used: false,
+        };
+        let word = secret::random();
+        let write = ItemWrite::create(CODES, secret::digest(&word), json_bytes(&code)?);
+        writes.push(write.until(Timestamp(now.0 + REMEMBERED)));
+        if !self.records.try_commit(writes).await? {
+            return Err(no_such());
+        }
+        Ok(pending.back().with(&[("code", &word)]))
+    }
+
+    /// Grants nothing. The address where the browser goes on, at the app.
+    pub async fn deny_request(&self, id: &str, _person: &Person) -> Result<String, Failure> {
+        let (item, pending) = self.pending_item(id).await?;
+        if !self.records.try_commit(vec![ItemWrite::delete(PENDING, &item)]).await? {
+            return Err(no_such());
+        }
+        Ok(pending.back().refused(&Refusal::new(Refused::AccessDenied, "the user did not allow it")))
+    }
+
+    /// The launch context of what is granted. A launch is used up in the commit that makes the code.
+    async fn context(
+        &self,
+        pending: &Pending,
+        person: &Person,
+        client: &Arc<Client>,
+        scopes: &[String],
+        answer: &Answer,
+        writes: &mut Vec<ItemWrite>,
+    ) -> Result<Result<LaunchContext, Refusal>, Failure> {
+        let mut context = LaunchContext::default();
+        if let Some(token) = &pending.launch {
+            let refuse = |why| Ok(Err(Refusal::new(Refused::AccessDenied, why)));
+            let Some((item, launch)) = self.launch(token).await? else {
+                return refuse("the launch is over or was used already");
+            };
+            if launch.subject != person.subject {
+                return refuse("the launch was begun by another user");
+            }
+            if launch.client.as_ref().is_some_and(|id| *id != client.id) {
+                return refuse("the launch was made for another app");
+            }
+            writes.push(ItemWrite::delete(LAUNCHES, &item));
+            context = launch.context;
+        }
+        if context.patient.is_none() && scope::needs_patient(scopes) {
+            let chosen = person.patient().or(answer.patient.as_deref());
+            let Some(id) = chosen else {
+                return Err(Failure::new(FailureKind::Unprocessable, IssueCode::Required, "choose a patient"));
+            };
+            context.patient = Some(id.to_owned());
+        }
+        // Whatever chose it: nobody lets an app see a patient whom they may not see themselves.
+        if let Some(id) = &context.patient {
+            self.may_see(person, "Patient", id, &pending.base).await?;
+        }
+        if context.banner.is_none() && context.patient.is_some() {
+            // Vesta's own pages show no patient around the app.
+            context.banner = Some(true);
+        }
+        Ok(Ok(context))
+    }
+
+    /// Refuses unless a user may read a resource.
+    pub(super) async fn may_see(&self, person: &Person, kind: &str, id: &str, base: &str) -> Result<(), Failure> {
+        let not_yours = || forbidden("you may not see this record, or there is none");
+        let id = ResourceId::new(id).ok_or_else(not_yours)?;
+        let mut principal = Principal::new(&person.subject);
+        principal.role = Role::from_code(&person.role);
+        principal.user = person.user.as_deref().and_then(|user| self.user_reference(user));
+        principal.tenant = self.records.tenant();
+        principal.patient = person.patient().and_then(ResourceId::new);
+        let scope = format!("user/{kind}.r");
+        principal.scopes = Scopes::parse(&scope, &self.service.definitions).map_err(Failure::internal)?;
+        let mut context = Context::open(self.records.tenant(), base.to_owned());
+        context.caller = Caller::Known(Arc::new(principal));
+        let read = self.service.perform(&context, Request::new(Verb::Get, format!("{kind}/{id}"))).await;
+        match read {
+            Ok(_) => Ok(()),
+            Err(failure) if matches!(failure.kind, FailureKind::Unavailable | FailureKind::Internal) => Err(failure),
+            Err(_) => Err(not_yours()),
+        }
+    }
+}

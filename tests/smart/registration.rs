@@ -1,0 +1,112 @@
+//! Dynamic registration (C24 of the threat model; RFC 7591, RFC 7592).
+
+use super::world::{Key, World, refused};
+use crate::support::Answer;
+use serde_json::{Value, json};
+use vesta::authorization::client::ClientState;
+
+fn register(world: &World, body: &Value) -> Answer {
+    let headers = [("content-type", "application/json")];
+    world.server.send("POST", "/auth/register", &headers, Some(body.to_string().as_bytes()))
+}
+
+fn good() -> Value {
+    json!({
+        "client_name": "An app",
+        "redirect_uris": ["https://new.example/cb"],
+        "token_endpoint_auth_method": "none",
+        "scope": "openid launch/patient patient/*.rs"
+    })
+}
+
+#[test]
+fn a_registration_waits_for_approval() {
+    let world = World::start();
+    let answer = register(&world, &good());
+    answer.is(201);
+    assert_eq!(answer.header("cache-control"), "no-store");
+    let made = answer.json();
+    let id = made["client_id"].as_str().expect("an id");
+    assert!(made["registration_access_token"].is_string() && made.get("client_secret").is_none());
+    let mut asked = world.request(id, "openid");
+    asked.retain(|(name, _)| *name != "redirect_uri");
+    asked.push(("redirect_uri", "https://new.example/cb"));
+    let waiting = world.authorize(&asked);
+    assert_eq!((waiting.status, waiting.header("location")), (400, ""));
+    world.wait(world.authorization().change_client(id, |client| client.state = ClientState::Active)).expect("approved");
+    assert_eq!(world.authorize(&asked).status, 303);
+}
+
+#[test]
+fn what_a_client_may_not_register() {
+    let world = World::start();
+    let with = |name: &str, value: Value| {
+        let mut body = good();
+        body[name] = value;
+        body
+    };
+    for uri in [
+        "javascript:alert(1)",
+        "data:text/html,x",
+        "http://new.example/cb",
+        "https://new.example/#x",
+        "https://*.example/cb",
+        "https://user@new.example/",
+        "file:///etc/passwd",
+    ] {
+        refused(&register(&world, &with("redirect_uris", json!([uri]))), 400, "invalid_redirect_uri");
+    }
+    refused(&register(&world, &with("redirect_uris", json!([]))), 400, "invalid_redirect_uri");
+    for (name, value) in [
+        ("redirect_uris", json!("https://new.example/cb")),
+        ("redirect_uris", json!(vec!["https://new.example/cb"; 50])),
+        ("client_name", json!("x".repeat(3_000))),
+        ("client_name", json!("two\nlines")),
+        ("token_endpoint_auth_method", json!("tls_client_auth")),
+        ("token_endpoint_auth_method", json!("private_key_jwt")),
+        ("grant_types", json!(["password"])),
+        ("grant_types", json!(["client_credentials"])),
+        ("jwks", json!({"keys": []})),
+        ("jwks_uri", json!("http://127.0.0.1/jwks.json")),
+        ("logo_uri", json!("javascript:alert(1)")),
+        ("scope", json!("patient/*.sr")),
+    ] {
+        refused(&register(&world, &with(name, value)), 400, "invalid_client_metadata");
+    }
+    refused(&register(&world, &json!([])), 400, "invalid_client_metadata");
+    let huge = "x".repeat(1 << 20);
+    assert_eq!(register(&world, &with("client_name", json!(huge))).status, 413);
+}
+
+#[test]
+fn a_registration_is_managed_with_its_own_token() {
+    let world = World::start();
+    let key = Key::rsa();
+    let mut body = good();
+    body["token_endpoint_auth_method"] = json!("private_key_jwt");
+    body["jwks"] = key.set("k1");
+    let made = register(&world, &body).is(201).json();
+    let id = made["client_id"].as_str().expect("an id").to_owned();
+    let token = format!("Bearer {}", made["registration_access_token"].as_str().expect("a token"));
+    let path = format!("/auth/register/{id}");
+    let send = |method: &str, token: &str, body: Option<&Value>| {
+        let text = body.map(Value::to_string);
+        world.server.send(method, &path, &[("authorization", token)], text.as_deref().map(str::as_bytes))
+    };
+    assert_eq!(send("GET", &token, None).is(200).json()["client_name"], "An app");
+    refused(&send("GET", "Bearer wrong", None), 401, "invalid_token");
+    world.wait(world.authorization().change_client(&id, |c| c.state = ClientState::Active)).expect("approved");
+    body["client_name"] = json!("Another name");
+    let changed = send("PUT", &token, Some(&body)).is(200).json();
+    assert_eq!((&changed["client_name"], &changed["approved"]), (&json!("Another name"), &json!(false)));
+    assert_eq!(send("DELETE", &token, None).status, 204);
+    refused(&send("GET", &token, None), 401, "invalid_token");
+}
+
+#[test]
+fn registrations_that_wait_are_bounded() {
+    let world = World::start();
+    let statuses: Vec<u16> = (0..205).map(|_| register(&world, &good()).status).collect();
+    assert_eq!(statuses.iter().filter(|s| **s == 201).count(), 200);
+    assert_eq!(statuses[204], 429);
+}
