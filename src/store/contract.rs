@@ -331,6 +331,28 @@ pub struct ChangeLog {
     pub position: u64,
 }
 
+/// Whether and how far a store indexes again what was indexed with other terms.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Indexing {
+    /// It was asked for and has not begun.
+    pub asked: bool,
+    /// It has begun and not ended.
+    pub running: bool,
+    /// Versions that are done,
+    pub done: u64,
+    /// of so many.
+    pub all: u64,
+    /// Why the last time did not come to its end.
+    pub failed: Option<String>,
+}
+
+impl Indexing {
+    /// Whether nothing is left to do and nothing went wrong.
+    pub fn is_done(&self) -> bool {
+        !self.asked && !self.running && self.failed.is_none()
+    }
+}
+
 /// A store: what an engine has to do.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -368,6 +390,18 @@ pub trait Store: Send + Sync {
 
     /// The records of a tenant's audit trail after a number, as they are stored: also those that were tampered with.
     async fn audit_links(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Link>, StoreError>;
+
+    /// Asks that everything is indexed again that was indexed when resources had other terms than the vocabulary gives
+    /// now: a search parameter was added or changed. It is done beside everything else, in any case by the next start;
+    /// until [`Store::indexing`] says that it is done, searches answer by the terms of before.
+    fn reindex(&self) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("this store does not index again".into()))
+    }
+
+    /// Whether and how far it is indexed again.
+    fn indexing(&self) -> Indexing {
+        Indexing::default()
+    }
 
     /// Versions after a position, in commit order; whole commits only.
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError>;

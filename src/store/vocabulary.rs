@@ -2,7 +2,7 @@
 //! and the two forms of term that engines build themselves (logical id, reference). How terms are encoded is not
 //! known here.
 
-use crate::base::{ResourceId, Timestamp};
+use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::{self, Extractor, Term, Terms};
 use crate::json::Value;
@@ -24,6 +24,15 @@ pub trait Vocabulary: Send + Sync {
     fn id_of<'t>(&self, term: &'t Term) -> Option<&'t str>;
     /// The term that a reference to a resource gives under a reference parameter.
     fn reference_term(&self, parameter: u16, target: TypeId, id: &str) -> Term;
+    /// Types whose resources say which terms resources have (search parameters that were posted): a store shows their
+    /// current ones before it indexes anything.
+    fn defining(&self) -> &[&str] {
+        &[]
+    }
+    /// Takes note of a resource of such a type, as JSON.
+    fn learn(&self, tenant: TenantId, resource: &[u8]) {
+        let _ = (tenant, resource);
+    }
     /// A number that changes when resources get other terms than before: what was indexed with another is made again.
     fn schema(&self) -> u64 {
         0

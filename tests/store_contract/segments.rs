@@ -4,9 +4,10 @@
 use super::differential::{LARGE, SMALL, Size, commits, question};
 use super::world::*;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use vesta::base::{ResourceId, SystemClock, Timestamp};
+use vesta::base::{ResourceId, SystemClock, TenantId, Timestamp};
 use vesta::definitions::TypeId;
 use vesta::index::{Condition, Range, Term, Terms};
 use vesta::json::Value;
@@ -185,7 +186,7 @@ fn a_segment_of_other_data_or_other_terms_is_not_used() {
             wait(async { found(store, OBSERVATION, Condition::Term(term(99, b"new"))).await.len() })
         };
         let before = wait(async { found_all(&twins.open(&sealed_after(60))).await });
-        let vocabulary = Arc::new(Wider(schema));
+        let vocabulary = Wider::new(schema, true);
         let clock = twins.naive.clock.clone();
         let options = sealed_after(60);
         let store = EmbeddedStore::open_with(twins.directory.path(), vocabulary, clock, &options, &mut |_, _| {});
@@ -198,8 +199,20 @@ async fn found_all(store: &EmbeddedStore) -> usize {
     found(store, OBSERVATION, Condition::Everything).await.len()
 }
 
-/// The same world, but resources have one more term.
-struct Wider(u64);
+/// The same world, but resources have one more term, from the beginning or from some time on.
+struct Wider {
+    schema: AtomicU64,
+    wide: AtomicBool,
+    /// What was shown to it at the start.
+    learned: Mutex<Vec<String>>,
+}
+
+impl Wider {
+    fn new(schema: u64, wide: bool) -> Arc<Wider> {
+        let (schema, wide) = (AtomicU64::new(schema), AtomicBool::new(wide));
+        Arc::new(Wider { schema, wide, learned: Mutex::default() })
+    }
+}
 
 impl Vocabulary for Wider {
     fn name(&self, kind: TypeId) -> &str {
@@ -212,7 +225,9 @@ impl Vocabulary for Wider {
 
     fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms {
         let mut terms = World.extract(kind, resource);
-        terms.insert(term(99, b"new"));
+        if self.wide.load(Ordering::SeqCst) {
+            terms.insert(term(99, b"new"));
+        }
         terms
     }
 
@@ -237,8 +252,67 @@ impl Vocabulary for Wider {
     }
 
     fn schema(&self) -> u64 {
-        self.0
+        self.schema.load(Ordering::SeqCst)
     }
+
+    fn defining(&self) -> &[&str] {
+        &["Encounter"]
+    }
+
+    fn learn(&self, tenant: TenantId, resource: &[u8]) {
+        assert_eq!(tenant, TENANT);
+        let text = std::str::from_utf8(resource).expect("text");
+        assert!(text.starts_with("{\"resourceType\":\"Encounter\""), "{text}");
+        self.learned.lock().expect("no panic").push(text.to_owned());
+    }
+}
+
+#[test]
+fn what_has_other_terms_is_indexed_again_beside_everything_else() {
+    let twins = Twins::new(21, SMALL);
+    let vocabulary = Wider::new(1, false);
+    let open = || {
+        let clock = twins.naive.clock.clone();
+        let options = sealed_after(60);
+        EmbeddedStore::open_with(twins.directory.path(), vocabulary.clone(), clock, &options, &mut |_, _| {})
+            .expect("opened")
+    };
+    let new = || Condition::Term(term(99, b"new"));
+    wait(async {
+        let store = open();
+        twins.write(&store, 0..100).await;
+        assert!(found(&store, OBSERVATION, new()).await.is_empty());
+        assert!(store.indexing().is_done());
+        vocabulary.schema.store(2, Ordering::SeqCst);
+        vocabulary.wide.store(true, Ordering::SeqCst);
+        store.reindex().expect("asked");
+        // Whoever writes meanwhile has the new terms already.
+        for n in 0.. {
+            let name = format!("later{n}");
+            write(&store, put(OBSERVATION, &name, &[term(20, b"x"), term(99, b"new")])).await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if store.indexing().is_done() {
+                break;
+            }
+        }
+        let indexing = store.indexing();
+        assert!(indexing.all > 100 && indexing.done == indexing.all, "{indexing:?}");
+        let all = found_all(&store).await;
+        assert_eq!(found(&store, OBSERVATION, new()).await.len(), all);
+        let report = store.check(&mut |_, _| {}).expect("checked");
+        assert!(report.is_sound(), "{report:?}");
+        drop(store);
+        let before: Vec<_> =
+            files(&twins.index()).iter().map(|p| p.metadata().expect("a file").modified().ok()).collect();
+        vocabulary.learned.lock().expect("no panic").clear();
+        let store = open();
+        let after: Vec<_> =
+            files(&twins.index()).iter().map(|p| p.metadata().expect("a file").modified().ok()).collect();
+        assert!(before == after, "nothing was made again");
+        assert_eq!(found(&store, OBSERVATION, new()).await.len(), all);
+        let encounters = found(&store, ENCOUNTER, Condition::Everything).await.len();
+        assert!(encounters > 0 && vocabulary.learned.lock().expect("no panic").len() == encounters);
+    });
 }
 
 #[test]

@@ -32,9 +32,11 @@ pub(super) fn date(comparator: Comparator, start: i64, end: i64, now: Timestamp)
     let windows = match comparator {
         Comparator::Eq => vec![within],
         Comparator::Ne => vec![below, Window { start_from: Some(start), ..above }],
-        Comparator::Gt => vec![above],
+        // What starts late enough ends late enough, as no interval is empty: only the others need a look at the end.
+        Comparator::Gt => vec![Window { start_from: Some(end), ..any }, Window { start_below: Some(end), ..above }],
         Comparator::Lt => vec![below],
-        Comparator::Ge => vec![above, within],
+        // above or within: starts in it or after it, or reaches above it
+        Comparator::Ge => vec![Window { start_from: Some(start), ..any }, Window { start_below: Some(start), ..above }],
         Comparator::Le => vec![below, within],
         Comparator::Sa => vec![Window { start_from: Some(end), ..any }],
         Comparator::Eb => vec![Window { end_below: Some(start.saturating_add(1)), ..any }],

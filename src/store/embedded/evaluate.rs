@@ -59,8 +59,8 @@ impl<'i> Visible<'i> {
         }
     }
 
-    /// How many visible versions fulfil a condition, where that is known without looking at each.
-    pub fn count(&self, node: &Node<'_>) -> Option<usize> {
+    /// How many visible versions fulfil a condition, where that is known without seeking each.
+    pub fn count(&self, node: &mut Node<'_>) -> Option<usize> {
         match node {
             Node::Nothing => Some(0),
             Node::All if self.is_now() => Some(self.index.live_count()),
@@ -68,7 +68,18 @@ impl<'i> Visible<'i> {
             Node::Term(hits) if self.is_now() => Some(hits.count_live(self.index.live())),
             Node::Term(hits) => Some(hits.count_in(&self.all())),
             Node::Bits(bits, _) => Some(bits.len_in(&self.all())),
-            Node::Not(inner) => Some(self.count(&Node::All)? - self.count(inner)?),
+            Node::Not(inner) => Some(self.count(&mut Node::All)?.saturating_sub(self.count(inner)?)),
+            Node::And(nodes) => {
+                let (lead, rest) = nodes.split_first_mut()?;
+                let mut count = 0;
+                let index = self.index;
+                let is_set = lead.for_each_of_set(&mut |ordinal| {
+                    if !index.meter.spend(1) && self.sees(ordinal) {
+                        count += usize::from(rest.iter_mut().all(|n| n.contains(index, ordinal)));
+                    }
+                });
+                is_set.then_some(count)
+            }
             _ => None,
         }
     }

@@ -273,8 +273,7 @@ impl<'g> Group<'g> {
         new_types.into_iter().for_each(|kind| shared.types.add(kind));
         for (tenant, pending) in tenants {
             let index = shared.index.tenant(tenant);
-            index.add(&*shared.vocabulary, &pending.versions);
-            index.publish(pending.position);
+            index.add_and_publish(&*shared.vocabulary, &pending.versions, pending.position);
             shared.keeper.look_after(tenant, &index);
         }
         Ok(())

@@ -7,7 +7,7 @@ use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Terms;
 use crate::store::Vocabulary;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,6 +19,8 @@ pub struct TenantIndex {
     position: AtomicU64,
     /// The last number that is in no part that is still added to.
     frozen: AtomicU64,
+    /// Held while versions are added and published, and while they are frozen.
+    adding: Mutex<()>,
     types: RwLock<FxHashMap<TypeId, Arc<RwLock<TypeIndex>>>>,
 }
 
@@ -52,8 +54,24 @@ impl TenantIndex {
         self.frozen.load(Ordering::Acquire)
     }
 
+    /// Adds versions and lets readers see them.
+    pub fn add_and_publish(&self, vocabulary: &dyn Vocabulary, versions: &[Indexed], position: u64) {
+        let _alone = self.adding.lock();
+        self.add(vocabulary, versions);
+        self.publish(position);
+    }
+
+    /// What is in memory and published is not added to any more, if it is so many versions; gives the numbers from
+    /// and to.
+    pub fn freeze_published(&self, least: u64) -> Option<(u64, u64)> {
+        let _alone = self.adding.lock();
+        let position = self.position();
+        let enough = position.saturating_sub(self.frozen()) >= least.max(1);
+        enough.then(|| (self.freeze(position), position))
+    }
+
     /// What is in memory up to a number, which is the last, is not added to any more; gives its first number. Only
-    /// who adds versions may call it.
+    /// for an index to which nobody else adds.
     pub fn freeze(&self, position: u64) -> u64 {
         for kind in self.kinds() {
             let index = self.types.read_recursive().get(&kind).cloned();

@@ -5,12 +5,13 @@ use super::cipher::Cipher;
 use super::index::TenantIndex;
 use super::segment::{Info, Segment, file_name, info_of_name};
 use crate::base::TenantId;
+use crate::store::Indexing;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 
 /// So many small segments are merged at least: fewer are not worth it.
@@ -25,10 +26,13 @@ pub struct Kept {
     pub to: u64,
     /// Its file; none if it is held in memory.
     pub file: Option<PathBuf>,
+    /// Which terms resources had when it was made.
+    pub schema: u64,
 }
 
 impl Kept {
-    fn size(&self) -> u64 {
+    /// How many versions it has.
+    pub fn size(&self) -> u64 {
         self.to - self.from + 1
     }
 }
@@ -42,6 +46,18 @@ pub struct Seal {
     pub from: u64,
     /// The last.
     pub to: u64,
+    /// Which terms their resources had.
+    pub schema: u64,
+}
+
+/// What the sealer is asked to do.
+pub enum Order {
+    /// Seal.
+    Seal(Seal),
+    /// Merge, and index again if that is asked for.
+    Tend,
+    /// Say when all before it is done.
+    Say(mpsc::Sender<()>),
 }
 
 /// Knows the segments.
@@ -53,14 +69,16 @@ pub struct Keeper {
     /// Segments that were not used, and why.
     refused: Mutex<Vec<String>>,
     /// Which terms resources have now.
-    pub schema: u64,
+    schema: AtomicU64,
     /// Versions in memory after which they are sealed.
     seal_after: u64,
     /// Bytes that a segment may have.
     pub room: u64,
     kept: Mutex<FxHashMap<TenantId, Vec<Kept>>>,
-    orders: Mutex<Option<mpsc::Sender<Seal>>>,
+    orders: Mutex<Option<mpsc::Sender<Order>>>,
     stopping: AtomicBool,
+    /// Whether and how far all is indexed again.
+    indexing: Mutex<Indexing>,
 }
 
 impl Keeper {
@@ -76,12 +94,13 @@ impl Keeper {
             directory: directory.map(Path::to_owned),
             read_only: false,
             refused: Mutex::default(),
-            schema,
+            schema: AtomicU64::new(schema),
             seal_after: seal_after.max(1) as u64,
             room,
             kept: Mutex::default(),
             orders: Mutex::default(),
             stopping: AtomicBool::new(false),
+            indexing: Mutex::default(),
         }
     }
 
@@ -104,7 +123,7 @@ impl Keeper {
     }
 
     /// Orders to seal are given here from now on.
-    pub fn send_to(&self, orders: mpsc::Sender<Seal>) {
+    pub fn send_to(&self, orders: mpsc::Sender<Order>) {
         *self.orders.lock() = Some(orders);
     }
 
@@ -129,16 +148,75 @@ impl Keeper {
         self.seal_beyond(tenant, index, self.seal_after.div_ceil(16));
     }
 
+    /// Has the versions in memory sealed.
+    pub fn seal_now(&self, tenant: TenantId, index: &TenantIndex) {
+        self.seal_beyond(tenant, index, 1);
+    }
+
     fn seal_beyond(&self, tenant: TenantId, index: &TenantIndex, most: u64) {
-        let position = index.position();
-        if !self.is_enough(index, position, most) {
+        if !self.is_enough(index, index.position(), most) {
             return;
         }
-        if let Some(orders) = &*self.orders.lock() {
-            let from = index.freeze(position);
+        if let Some(orders) = &*self.orders.lock()
+            && let Some((from, to)) = index.freeze_published(most)
+        {
             // Nobody listens any more only while the store is closed; what is frozen serves as it is.
-            let _ = orders.send(Seal { tenant, from, to: position });
+            let _ = orders.send(Order::Seal(Seal { tenant, from, to, schema: self.schema() }));
         }
+    }
+
+    /// Which terms resources have now.
+    pub fn schema(&self) -> u64 {
+        self.schema.load(Ordering::Acquire)
+    }
+
+    /// Resources have other terms from now on.
+    pub fn set_schema(&self, schema: u64) {
+        self.schema.store(schema, Ordering::Release);
+    }
+
+    /// Waits until the sealer has done what it was asked before.
+    pub fn wait_for_sealer(&self) {
+        let (say, said) = mpsc::channel();
+        let sent = self.orders.lock().as_ref().is_some_and(|orders| orders.send(Order::Say(say)).is_ok());
+        if sent {
+            let _ = said.recv();
+        }
+    }
+
+    /// Asks that all is indexed again that was indexed with other terms.
+    pub fn ask_to_index(&self) -> bool {
+        let orders = self.orders.lock();
+        let Some(orders) = &*orders else { return false };
+        self.indexing.lock().asked = true;
+        orders.send(Order::Tend).is_ok()
+    }
+
+    /// Whether indexing again was asked for since the last time.
+    pub fn begin_indexing(&self) -> bool {
+        let mut indexing = self.indexing.lock();
+        let asked = std::mem::take(&mut indexing.asked);
+        if asked {
+            *indexing = Indexing { running: true, ..Indexing::default() };
+        }
+        asked
+    }
+
+    /// How far it is.
+    pub fn tell_progress(&self, done: u64, all: u64) {
+        let mut indexing = self.indexing.lock();
+        (indexing.done, indexing.all) = (done, all);
+    }
+
+    /// It has ended.
+    pub fn end_indexing(&self, failed: Option<String>) {
+        let mut indexing = self.indexing.lock();
+        (indexing.running, indexing.failed) = (false, failed);
+    }
+
+    /// Whether and how far all is indexed again.
+    pub fn indexing(&self) -> Indexing {
+        self.indexing.lock().clone()
     }
 
     /// Whether there are enough versions in memory to be sealed, those up to a number counted.
@@ -166,20 +244,21 @@ impl Keeper {
         self.kept.lock().get(&tenant).cloned().unwrap_or_default()
     }
 
-    /// First and last number of neighbouring segments that should be one: of the last ones as many as are each not
+    /// First and last number, and schema, of neighbouring segments that should be one: of the last ones as many as are each not
     /// larger than all after them together. So there are few segments, and each version is written a number of times
     /// that grows with the logarithm of how many there are.
-    pub fn to_merge(&self, tenant: TenantId) -> Option<(u64, u64)> {
+    pub fn to_merge(&self, tenant: TenantId) -> Option<(u64, u64, u64)> {
         let kept = self.kept(tenant);
         // Small ones may stand before larger ones after a rebuild of a hole: every end of a run is tried.
         (MERGED..=kept.len()).rev().find_map(|end| {
             let mut start = end - 1;
             let mut total = kept[start].size();
-            while start > 0 && kept[start - 1].size() <= total && kept[start - 1].to + 1 == kept[start].from {
+            let alike = |a: &Kept, b: &Kept| a.to + 1 == b.from && a.schema == b.schema;
+            while start > 0 && kept[start - 1].size() <= total && alike(&kept[start - 1], &kept[start]) {
                 start -= 1;
                 total += kept[start].size();
             }
-            (end - start >= MERGED).then(|| (kept[start].from, kept[end - 1].to))
+            (end - start >= MERGED).then(|| (kept[start].from, kept[end - 1].to, kept[start].schema))
         })
     }
 
@@ -300,10 +379,10 @@ mod tests {
         let mut written = 0;
         let count = 1_000;
         for number in 1..=count {
-            keeper.keep(tenant, Kept { from: number, to: number, file: None });
-            while let Some((from, to)) = keeper.to_merge(tenant) {
+            keeper.keep(tenant, Kept { from: number, to: number, file: None, schema: 0 });
+            while let Some((from, to, _)) = keeper.to_merge(tenant) {
                 written += to - from + 1;
-                keeper.keep(tenant, Kept { from, to, file: None });
+                keeper.keep(tenant, Kept { from, to, file: None, schema: 0 });
             }
             let kept = keeper.kept(tenant);
             assert!(kept.len() <= 14, "{kept:?}");
@@ -317,10 +396,10 @@ mod tests {
         let keeper = Keeper::new(None, 0, 1, u64::MAX);
         let tenant = TenantId(1);
         for number in [1, 2, 3, 5, 6, 7] {
-            keeper.keep(tenant, Kept { from: number, to: number, file: None });
+            keeper.keep(tenant, Kept { from: number, to: number, file: None, schema: 0 });
         }
         assert_eq!(keeper.to_merge(tenant), None);
-        keeper.keep(tenant, Kept { from: 8, to: 8, file: None });
-        assert_eq!(keeper.to_merge(tenant), Some((5, 8)));
+        keeper.keep(tenant, Kept { from: 8, to: 8, file: None, schema: 0 });
+        assert_eq!(keeper.to_merge(tenant), Some((5, 8, 0)));
     }
 }

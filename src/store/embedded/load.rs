@@ -3,7 +3,7 @@
 //! other terms than resources have now counts as one that is not there.
 
 use super::Shared;
-use super::keeper::{Keeper, Kept};
+use super::keeper::{Keeper, Kept, Seal};
 use super::rebuild::{Damage, rebuild, terms};
 use super::record::Header;
 use super::seal::{mark, seal};
@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use std::path::{Path, PathBuf};
 
 /// Versions of a segment whose terms are compared with the truth before it is used.
-const PROBES: u64 = 64;
+const PROBES: u64 = 32;
 
 /// Fills the index of all tenants and publishes their positions.
 pub fn load(
@@ -64,7 +64,7 @@ pub fn load_tenant(
         rebuild(shared, tenant, (next, end), threads, damage, progress)?;
         if following.is_some() {
             let from = index.freeze(end);
-            seal(shared, tenant, from, end);
+            seal(shared, &Seal { tenant, from, to: end, schema: shared.keeper.schema() });
         }
         next = end + 1;
     }
@@ -90,9 +90,10 @@ fn attach(shared: &Shared, tenant: TenantId, covers: (u64, u64), path: &Path) ->
         let kind = shared.types.kind(*stored_type).ok()?;
         index.attach(kind, section.clone());
     }
-    let Info { from, to, .. } = segment.info;
+    segment.let_go();
+    let Info { from, to, schema, .. } = segment.info;
     index.freeze(to);
-    shared.keeper.keep(tenant, Kept { from, to, file: Some(path.to_owned()) });
+    shared.keeper.keep(tenant, Kept { from, to, file: Some(path.to_owned()), schema });
     Some(to)
 }
 
@@ -102,7 +103,7 @@ fn fits(shared: &Shared, tenant: TenantId, (from, to): (u64, u64), segment: &Seg
     if (info.tenant, info.from, info.to) != (tenant.0, from, to) {
         return Err("it is not what its name says".into());
     }
-    if info.schema != shared.keeper.schema {
+    if info.schema != shared.keeper.schema() {
         return Err("it was made with other search parameters".into());
     }
     if mark(shared, tenant, to).ok() != Some(info.mark) {

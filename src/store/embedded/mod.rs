@@ -19,6 +19,7 @@ mod history;
 mod index;
 mod items;
 mod keeper;
+mod learn;
 mod load;
 mod lock;
 mod memory;
@@ -29,6 +30,7 @@ mod part;
 mod postings;
 mod rebuild;
 mod record;
+mod reindex;
 mod seal;
 mod segment;
 mod snapshot;
@@ -46,8 +48,8 @@ use crate::base::{Clock, SystemClock, TenantId};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::Extractor;
 use crate::store::{
-    AuditRecord, ChangeLog, Committed, FhirVocabulary, Head, Item, Link, Snapshot, Store, StoreError, Transaction,
-    Vocabulary,
+    AuditRecord, ChangeLog, Committed, FhirVocabulary, Head, Indexing, Item, Link, Snapshot, Store, StoreError,
+    Transaction, Vocabulary,
 };
 use async_trait::async_trait;
 use dictionary::Codec;
@@ -149,6 +151,7 @@ impl Shared {
         let types = Types::load(&rows, &*vocabulary)?;
         let codec = Codec::new(options.level, options.train_after);
         load_dictionaries(&truth, &rows, &types, &codec)?;
+        learn::learn(&truth, &types, &codec, &*vocabulary)?;
         let (index, poisoned) = (Index::default(), AtomicBool::new(false));
         let (segments, schema) = (directory.join("index"), vocabulary.schema());
         let keeper = match changing {
@@ -367,6 +370,14 @@ impl Store for EmbeddedStore {
 
     async fn audit_links(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
         self.shared.links(tenant, after, limit)
+    }
+
+    fn reindex(&self) -> Result<(), StoreError> {
+        if self.shared.keeper.ask_to_index() { Ok(()) } else { Err(closing()) }
+    }
+
+    fn indexing(&self) -> Indexing {
+        self.shared.keeper.indexing()
     }
 
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {

@@ -74,8 +74,8 @@ pub enum Node<'i> {
     List(Vec<u32>, usize),
     /// These versions, and how many they are.
     Bits(Bits, usize),
-    /// Versions with a term in a range, found by their own terms; about how many they are.
-    Range(&'i Range, Spread<'i>, usize),
+    /// Versions with a term in a range, found by their own terms; about how many they are, and how many terms.
+    Range(&'i Range, Spread<'i>, (usize, usize)),
     /// Versions that refer to a resource that fulfils a condition.
     Chain(Box<Chain<'i>>),
     /// All others.
@@ -101,7 +101,7 @@ impl<'i> Node<'i> {
         if terms == 0 {
             return Node::Nothing;
         }
-        let node = Node::Range(range, spread, versions);
+        let node = Node::Range(range, spread, (versions, terms));
         if terms <= TERMS && versions <= FEW { node.settled(index, usize::MAX) } else { node }
     }
 
@@ -201,7 +201,7 @@ impl<'i> Node<'i> {
             Node::Term(hits) => hits.len(),
             Node::List(list, _) => list.len(),
             Node::Bits(_, count) => *count,
-            Node::Range(_, _, about) => (*about).min(all),
+            Node::Range(_, _, (about, _)) => (*about).min(all),
             Node::Chain(_) => all,
             Node::And(nodes) => nodes.iter().map(|n| n.estimate(index)).min().unwrap_or(all),
             Node::Or(nodes) => nodes.iter().map(|n| n.estimate(index)).sum::<usize>().min(all),
@@ -227,10 +227,14 @@ impl<'i> Node<'i> {
     /// The same, its ranges turned into sets where that costs less than the budget.
     fn settled(self, index: Look<'i>, budget: usize) -> Node<'i> {
         match self {
-            Node::Range(range, spread, about) => match collect(index, range, &spread, budget) {
-                Some(set) => set,
-                None => Node::Range(range, spread, about),
-            },
+            Node::Range(range, spread, size) => {
+                // What is clearly too much is not begun.
+                let (versions, terms) = size;
+                let test = if range.test.is_some() { TEST } else { 0 };
+                let cost = terms.saturating_mul(STEP + test).saturating_add(versions.saturating_mul(COLLECT) / 2);
+                let set = if cost <= budget { collect(index, range, &spread, budget) } else { None };
+                set.unwrap_or(Node::Range(range, spread, size))
+            }
             Node::Chain(chain) if chain.cost() <= budget => chain.set(index),
             Node::Not(inner) => Node::not(inner.settled(index, budget)),
             Node::Or(nodes) => {
@@ -244,6 +248,17 @@ impl<'i> Node<'i> {
 
     fn is_set(&self) -> bool {
         matches!(self, Node::Nothing | Node::Term(..) | Node::List(..) | Node::Bits(..))
+    }
+
+    /// Goes through all versions of a set; whether it is one.
+    pub fn for_each_of_set(&self, tell: &mut impl FnMut(u32)) -> bool {
+        match self {
+            Node::Term(hits) => hits.for_each(tell),
+            Node::List(list, _) => list.iter().for_each(|o| tell(*o)),
+            Node::Bits(bits, _) => bits.iter().for_each(tell),
+            _ => return false,
+        }
+        true
     }
 
     /// The first version that fulfils it and is not below `from`.

@@ -3,6 +3,7 @@
 
 use super::Shared;
 use super::index::Indexed;
+use super::keeper::Seal;
 use super::record::Header;
 use super::seal::seal;
 use super::truth::damaged;
@@ -71,7 +72,7 @@ pub fn rebuild(
                 let reached = to.min(from + expected * CHUNK - 1);
                 if shared.keeper.is_due(&index, reached) {
                     let first = index.freeze(reached);
-                    seal(shared, tenant, first, reached);
+                    seal(shared, &Seal { tenant, from: first, to: reached, schema: shared.keeper.schema() });
                 }
             }
         }
@@ -79,7 +80,8 @@ pub fn rebuild(
     })
 }
 
-fn read_chunk(
+/// Reads some versions and finds their terms.
+pub fn read_chunk(
     shared: &Shared,
     tenant: TenantId,
     from: u64,

@@ -4,8 +4,9 @@
 
 use super::Shared;
 use super::index::TenantIndex;
-use super::keeper::{Keeper, Kept, Seal, remove};
+use super::keeper::{Keeper, Kept, Order, Seal, remove};
 use super::part::Stream;
+use super::reindex::reindex;
 use super::segment::{Info, SectionHead, Segment, SegmentWriter};
 use super::truth::Look;
 use super::type_index::Stretch;
@@ -30,14 +31,28 @@ impl Background {
         let (sealing, merging) = (shared.clone(), shared.clone());
         let sealer = std::thread::Builder::new().name("store-sealer".into()).spawn(move || {
             for order in received {
-                let Seal { tenant, from, to } = order;
-                seal(&sealing, tenant, from, to);
-                let _ = sealed.send(tenant);
+                match order {
+                    Order::Seal(order) => {
+                        seal(&sealing, &order);
+                        let _ = sealed.send(Some(order.tenant));
+                    }
+                    Order::Tend => drop(sealed.send(None)),
+                    Order::Say(done) => drop(done.send(())),
+                }
             }
         })?;
         let merger = std::thread::Builder::new().name("store-merger".into()).spawn(move || {
             for tenant in to_merge {
-                merge(&merging, tenant);
+                if merging.keeper.begin_indexing() {
+                    let failed = reindex(&merging).err().map(|e| e.to_string());
+                    if let Some(why) = &failed {
+                        tracing::error!(why, "the index was not made again to the end");
+                    }
+                    merging.keeper.end_indexing(failed);
+                }
+                if let Some(tenant) = tenant {
+                    merge(&merging, tenant);
+                }
             }
         })?;
         shared.keeper.send_to(orders);
@@ -55,10 +70,10 @@ impl Background {
 }
 
 /// Seals what was frozen. Without success it serves as it is.
-pub fn seal(shared: &Shared, tenant: TenantId, from: u64, to: u64) {
+pub fn seal(shared: &Shared, order: &Seal) {
+    let Seal { tenant, from, to, .. } = *order;
     let index = shared.index.tenant(tenant);
-    let made = make(shared, &index, tenant, from, to, true);
-    match made {
+    match make(shared, &index, order, true) {
         Ok((segment, file)) => put_in_place(shared, &index, tenant, &segment, file),
         Err(error) => tracing::warn!(%error, from, to, "a part of the index stays in memory"),
     }
@@ -68,9 +83,9 @@ pub fn seal(shared: &Shared, tenant: TenantId, from: u64, to: u64) {
 fn merge(shared: &Shared, tenant: TenantId) {
     let index = shared.index.tenant(tenant);
     while !shared.keeper.is_stopping()
-        && let Some((from, to)) = shared.keeper.to_merge(tenant)
+        && let Some((from, to, schema)) = shared.keeper.to_merge(tenant)
     {
-        match make(shared, &index, tenant, from, to, false) {
+        match make(shared, &index, &Seal { tenant, from, to, schema }, false) {
             Ok((segment, file)) => put_in_place(shared, &index, tenant, &segment, file),
             Err(_) if shared.keeper.is_stopping() => return,
             Err(error) => {
@@ -81,30 +96,24 @@ fn merge(shared: &Shared, tenant: TenantId) {
     }
 }
 
-/// Makes the segment of what is frozen or sealed between two numbers.
-fn make(
-    shared: &Shared,
-    index: &TenantIndex,
-    tenant: TenantId,
-    from: u64,
-    to: u64,
-    must: bool,
-) -> std::io::Result<(Segment, Option<PathBuf>)> {
-    let failed = |error: StoreError| Error::other(error.to_string());
-    let info = Info {
-        tenant: tenant.0,
-        from,
-        to,
-        mark: mark(shared, tenant, to).map_err(failed)?,
-        schema: shared.keeper.schema,
-    };
-    let mut stretches: Vec<(u16, Stretch)> = Vec::new();
+/// What is frozen or sealed between two numbers, by type.
+pub fn stretches(shared: &Shared, index: &TenantIndex, from: u64, to: u64) -> std::io::Result<Vec<(u16, Stretch)>> {
+    let mut stretches = Vec::new();
     for kind in index.kinds() {
         if let Some(stretch) = index.with(kind, |index| index.stretch(from, to)) {
             let stored = shared.types.stored(kind).ok_or_else(|| Error::other("a type has no number"))?;
             stretches.push((stored, stretch));
         }
     }
+    Ok(stretches)
+}
+
+/// Makes the segment of what is frozen or sealed between two numbers.
+fn make(shared: &Shared, index: &TenantIndex, order: &Seal, must: bool) -> std::io::Result<(Segment, Option<PathBuf>)> {
+    let failed = |error: StoreError| Error::other(error.to_string());
+    let Seal { tenant, from, to, schema } = *order;
+    let info = Info { tenant: tenant.0, from, to, mark: mark(shared, tenant, to).map_err(failed)?, schema };
+    let stretches = stretches(shared, index, from, to)?;
     let keeper = &shared.keeper;
     let made =
         keeper.write(&info, shared.truth.cipher(), |out| build(out, &info, &stretches, keeper, keeper.room, must));
@@ -126,7 +135,8 @@ pub fn mark(shared: &Shared, tenant: TenantId, number: u64) -> Result<u32, Store
     Ok(crc32fast::hash(record))
 }
 
-fn build(
+/// Writes a segment of these stretches, by stored type. What does not have to be ends when the store closes.
+pub fn build(
     out: &mut dyn Write,
     info: &Info,
     stretches: &[(u16, Stretch)],
@@ -190,8 +200,8 @@ impl<'s> Merged<'s> {
 }
 
 /// Puts a new segment in the place of what it was made of, type by type.
-fn put_in_place(shared: &Shared, index: &TenantIndex, tenant: TenantId, segment: &Segment, file: Option<PathBuf>) {
-    let Info { from, to, .. } = segment.info;
+pub fn put_in_place(shared: &Shared, index: &TenantIndex, tenant: TenantId, segment: &Segment, file: Option<PathBuf>) {
+    let Info { from, to, schema, .. } = segment.info;
     for (stored_type, section) in &segment.sections {
         let kind: Result<TypeId, _> = shared.types.kind(*stored_type);
         if !kind.is_ok_and(|kind| index.replace(kind, from, to, section)) {
@@ -200,6 +210,7 @@ fn put_in_place(shared: &Shared, index: &TenantIndex, tenant: TenantId, segment:
             return;
         }
     }
+    segment.let_go();
     tracing::debug!(from, to, bytes = segment.length, "a segment of the index is in use");
-    shared.keeper.keep(tenant, Kept { from, to, file }).iter().for_each(|old| remove(old));
+    shared.keeper.keep(tenant, Kept { from, to, file, schema }).iter().for_each(|old| remove(old));
 }

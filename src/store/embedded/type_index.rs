@@ -92,6 +92,13 @@ impl Stretch {
         })
     }
 
+    /// The same versions with the terms that these sections have; `None` if those are of other versions.
+    pub fn with_sections(self, sections: Vec<Arc<Section>>) -> Option<Stretch> {
+        let numbers = sections.iter().flat_map(|section| section.numbers());
+        let same = numbers.eq(self.numbers.iter().copied());
+        same.then(|| Stretch { parts: sections.into_iter().map(Held::Sealed).collect(), ..self })
+    }
+
     /// The parameter of the logical ids.
     pub fn id_parameter(&self) -> [u8; 2] {
         let of = |held: &Held| match held {

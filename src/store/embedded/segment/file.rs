@@ -43,6 +43,16 @@ pub enum Bytes {
     Held(Vec<u8>),
 }
 
+impl Bytes {
+    fn let_go(&self) {
+        if let Bytes::Mapped(map) = self {
+            // SAFETY: the map is of a file and only read: its pages come back from the file unchanged.
+            #[allow(unsafe_code)]
+            let _ = unsafe { map.unchecked_advise(memmap2::UncheckedAdvice::DontNeed) };
+        }
+    }
+}
+
 impl Deref for Bytes {
     type Target = [u8];
 
@@ -89,6 +99,13 @@ impl Segment {
         #[allow(unsafe_code)]
         let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| e.to_string())?;
         Segment::of(Bytes::Mapped(map))
+    }
+
+    /// Lets go of the memory in which the file was looked at; what is needed is looked at again.
+    pub fn let_go(&self) {
+        if let Some((_, section)) = self.sections.first() {
+            section.bytes.let_go();
+        }
     }
 
     /// A segment that was just written to memory.
