@@ -169,6 +169,9 @@ fn memory() -> String {
     format!("{} MB ({} own, {} of mapped files)", of("VmRSS"), of("RssAnon"), of("RssFile"))
 }
 
+/// A row of the table: its name, and how its searches are made.
+type Row<'r> = (&'r str, &'r dyn Fn(&mut Random) -> Query);
+
 async fn measure(directory: &Path, resources: usize, searches: bool) {
     let vesta = Vesta::new();
     let begun = Instant::now();
@@ -178,7 +181,7 @@ async fn measure(directory: &Path, resources: usize, searches: bool) {
         return;
     }
     println!("{:<46} {:>9} {:>9} {:>10}", "search", "p50 µs", "p99 µs", "rows");
-    let rows: [(&str, &dyn Fn(&mut Random) -> Query); 9] = [
+    let rows: [Row<'_>; 9] = [
         ("Patient?name=", &|r| names(&vesta, r, resources)),
         ("Observation?patient=&code=", &|r| of_patient(&vesta, r, resources)),
         ("Observation?code=&date=ge, total", &|r| dated(&vesta, r, true)),
