@@ -42,7 +42,7 @@ pub enum FailureKind {
 }
 
 /// Why a request failed: a kind for the caller's logic, issues for the developer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The kind.
     pub kind: FailureKind,

@@ -270,6 +270,26 @@ impl Condition {
         if any.len() > 1 { Condition::Or(any) } else { any.pop().unwrap_or(Condition::Nothing) }
     }
 
+    /// The numbers of the parameters that it asks for of the resource itself, and `u16::MAX` with them where it asks
+    /// which parameters have a value. What it asks of other resources stands under the parameter that leads there.
+    pub fn parameters(&self, numbers: &mut Vec<u16>) {
+        let of = |bytes: &[u8]| bytes.first_chunk().map(|number| u16::from_be_bytes(*number));
+        match self {
+            Condition::Not(inner) => inner.parameters(numbers),
+            Condition::And(all) | Condition::Or(all) => all.iter().for_each(|c| c.parameters(numbers)),
+            Condition::Term(term) => numbers.extend(of(&term.0)),
+            Condition::Range(range) => {
+                numbers.extend(of(&range.from));
+                if let Some(Test::Lists { item, .. }) = &range.test {
+                    numbers.extend(of(item));
+                }
+            }
+            Condition::Chain { parameter, .. } => numbers.push(*parameter),
+            // The parameter is one of those that refer to the resource.
+            Condition::Reverse { .. } | Condition::Everything | Condition::Nothing | Condition::Kind(_) => {}
+        }
+    }
+
     /// Whether it asks anything of other resources.
     pub fn joins(&self) -> bool {
         match self {

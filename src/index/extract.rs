@@ -34,6 +34,9 @@ struct TypePlan {
     problems: Vec<(u16, CompileError)>,
 }
 
+/// Some of the parameters of one resource type, compiled: for whoever asks of a resource only these.
+pub struct Selection(TypePlan);
+
 /// What to do with a value.
 struct Action {
     parameter: u16,
@@ -77,8 +80,9 @@ impl Extractor {
 
     /// The terms of a resource under all parameters but `_id` and `_lastUpdated`, and those of what it contains.
     pub fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms {
+        let Some(plan) = self.plan(kind) else { return Terms::default() };
         let mut sink = Sink::for_terms();
-        self.own(kind, resource, true, &mut sink);
+        self.own(plan, kind, resource, true, &mut sink);
         let mut terms = sink.into_terms();
         for (place, (kind, inner)) in self.contained(resource).into_iter().enumerate() {
             let head = contained::head(place as u8, self.definitions.name(kind));
@@ -86,6 +90,23 @@ impl Extractor {
             terms.extend(self.extract_contained(kind, inner).as_slice().iter().map(behind));
         }
         Terms::new(terms)
+    }
+
+    /// Compiles some parameters of a resource type, by their numbers.
+    pub fn selection(&self, kind: TypeId, parameters: &[u16]) -> Selection {
+        let mut plan = TypePlan::compile(&self.definitions, kind, &|number| parameters.contains(&number));
+        let wanted = |number: Option<u16>| number.filter(|number| parameters.contains(number));
+        plan.words = (wanted(plan.words.0), wanted(plan.words.1));
+        Selection(plan)
+    }
+
+    /// The terms of a resource under the parameters of a selection for its type, but for `_id` and `_lastUpdated` and
+    /// without those of what it contains.
+    pub fn extract_selected(&self, selection: &Selection, kind: TypeId, resource: Value<'_>) -> Terms {
+        let mut sink = Sink::for_terms();
+        let words = selection.0.words != (None, None);
+        self.own(&selection.0, kind, resource, words, &mut sink);
+        Terms::new(sink.into_terms())
     }
 
     /// The resources that a resource contains, as far as they are found by search.
@@ -100,17 +121,17 @@ impl Extractor {
 
     /// The terms of a contained resource: without words, which are those of what contains it.
     pub fn extract_contained(&self, kind: TypeId, resource: Value<'_>) -> Terms {
+        let Some(plan) = self.plan(kind) else { return Terms::default() };
         let mut sink = Sink::for_terms();
-        self.own(kind, resource, false, &mut sink);
+        self.own(plan, kind, resource, false, &mut sink);
         let mut terms = sink.into_terms();
-        if let (Some(plan), Some(id)) = (self.plan(kind), resource.get("id").and_then(Value::as_str)) {
+        if let Some(id) = resource.get("id").and_then(Value::as_str) {
             terms.extend(plan.id.map(|parameter| id_term(parameter, &id)));
         }
         Terms::new(terms)
     }
 
-    fn own(&self, kind: TypeId, resource: Value<'_>, with_words: bool, sink: &mut Sink) {
-        let Some(plan) = self.plan(kind) else { return };
+    fn own(&self, plan: &TypePlan, kind: TypeId, resource: Value<'_>, with_words: bool, sink: &mut Sink) {
         let context = self.context();
         let mut seen = vec![false; plan.parameters.len()];
         plan.plan.walk(resource, &mut |action, found| {
@@ -177,12 +198,12 @@ impl Extractor {
 
     fn plan(&self, kind: TypeId) -> Option<&TypePlan> {
         let plan = self.types.get(usize::from(kind.0))?;
-        Some(plan.get_or_init(|| TypePlan::compile(&self.definitions, kind)))
+        Some(plan.get_or_init(|| TypePlan::compile(&self.definitions, kind, &|_| true)))
     }
 }
 
 impl TypePlan {
-    fn compile(definitions: &Definitions, kind: TypeId) -> TypePlan {
+    fn compile(definitions: &Definitions, kind: TypeId, wanted: &dyn Fn(u16) -> bool) -> TypePlan {
         let number = |code| definitions.search_parameter(kind, code).map(|parameter| parameter.number);
         let mut plan = TypePlan {
             plan: Plan::default(),
@@ -197,7 +218,7 @@ impl TypePlan {
         parameters.sort_by_key(|parameter| parameter.number);
         for parameter in parameters {
             let stamped = matches!(&*parameter.code, "_id" | "_lastUpdated");
-            if stamped || parameter.expression.is_empty() {
+            if stamped || !wanted(parameter.number) || parameter.expression.is_empty() {
                 continue;
             }
             if let Err(error) = plan.add(definitions, kind, parameter) {

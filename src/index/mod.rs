@@ -20,7 +20,7 @@ mod words;
 pub use condition::{Alone, Condition, Range, Related, Test};
 pub use contained::contained;
 pub use criteria::Comparator;
-pub use extract::Extractor;
+pub use extract::{Extractor, Selection};
 pub use position::Position;
 pub use sort::{SortRange, sort_key};
 pub use target::{id_of, id_term, reference_term, target_of};
