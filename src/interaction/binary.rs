@@ -1,8 +1,10 @@
 //! Binary (R4 binary.html#rest): its content as it is, in and out. All else about it is like any other resource.
 
 use super::ReplyContent;
-use crate::base::{Failure, FailureKind, IssueCode};
+use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
+use crate::definitions::{Definitions, TypeId};
 use crate::json::{Document, Limits, Value, escape_into};
+use crate::primitive::Reference;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -43,6 +45,15 @@ pub(super) fn content(binary: Value<'_>) -> Result<(String, Vec<u8>), Failure> {
             .at("Binary.data")
     })?;
     Ok((content_type, bytes))
+}
+
+/// The resource of this server that the security context of a Binary names.
+pub(super) fn security_context(binary: Value<'_>, definitions: &Definitions) -> Option<(TypeId, ResourceId)> {
+    let reference = binary.get("securityContext")?.get("reference")?.as_str()?;
+    match Reference::parse(&reference) {
+        Reference::Relative { kind, id, .. } => Some((definitions.resource(kind)?, ResourceId::new(id)?)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(super) async fn perform(
     for _ in 0..ATTEMPTS {
         let mut guards = Vec::new();
         if let Some(condition) = &condition {
-            let snapshot = service.snapshot(context).await?;
+            let snapshot = service.snapshot_to_write(context).await?;
             match conditional::find(&*snapshot, kind, condition).await? {
                 Found::None => {
                     guards.push(Guard { kind, condition: condition.clone(), as_of: snapshot.position() });

@@ -94,7 +94,7 @@ pub(super) async fn perform_conditional(
     let criteria = conditional::of_address(request)?;
     let condition = conditional::criteria(service, context, kind, &criteria)?;
     for _ in 0..ATTEMPTS {
-        let snapshot = service.snapshot(context).await?;
+        let snapshot = service.snapshot_to_write(context).await?;
         let rows = conditional::rows(&*snapshot, kind, &condition, limit(service)).await?;
         bounded(service, &rows)?;
         if let [] | [_] = rows.as_slice() {

@@ -18,7 +18,7 @@ impl Service {
         kinds: &[TypeId],
         sink: &mut (dyn FnMut(TypeId, &[u8]) -> std::io::Result<()> + Send),
     ) -> Result<u64, Failure> {
-        let snapshot = self.store.snapshot(tenant).await.map_err(outcome::of_store)?;
+        let snapshot = self.everything(tenant).await?;
         let mut query = Query {
             kinds: if kinds.is_empty() { self.definitions.resources.clone() } else { kinds.to_vec() },
             condition: Condition::Everything,

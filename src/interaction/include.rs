@@ -8,7 +8,7 @@ use crate::definitions::TypeId;
 use crate::index::{Condition, reference_term};
 use crate::json::Limits;
 use crate::search::{Include, Plan};
-use crate::store::{Budget, Query, Snapshot, Version};
+use crate::store::{Budget, Query, Snapshot, StoreError, Version};
 use rustc_hash::FxHashSet;
 
 /// References looked for in one question to the store.
@@ -164,7 +164,12 @@ async fn referring(
         total: false,
         budget: gathered.budget.clone(),
     };
-    for version in snapshot.search(&query).await.map_err(outcome::of_store)?.rows {
+    let found = match snapshot.search(&query).await {
+        // What may not be searched is not included; the search itself is none of its business.
+        Err(StoreError::Refused(_)) => return Ok(()),
+        found => found.map_err(outcome::of_store)?,
+    };
+    for version in found.rows {
         gathered.add(version);
     }
     Ok(())

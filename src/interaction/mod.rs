@@ -5,7 +5,8 @@
 //! `bundle` with `batch` and `transaction` (over `entry`), `capabilities`. They share `incoming` (what clients send),
 //! `commit` (what is written, and the answer to it), `race` (when a write is tried again), `page` (the Bundles that
 //! answer) and `subset` (`_summary`, `_elements`).
-//! Knows nothing of HTTP; who may do what is not asked here yet.
+//! Between all of them and the store stands `gate`: it alone hands out states of the store and takes commits.
+//! Knows nothing of HTTP.
 
 mod auditor;
 mod batch;
@@ -20,6 +21,7 @@ mod delete;
 mod entry;
 mod explain;
 mod export;
+mod gate;
 mod history;
 mod include;
 pub(crate) mod incoming;

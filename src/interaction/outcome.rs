@@ -71,6 +71,7 @@ pub(crate) fn of_store(error: StoreError) -> Failure {
         }
         StoreError::Unavailable(why) => Failure::new(FailureKind::Unavailable, IssueCode::Transient, why),
         StoreError::TooLarge(bound) => Failure::new(FailureKind::TooLarge, IssueCode::TooLong, bound),
+        StoreError::Refused(failure) => *failure,
         StoreError::Exceeded(limit) => exceeded(limit),
         StoreError::UnknownPosition => Failure::new(
             FailureKind::Gone,

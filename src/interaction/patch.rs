@@ -112,7 +112,7 @@ pub(super) async fn perform(
     let document = incoming::parse(bytes, &service.settings.limits)?;
     let form = form(media, document.root())?;
     for _ in 0..ATTEMPTS {
-        let snapshot = service.snapshot(context).await?;
+        let snapshot = service.snapshot_to_write(context).await?;
         let (before, guards) = match (&target, &condition) {
             (Target::Id(id), _) => {
                 let newest = snapshot.read(kind, id).await.map_err(outcome::of_store)?;

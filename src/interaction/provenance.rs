@@ -55,7 +55,7 @@ fn read(service: &Service, header: &str) -> Result<Tree, Failure> {
 /// Makes certain which version each write will be; gives the references to them.
 async fn settle(service: &Service, context: &Context, writes: &mut [Write]) -> Result<Vec<Tree>, Failure> {
     let mut targets = Vec::new();
-    let snapshot = service.snapshot(context).await?;
+    let snapshot = service.snapshot_to_write(context).await?;
     for write in writes {
         let before = match write.expect {
             Expect::Absent => 0,

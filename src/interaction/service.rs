@@ -1,17 +1,18 @@
 //! The service: what answers every interaction. Holds the store, the definitions and the settings, and leads each
 //! request to the file that knows its interaction. Knows no HTTP.
 
+use super::gate::Gate;
 use super::{
-    Context, Interaction, Records, Reply, Request, bundle, capabilities, create, delete, entry, history, outcome,
-    patch, read, route, search, update,
+    Context, Interaction, Reply, Request, bundle, capabilities, create, delete, entry, history, patch, read, route,
+    search, update,
 };
 use crate::audit::Level;
-use crate::base::{Clock, Failure, IdSource, TenantId};
+use crate::base::{Clock, Failure, IdSource};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::json::Limits;
 use crate::operation;
-use crate::store::{Budget, HistoryScope, Snapshot, Store};
+use crate::store::{Budget, HistoryScope, Store};
 use crate::validation::Validator;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,7 +67,7 @@ impl Default for Settings {
 
 /// Answers interactions.
 pub struct Service {
-    pub(crate) store: Arc<dyn Store>,
+    pub(super) gate: Gate,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) extractor: Arc<Extractor>,
     pub(crate) validator: Validator,
@@ -88,7 +89,8 @@ impl Service {
     ) -> Self {
         let validator = Validator::new(definitions.clone());
         let statements = capabilities::Statements::default();
-        Service { store, definitions, extractor, validator, clock, ids, settings, statements }
+        let gate = Gate::new(store, &definitions);
+        Service { gate, definitions, extractor, validator, clock, ids, settings, statements }
     }
 
     /// Answers a request.
@@ -121,6 +123,7 @@ impl Service {
         request: &Request,
         interaction: Interaction,
     ) -> Result<Reply, Failure> {
+        let request = &*self.admit(context, request, &interaction).await?;
         match interaction {
             Interaction::Bundle => Err(entry::nested()),
             Interaction::Capabilities => capabilities::perform(self, context, request),
@@ -155,28 +158,8 @@ impl Service {
         }
     }
 
-    /// What is kept besides resources, for the floors above.
-    pub fn records(&self, tenant: TenantId) -> Records {
-        Records::new(self.store.clone(), tenant)
-    }
-
-    /// Whether writes can succeed: if not, this process is of no use but for reading.
-    pub fn can_write(&self) -> bool {
-        self.store.writable().is_ok()
-    }
-
     /// What the searches of one request may cost.
     pub fn budget(&self) -> Budget {
         Budget::new(Some(self.settings.query_time), Some(self.settings.query_rows))
-    }
-
-    /// The present state of the tenant.
-    pub(crate) async fn snapshot(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
-        self.store.snapshot(context.log()).await.map_err(outcome::of_store)
-    }
-
-    /// The state of the tenant that a page link names.
-    pub(crate) async fn snapshot_at(&self, context: &Context, position: u64) -> Result<Box<dyn Snapshot>, Failure> {
-        self.store.snapshot_at(context.log(), position).await.map_err(outcome::of_store)
     }
 }

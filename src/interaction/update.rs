@@ -85,7 +85,7 @@ pub(super) async fn preconditions(
         }
         _ => {}
     }
-    let newest = service.snapshot(context).await?.read(kind, id).await.map_err(outcome::of_store)?;
+    let newest = service.snapshot_to_write(context).await?.read(kind, id).await.map_err(outcome::of_store)?;
     let current = newest.as_ref().filter(|v| !v.is_deleted()).map(|v| v.version);
     let names = |list: &[String], version: u64| list.iter().any(|v| v == "*" || version_id(v) == Some(version));
     if let Some(list) = &asked.if_match
@@ -181,7 +181,7 @@ fn answer(
 
 /// Refuses an id that never was, for servers on which clients may not choose ids.
 async fn existing(service: &Service, context: &Context, kind: TypeId, id: &ResourceId) -> Result<(), Failure> {
-    match service.snapshot(context).await?.read(kind, id).await.map_err(outcome::of_store)? {
+    match service.snapshot_to_write(context).await?.read(kind, id).await.map_err(outcome::of_store)? {
         Some(_) => Ok(()),
         None => Err(Failure::new(
             FailureKind::NotAllowed,
@@ -284,7 +284,7 @@ async fn matching(
     condition: &Condition,
     own: Option<&ResourceId>,
 ) -> Result<(Resolved, Guard), Failure> {
-    let snapshot = service.snapshot(context).await?;
+    let snapshot = service.snapshot_to_write(context).await?;
     let found = conditional::find(&*snapshot, kind, condition).await?;
     let resolved = resolve(service, &*snapshot, kind, found, own).await?;
     Ok((resolved, Guard { kind, condition: condition.clone(), as_of: snapshot.position() }))

@@ -142,7 +142,7 @@ pub(super) async fn change(call: Call<'_>, change: Change) -> Result<Reply, Fail
     let document = parse(&payload.bytes, &call.service.settings.limits)?;
     let given = parameter(document.root())?;
     for _ in 0..ATTEMPTS {
-        let snapshot = call.service.snapshot(call.context).await?;
+        let snapshot = call.service.snapshot_to_write(call.context).await?;
         let before = newest(&call, &*snapshot, kind, &id).await?;
         drop(snapshot);
         let (write, meta) = changed(&call, &before, &given, change)?;

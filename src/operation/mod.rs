@@ -1,6 +1,7 @@
 //! Floor 7: the operations (R4 operations.html), one file each. The table says where each can be called and how; the
 //! CapabilityStatement reads it.
 
+mod access_policy;
 mod everything;
 mod meta;
 mod validate;
@@ -22,6 +23,7 @@ pub enum Level {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Run {
+    AccessPolicy,
     Validate,
     Everything,
     Meta,
@@ -49,6 +51,15 @@ pub struct Operation {
 
 /// All operations that are served.
 pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "access-policy",
+        definition: "urn:vesta:operation:access-policy",
+        levels: &[Level::System],
+        kinds: &[],
+        get: true,
+        affects_state: true,
+        run: Run::AccessPolicy,
+    },
     Operation {
         name: "everything",
         definition: "http://hl7.org/fhir/OperationDefinition/Patient-everything",
@@ -112,6 +123,11 @@ pub(crate) fn affects_state(name: &str) -> bool {
     OPERATIONS.iter().any(|o| o.name == name && o.affects_state)
 }
 
+/// Whether the operation of this name is for administrators alone.
+pub(crate) fn for_administrators(name: &str) -> bool {
+    name == "access-policy"
+}
+
 /// What an operation is called on.
 pub(crate) struct Call<'r> {
     pub service: &'r Service,
@@ -153,6 +169,7 @@ pub(crate) async fn perform(
     }
     let call = Call { service, context, request, kind, id };
     match operation.run {
+        Run::AccessPolicy => access_policy::perform(call).await,
         Run::Validate => validate::perform(call).await,
         Run::Everything => everything::perform(call).await,
         Run::Meta => meta::perform(call).await,

@@ -1,7 +1,7 @@
 //! The contract that every engine keeps.
 
 use super::{AuditRecord, Body, Budget, Head, Item, ItemWrite, Limit, Link};
-use crate::base::{ResourceId, TenantId, Timestamp};
+use crate::base::{Failure, ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::{Condition, Terms};
 use async_trait::async_trait;
@@ -271,6 +271,8 @@ pub enum StoreError {
     TooLarge(String),
     /// The budget of a query is used up.
     Exceeded(Limit),
+    /// Refused by what stands in front of an engine; engines never give it.
+    Refused(Box<Failure>),
     /// A position that is not readable (any more, or not yet).
     UnknownPosition,
     /// Stored data are damaged or the engine failed. For the log, not for the client.
@@ -290,6 +292,7 @@ impl std::fmt::Display for StoreError {
             StoreError::Full => f.write_str("no room left in the store"),
             StoreError::Unavailable(why) | StoreError::TooLarge(why) | StoreError::Broken(why) => f.write_str(why),
             StoreError::Exceeded(limit) => write!(f, "the budget of the query is used up: {limit:?}"),
+            StoreError::Refused(failure) => failure.fmt(f),
             StoreError::UnknownPosition => f.write_str("this position is not readable"),
         }
     }

@@ -54,6 +54,12 @@ pub(super) async fn perform(
     let mut full_urls = FxHashSet::default();
     for entry in entries {
         let index = entry.index;
+        let mut entry = entry;
+        let admitted = service.admit(context, &entry.request, &entry.interaction).await;
+        match admitted.map(|request| request.into_owned()) {
+            Ok(request) => entry.request = request,
+            Err(failure) => return Err(at_entry(index, failure)),
+        }
         let twice = entry.full_url.as_ref().is_some_and(|url| !full_urls.insert(url.to_string()));
         let checked = if twice { Err(same_full_url(index)) } else { check(service, entry) };
         match checked {
@@ -125,7 +131,7 @@ fn check<'d>(service: &Service, entry: Entry<'d>) -> Result<Item<'d>, Failure> {
 
 /// Settles everything on one snapshot and commits. A lost race is given back as what the store said.
 async fn attempt(service: &Service, context: &Context, request: &Request, items: &[Item<'_>]) -> Result<Done, Refused> {
-    let snapshot = service.snapshot(context).await?;
+    let snapshot = service.snapshot_to_write(context).await?;
     let identities = identity::settle(service, context, &*snapshot, items).await?;
     let rewriter = links::rewriter(service, context, &*snapshot, items, &identities).await?;
     let mut writes = Vec::with_capacity(items.len());

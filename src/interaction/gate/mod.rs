@@ -1,0 +1,138 @@
+//! The gate: the only way from the interactions and operations to the store. With access control on, every state of
+//! the store that is handed out is seen through a grant ([`view`](self)), and every commit is judged by it
+//! (`writes`). What an interaction may be asked at all is decided before it runs (`admission`).
+//!
+//! The store is private to this folder: whoever wants data gets a snapshot here, so that nothing can forget to ask.
+
+mod admission;
+mod circumstances;
+mod operator;
+mod view;
+mod writes;
+
+use super::{Context, Records, Service, outcome};
+use crate::access::{Action, Grant, Principal};
+use crate::base::{Failure, FailureKind, IssueCode, TenantId};
+use crate::definitions::{Definitions, TypeId};
+use crate::store::{Snapshot, Store};
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use view::View;
+
+/// Most grants that are kept.
+const MOST: usize = 10_000;
+
+/// The store behind the gate, and the grants of those who were here lately.
+pub(crate) struct Gate {
+    store: Arc<dyn Store>,
+    grants: RwLock<FxHashMap<Arc<Principal>, Kept>>,
+    /// Counts the changes of what grants are made of: policies, Consents, teams and roles.
+    changes: AtomicU64,
+    /// The types whose resources grants are made of.
+    sources: Vec<TypeId>,
+}
+
+struct Kept {
+    grant: Arc<Grant>,
+    made_at: u64,
+}
+
+impl Gate {
+    pub(crate) fn new(store: Arc<dyn Store>, definitions: &Definitions) -> Gate {
+        let sources = ["Consent", "CareTeam", "PractitionerRole"];
+        let sources = sources.iter().filter_map(|name| definitions.resource(name)).collect();
+        Gate { store, grants: RwLock::default(), changes: AtomicU64::new(0), sources }
+    }
+
+    /// Grants are made anew from now on.
+    fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl Service {
+    /// Whether writes can succeed: if not, this process is of no use but for reading.
+    pub fn can_write(&self) -> bool {
+        self.gate.store.writable().is_ok()
+    }
+
+    /// What is kept besides resources, for the floors above.
+    pub fn records(&self, tenant: TenantId) -> Records {
+        Records::new(self.gate.store.clone(), tenant)
+    }
+
+    /// The present state of the tenant, as far as the caller may see it.
+    pub(crate) async fn snapshot(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
+        let inner = self.gate.store.snapshot(context.tenant).await.map_err(outcome::of_store)?;
+        self.seen(context, inner, false).await
+    }
+
+    /// The state of the tenant that a page link names, as far as the caller may see it.
+    pub(crate) async fn snapshot_at(&self, context: &Context, position: u64) -> Result<Box<dyn Snapshot>, Failure> {
+        let inner = self.gate.store.snapshot_at(context.tenant, position).await.map_err(outcome::of_store)?;
+        self.seen(context, inner, false).await
+    }
+
+    /// The present state for somebody who is about to change something: what may be changed is seen as well as what
+    /// may be read. What is taken from it is not shown.
+    pub(crate) async fn snapshot_to_write(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
+        let inner = self.gate.store.snapshot(context.tenant).await.map_err(outcome::of_store)?;
+        self.seen(context, inner, true).await
+    }
+
+    async fn seen(
+        &self,
+        context: &Context,
+        inner: Box<dyn Snapshot>,
+        writing: bool,
+    ) -> Result<Box<dyn Snapshot>, Failure> {
+        match self.grant(context).await? {
+            None => Ok(inner),
+            Some(grant) => Ok(Box::new(View { inner, grant, definitions: self.definitions.clone(), writing })),
+        }
+    }
+
+    /// What the caller may do; nothing where access control is off.
+    pub(crate) async fn grant(&self, context: &Context) -> Result<Option<Arc<Grant>>, Failure> {
+        let Some(principal) = context.caller.principal() else { return Ok(None) };
+        if principal.tenant != context.tenant {
+            return Err(Failure::new(
+                FailureKind::Unauthenticated,
+                IssueCode::Login,
+                "the token is not for this server",
+            ));
+        }
+        let changes = self.gate.changes.load(Ordering::Acquire);
+        let kept = self.gate.grants.read().get(principal).filter(|k| k.made_at == changes).map(|k| k.grant.clone());
+        if let Some(grant) = kept
+            && grant.valid_until().is_none_or(|moment| self.clock.now() < moment)
+        {
+            return Ok(Some(grant));
+        }
+        let grant = Arc::new(circumstances::grant(self, context, principal).await?);
+        let mut grants = self.gate.grants.write();
+        if grants.len() >= MOST {
+            grants.clear();
+        }
+        grants.insert(principal.clone(), Kept { grant: grant.clone(), made_at: changes });
+        Ok(Some(grant))
+    }
+}
+
+/// The failure where a right is missing; the same whatever is stored.
+fn forbidden(action: Action, kind: &str) -> Failure {
+    let what = match action {
+        Action::Create => "create",
+        Action::Read => "read",
+        Action::Update => "update",
+        Action::Delete => "delete",
+        Action::Search => "search",
+    };
+    refused(format!("what was granted does not allow to {what} {kind} (the right '{}')", action.letter()))
+}
+
+fn refused(why: impl Into<String>) -> Failure {
+    Failure::new(FailureKind::Forbidden, IssueCode::Forbidden, why)
+}
