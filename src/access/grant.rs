@@ -34,7 +34,7 @@ pub enum Access {
     /// It may be done with every one.
     Everything,
     /// It may be done with those inside.
-    Within(Restriction),
+    Within(Box<Restriction>),
 }
 
 /// What a principal may do.
@@ -133,7 +133,10 @@ impl Grant {
             *access = match rule {
                 rule if rule.is_nothing() => Access::Denied,
                 rule if rule.is_everything() => Access::Everything,
-                rule => Access::Within(Restriction::new(rule, kind, &self.definitions, &self.extractor)),
+                rule => {
+                    let restriction = Restriction::new(rule, kind, &self.definitions, &self.extractor);
+                    Access::Within(Box::new(restriction))
+                }
             };
         }
         Kind { access, bound, hidden: Hidden::of(&self.definitions, kind, self.policy()) }

@@ -22,6 +22,9 @@ struct First {
 pub fn run(settings: &Settings) -> Result<(), Fault> {
     let Wired { service, definitions, authorization, .. } = wire::open(settings)?;
     actix_web::rt::System::new().block_on(async {
+        if let Err(failure) = service.keep_page_links().await {
+            tracing::warn!(%failure, "page links will not outlive this process");
+        }
         let shared = authorization.clone();
         let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;
         let first = match &shared {

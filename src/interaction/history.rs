@@ -79,8 +79,9 @@ pub(super) async fn perform(
     let path = path(service, &scope);
     // A link belongs to this history with these filters.
     let belongs = format!("history {path} {:?} {:?}", asked.since, asked.during);
+    let seal = service.seal(context);
     let cursor = match &asked.page {
-        Some(text) => Some(Cursor::decode_for(text, &belongs)?),
+        Some(text) => Some(Cursor::decode_for(text, &belongs, &seal)?),
         None => None,
     };
     let snapshot = match cursor {
@@ -108,7 +109,8 @@ pub(super) async fn perform(
         total,
         began: cursor.map_or_else(|| service.clock.now(), |c| c.began),
     });
-    let address = |cursor: Option<Cursor>| address(context, &path, &asked.used, cursor.map(|c| c.encode(&belongs)));
+    let address =
+        |cursor: Option<Cursor>| address(context, &path, &asked.used, cursor.map(|c| c.encode(&belongs, &seal)));
     let mut links = vec![("self", address(cursor))];
     links.push(("first", address(None)));
     if next.is_some() {

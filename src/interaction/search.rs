@@ -25,6 +25,7 @@ impl Service {
             default_count: self.settings.page,
             max_count: self.settings.max_page,
             codes: Arc::default(),
+            seal: self.seal(context),
         }
     }
 }

@@ -197,6 +197,8 @@ pub(crate) struct Resolved {
     pub id: ResourceId,
     /// What must be true of it.
     pub expect: Expect,
+    /// Whether the server gave the id: then it is a create.
+    pub method: Method,
     /// The newest version of it that was found, if it is not deleted.
     pub current: Option<u64>,
 }
@@ -219,9 +221,13 @@ pub(crate) async fn resolve(
         (Found::One(existing), _) => Ok(Resolved {
             id: existing.id.clone(),
             expect: Expect::Version(existing.version),
+            method: Method::Update,
             current: Some(existing.version),
         }),
-        (Found::None, None) => Ok(Resolved { id: service.ids.next(), expect: Expect::Absent, current: None }),
+        (Found::None, None) => {
+            let (id, method) = (service.ids.next(), Method::Create);
+            Ok(Resolved { id, expect: Expect::Absent, method, current: None })
+        }
         (Found::None, Some(_)) if !service.settings.update_create => Err(Failure::new(
             FailureKind::NotAllowed,
             IssueCode::BusinessRule,
@@ -239,7 +245,7 @@ pub(crate) async fn resolve(
                     ));
                 }
             };
-            Ok(Resolved { id: own.clone(), expect, current: None })
+            Ok(Resolved { id: own.clone(), expect, method: Method::Update, current: None })
         }
     }
 }
@@ -261,7 +267,7 @@ pub(super) async fn perform_conditional(
         let write = Write {
             kind,
             id: resolved.id.clone(),
-            method: Method::Update,
+            method: resolved.method,
             expect: resolved.expect,
             content: Some(draft.content.clone()),
         };

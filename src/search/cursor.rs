@@ -1,6 +1,8 @@
-//! The place in a search that a page link names (`_page`): opaque to clients. It is no secret and grants nothing:
-//! whoever follows a link is judged like the first time.
+//! The place in a search that a page link names (`_page`): opaque to clients, and sealed for the one it was given to.
+//! It grants nothing: whoever follows a link is judged like the first time.
 
+use super::Seal;
+use super::seal::LENGTH;
 use crate::base::{Failure, IssueCode, Timestamp};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -20,37 +22,37 @@ pub struct Cursor {
     pub began: Timestamp,
 }
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 impl Cursor {
     /// The text in the link. `criteria` is what it belongs to.
-    pub fn encode(&self, criteria: &str) -> String {
+    pub fn encode(&self, criteria: &str, seal: &Seal) -> String {
         let mut bytes = vec![VERSION];
         for number in [Some(self.position), Some(self.offset), self.after, self.total] {
             write_number(number.map_or(0, |n| n.saturating_add(1)), &mut bytes);
         }
         write_number(self.began.0 as u64, &mut bytes);
         bytes.extend_from_slice(&sum(criteria).to_be_bytes());
-        let check = crc32fast::hash(&bytes).to_be_bytes();
+        let check = seal.on(&bytes);
         bytes.extend_from_slice(&check);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
     /// Reads the text of a link that belongs to `criteria`; any other is refused.
-    pub fn decode_for(text: &str, criteria: &str) -> Result<Cursor, Failure> {
-        let (cursor, belongs) = Cursor::decode(text)?;
+    pub fn decode_for(text: &str, criteria: &str, seal: &Seal) -> Result<Cursor, Failure> {
+        let (cursor, belongs) = Cursor::decode(text, seal)?;
         if belongs == sum(criteria) { Ok(cursor) } else { Err(broken()) }
     }
 
     /// Reads the text of a link, with the [`sum`] of what it belongs to.
-    pub(super) fn decode(text: &str) -> Result<(Cursor, u32), Failure> {
+    pub(super) fn decode(text: &str, seal: &Seal) -> Result<(Cursor, u32), Failure> {
         if text.len() > 128 {
             return Err(broken());
         }
         let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| broken())?;
-        let (rest, check) = bytes.split_last_chunk::<4>().ok_or_else(broken)?;
+        let (rest, check) = bytes.split_last_chunk::<LENGTH>().ok_or_else(broken)?;
         let (payload, criteria) = rest.split_last_chunk::<4>().ok_or_else(broken)?;
-        if crc32fast::hash(rest).to_be_bytes() != *check {
+        if !seal.is_on(rest, check) {
             return Err(broken());
         }
         let cursor = read(payload).ok_or_else(broken)?;
@@ -118,22 +120,35 @@ mod tests {
             [(0, 0, None, None), (7, 50, Some(49), Some(0)), (u64::MAX - 1, 1 << 40, Some(1 << 63), Some(12345))]
         {
             let cursor = Cursor { position, offset, after, total, began: Timestamp(1_792_828_800_123_456) };
-            let text = cursor.encode("Patient name=x");
-            assert_eq!(Cursor::decode(&text).expect("legal"), (cursor, sum("Patient name=x")));
+            let text = cursor.encode("Patient name=x", &Seal::default());
+            assert_eq!(Cursor::decode(&text, &Seal::default()).expect("legal"), (cursor, sum("Patient name=x")));
         }
     }
 
     #[test]
     fn anything_else_is_refused() {
-        let good = Cursor { position: 9, offset: 8, after: Some(7), total: None, began: Timestamp(-5) }.encode("");
+        let good = Cursor { position: 9, offset: 8, after: Some(7), total: None, began: Timestamp(-5) }
+            .encode("", &Seal::default());
         for i in 0..good.len() {
             let mut bytes = good.clone().into_bytes();
             bytes[i] = if bytes[i] == b'A' { b'B' } else { b'A' };
-            assert!(Cursor::decode(&String::from_utf8(bytes).expect("ascii")).is_err(), "byte {i}");
-            assert!(Cursor::decode(&good[..i]).is_err(), "cut at {i}");
+            assert!(Cursor::decode(&String::from_utf8(bytes).expect("ascii"), &Seal::default()).is_err(), "byte {i}");
+            assert!(Cursor::decode(&good[..i], &Seal::default()).is_err(), "cut at {i}");
         }
         for text in ["", "%", "AAAA", "ä", "====", &"A".repeat(129)] {
-            assert!(Cursor::decode(text).is_err(), "{text}");
+            assert!(Cursor::decode(text, &Seal::default()).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn links_are_for_one() {
+        let cursor = Cursor { position: 9, offset: 8, after: Some(7), total: None, began: Timestamp(-5) };
+        let own = Seal::new(b"key").of("0 a");
+        let text = cursor.encode("Patient", &own);
+        assert!(Cursor::decode_for(&text, "Patient", &own).is_ok());
+        for other in [Seal::new(b"key"), Seal::new(b"key").of("0 b"), Seal::new(b"other").of("0 a"), Seal::default()] {
+            assert!(Cursor::decode_for(&text, "Patient", &other).is_err());
+        }
+        assert!(Cursor::decode_for(&text, "Observation", &own).is_err());
     }
 }

@@ -57,7 +57,7 @@ impl Plan {
     }
 
     fn link(&self, cursor: Option<Cursor>) -> String {
-        let page = cursor.map(|c| c.encode(&self.fingerprint));
+        let page = cursor.map(|c| c.encode(&self.fingerprint, &self.seal));
         let pairs = self.applied.iter().map(|(n, v)| (n.as_str(), v.as_str()));
         encode(pairs.chain(page.as_deref().map(|p| ("_page", p))))
     }

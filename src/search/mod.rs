@@ -24,6 +24,7 @@ mod query;
 mod refusal;
 mod relation;
 mod result;
+mod seal;
 mod sort;
 mod suggest;
 #[cfg(test)]
@@ -40,4 +41,5 @@ pub use links::{Links, Reached};
 pub use plan::{Contained, Handling, MAX_PARAMETERS, Options, Plan, Scope, Summary, Total, criteria, plan};
 pub use query::{encode, pairs};
 pub use result::top_level;
+pub use seal::Seal;
 pub use value::is_served;

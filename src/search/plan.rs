@@ -12,6 +12,7 @@ use super::query::{encode, pairs, too_many};
 use super::refusal::{Refusal, brief};
 use super::relation;
 use super::result::{Controls, control};
+use super::seal::Seal;
 use super::suggest::hint;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId, Severity, Timestamp};
 use crate::definitions::{Definitions, TypeId};
@@ -65,6 +66,8 @@ pub struct Options {
     pub max_count: usize,
     /// What is known of terminology; what is wanted of it is noted there.
     pub codes: Arc<Codes>,
+    /// What page links are sealed with.
+    pub seal: Seal,
 }
 
 impl Default for Options {
@@ -76,6 +79,7 @@ impl Default for Options {
             default_count: 50,
             max_count: 1000,
             codes: Arc::default(),
+            seal: Seal::default(),
         }
     }
 }
@@ -155,6 +159,8 @@ pub struct Plan {
     pub began: Timestamp,
     /// What a cursor belongs to: scope and filters, as text.
     pub(super) fingerprint: String,
+    /// What its page links are sealed with.
+    pub(super) seal: Seal,
 }
 
 impl Plan {
@@ -200,7 +206,7 @@ pub(super) fn plan_with(
     if parameters.len() > MAX_PARAMETERS {
         return Err(too_many());
     }
-    let (cursor, belongs) = page(parameters)?.map_or((None, None), |(c, b)| (Some(c), Some(b)));
+    let (cursor, belongs) = page(parameters, &options.seal)?.map_or((None, None), |(c, b)| (Some(c), Some(b)));
     let began = cursor.map_or(options.now, |c| c.began);
     let mut kinds = kinds(definitions, scope, parameters)?;
     let mut draft = Draft::new(definitions, &kinds, options, began, leaf);
@@ -243,6 +249,7 @@ pub(super) fn plan_with(
         issues,
         began,
         fingerprint,
+        seal: options.seal.clone(),
         kinds,
     };
     Ok(plan)
@@ -314,11 +321,11 @@ pub(super) fn criteria_with(
 const PAGE: &str = "_page";
 
 /// What `_page` says, with the sum of what it belongs to.
-fn page(parameters: &[(String, String)]) -> Result<Option<(Cursor, u32)>, Failure> {
+fn page(parameters: &[(String, String)], seal: &Seal) -> Result<Option<(Cursor, u32)>, Failure> {
     let mut pages = parameters.iter().filter(|(name, value)| name == PAGE && !value.is_empty());
     match (pages.next(), pages.next()) {
         (None, _) => Ok(None),
-        (Some((_, text)), None) => Cursor::decode(text).map(Some),
+        (Some((_, text)), None) => Cursor::decode(text, seal).map(Some),
         _ => Err(cursor::broken()),
     }
 }

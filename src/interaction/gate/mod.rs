@@ -7,6 +7,8 @@
 mod admission;
 mod circumstances;
 mod operator;
+#[cfg(test)]
+mod tests;
 mod view;
 mod writes;
 
@@ -14,7 +16,8 @@ use super::{Context, Records, Service, outcome};
 use crate::access::{Action, Grant, Principal};
 use crate::base::{Failure, FailureKind, IssueCode, TenantId};
 use crate::definitions::{Definitions, TypeId};
-use crate::store::{Snapshot, Store};
+use crate::search::Seal;
+use crate::store::{ItemWrite, Snapshot, Store, StoreError, Transaction};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -32,6 +35,8 @@ pub(crate) struct Gate {
     changes: AtomicU64,
     /// The types whose resources grants are made of.
     sources: Vec<TypeId>,
+    /// What page links are sealed with.
+    seal: RwLock<Seal>,
 }
 
 struct Kept {
@@ -43,7 +48,7 @@ impl Gate {
     pub(crate) fn new(store: Arc<dyn Store>, definitions: &Definitions) -> Gate {
         let sources = ["Consent", "CareTeam", "PractitionerRole"];
         let sources = sources.iter().filter_map(|name| definitions.resource(name)).collect();
-        Gate { store, grants: RwLock::default(), changes: AtomicU64::new(0), sources }
+        Gate { store, grants: RwLock::default(), changes: AtomicU64::new(0), sources, seal: RwLock::new(seal()) }
     }
 
     /// Grants are made anew from now on.
@@ -119,6 +124,53 @@ impl Service {
         grants.insert(principal.clone(), Kept { grant: grant.clone(), made_at: changes });
         Ok(Some(grant))
     }
+}
+
+impl Service {
+    /// What the page links of a caller are sealed with.
+    pub(crate) fn seal(&self, context: &Context) -> Seal {
+        let seal = self.gate.seal.read().clone();
+        match context.caller.principal() {
+            None => seal,
+            Some(principal) => {
+                let part = |text: Option<&str>| text.unwrap_or("-").to_owned();
+                let patient = part(principal.patient.as_ref().map(|id| id.as_str()));
+                let (tenant, client) = (principal.tenant.0, part(principal.client.as_deref()));
+                seal.of(&format!("{tenant}\n{}\n{client}\n{patient}", principal.subject))
+            }
+        }
+    }
+
+    /// Takes the key of page links from the store, where it is made on the first start, so that links outlive the
+    /// process. Until this is called they do not.
+    pub async fn keep_page_links(&self) -> Result<(), Failure> {
+        const PLACE: (&str, &str) = ("secret", "page-links");
+        let tenant = TenantId::default();
+        loop {
+            let item = self.gate.store.item(tenant, PLACE.0, PLACE.1).await.map_err(outcome::of_store)?;
+            if let Some(item) = item {
+                *self.gate.seal.write() = Seal::new(&item.value);
+                return Ok(());
+            }
+            let items = vec![ItemWrite::create(PLACE.0, PLACE.1, random().to_vec())];
+            match self.gate.store.commit(tenant, Transaction { items, ..Transaction::default() }).await {
+                Ok(_) | Err(StoreError::ItemConflict { .. }) => {}
+                Err(other) => return Err(outcome::of_store(other)),
+            }
+        }
+    }
+}
+
+/// A seal that nobody knows.
+fn seal() -> Seal {
+    Seal::new(&random())
+}
+
+fn random() -> [u8; 32] {
+    let (one, two) = (uuid::Uuid::new_v4(), uuid::Uuid::new_v4());
+    let mut bytes = [0; 32];
+    bytes.iter_mut().zip(one.as_bytes().iter().chain(two.as_bytes())).for_each(|(byte, random)| *byte = *random);
+    bytes
 }
 
 /// The failure where a right is missing; the same whatever is stored.

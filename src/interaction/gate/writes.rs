@@ -84,12 +84,11 @@ impl Service {
         // Where some resources are out of reach, an id that is free looks like one that is not.
         let unknown = || denied(Failure::not_found(format!("there is no {name}/{}", write.id)));
         match &newest {
-            Some(before) => {
-                if !view.inside(before, action).await? {
-                    let seen = view.inside(before, Action::Read).await?;
-                    return Err(if seen { denied(refused_on(grant, write, action, name)) } else { unknown() });
-                }
+            Some(before) if !view.inside(before, action).await? => {
+                let seen = view.inside(before, Action::Read).await?;
+                return Err(if seen { denied(refused_on(grant, write, action, name)) } else { unknown() });
             }
+            Some(_) => {}
             None if write.method == Method::Create => {}
             None if bound => return Err(unknown()),
             None => {}

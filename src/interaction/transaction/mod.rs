@@ -18,7 +18,7 @@ use super::{Context, Interaction, Reply, Request, Service, outcome, patch, read}
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId};
 use crate::definitions::TypeId;
 use crate::json::Document;
-use crate::store::{Committed, Content, Guard, Method, Snapshot, StoreError, Write};
+use crate::store::{Committed, Content, Expect, Guard, Method, Snapshot, StoreError, Write};
 use identity::{About, Identities};
 use rustc_hash::FxHashSet;
 
@@ -143,7 +143,12 @@ async fn attempt(service: &Service, context: &Context, request: &Request, items:
         for target in about.targets() {
             let (method, content) = match (&item.entry.interaction, item.writes) {
                 (_, Some(kind)) => {
-                    let method = if item.fresh.is_some() { Method::Create } else { Method::Update };
+                    // Where the server gives the id it is a create.
+                    let given = matches!(item.entry.interaction, Interaction::ConditionalUpdate { .. })
+                        && item.own.is_none()
+                        && target.expect == Expect::Absent;
+                    let create = item.fresh.is_some() || given;
+                    let method = if create { Method::Create } else { Method::Update };
                     (method, Some(content(service, item, kind, &rewriter)))
                 }
                 (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, None) => {

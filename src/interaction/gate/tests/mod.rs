@@ -1,0 +1,10 @@
+//! The gate under attack (cases A of the project's list of abuse cases): a world with two patients, whose every
+//! resource is marked, and principals who may see only one of them. What a case means stands beside it; `generated`
+//! expands those that are about all types and all routes.
+
+mod cases;
+mod generated;
+mod policies;
+mod world;
+
+use world::World;
