@@ -173,3 +173,17 @@ fn unsafe_stands_only_where_it_is_listed() {
     }
     assert!(faults.is_empty(), "unsafe outside the listed places: {}", faults.join(", "));
 }
+
+#[test]
+fn only_those_who_are_listed_go_behind_the_gate() {
+    let listed = ["interaction/gate/", "interaction/trail.rs", "interaction/auditor.rs", "interaction/export.rs"];
+    let doors = ["behind_the_gate()", ".everything("];
+    let mut faults = Vec::new();
+    for (file, text) in sources() {
+        let named = doors.iter().any(|door| text.contains(door));
+        if named && file.starts_with("interaction/") && !listed.iter().any(|p| file.starts_with(p)) {
+            faults.push(file);
+        }
+    }
+    assert!(faults.is_empty(), "these reach the store past the gate: {}", faults.join(", "));
+}

@@ -36,7 +36,11 @@ impl Hidden {
                 parameters.push(composite.number);
             }
         }
+        // Words come from everywhere in the resource.
+        let words = ["_text", "_content"].iter().filter_map(|code| definitions.search_parameter(kind, code));
+        parameters.extend(words.map(|p| p.number));
         parameters.sort_unstable();
+        parameters.dedup();
         Some(Hidden { properties, parameters })
     }
 
@@ -109,10 +113,10 @@ mod tests {
             let all = definitions.search_parameters_of(kind);
             all.iter().filter(|p| hidden.concerns(p.number)).map(|p| p.code.to_string()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(shown(patient), "death-date deceased email phone telecom");
+        assert_eq!(shown(patient), "_content _text death-date deceased email phone telecom");
         assert_eq!(
             shown(observation),
-            "code-value-concept code-value-date code-value-quantity code-value-string combo-code \
+            "_content _text code-value-concept code-value-date code-value-quantity code-value-string combo-code \
              combo-code-value-concept combo-code-value-quantity combo-data-absent-reason combo-value-concept \
              combo-value-quantity component-code component-code-value-concept component-code-value-quantity \
              component-data-absent-reason component-value-concept component-value-quantity value-concept value-date \

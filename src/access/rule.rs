@@ -6,7 +6,9 @@ use super::label;
 use crate::base::{ResourceId, Timestamp};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::criteria::{self, SystemMatch};
-use crate::index::{Alone, Condition, Extractor, Range, Selection, Term, Terms, id_term, reference_term, target_of};
+use crate::index::{
+    Alone, Condition, Extractor, INSIDE, Range, Selection, Term, Terms, id_term, reference_term, target_of,
+};
 use crate::json::Value;
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -251,7 +253,7 @@ impl Restriction {
         let condition = rule.condition(definitions, kind);
         let mut numbers = Vec::new();
         rule.parameters(&mut numbers);
-        let all = numbers.contains(&u16::MAX);
+        let all = numbers.iter().any(|number| matches!(*number, u16::MAX | INSIDE));
         let terms = !numbers.is_empty();
         let selection = (!all).then(|| extractor.selection(kind, &numbers));
         Restriction { rule, condition, selection, terms }

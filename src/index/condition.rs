@@ -4,6 +4,9 @@ use super::encode::{bound_length, split_parts};
 use super::{Position, Term, Terms};
 use crate::definitions::TypeId;
 
+/// In place of the number of a parameter: what is asked is asked of a contained resource.
+pub const INSIDE: u16 = super::encode::CONTAINED;
+
 /// What a search asks of one resource.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Condition {
@@ -270,8 +273,8 @@ impl Condition {
         if any.len() > 1 { Condition::Or(any) } else { any.pop().unwrap_or(Condition::Nothing) }
     }
 
-    /// The numbers of the parameters that it asks for of the resource itself, and `u16::MAX` with them where it asks
-    /// which parameters have a value. What it asks of other resources stands under the parameter that leads there.
+    /// The numbers of the parameters that it asks for of the resource itself; with them `u16::MAX` where it asks which
+    /// parameters have a value, and [`INSIDE`] where it asks for anything of a contained resource. What it asks of other resources stands under the parameter that leads there.
     pub fn parameters(&self, numbers: &mut Vec<u16>) {
         let of = |bytes: &[u8]| bytes.first_chunk().map(|number| u16::from_be_bytes(*number));
         match self {

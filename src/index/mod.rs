@@ -17,7 +17,7 @@ mod term;
 mod values;
 mod words;
 
-pub use condition::{Alone, Condition, Range, Related, Test};
+pub use condition::{Alone, Condition, INSIDE, Range, Related, Test};
 pub use contained::contained;
 pub use criteria::Comparator;
 pub use extract::{Extractor, Selection};

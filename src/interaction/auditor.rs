@@ -27,7 +27,7 @@ impl Service {
         checkpoints: &[Checkpoint],
         progress: &mut (dyn FnMut(u64, u64) + Send),
     ) -> Result<Verified, Failure> {
-        let store = &*self.store;
+        let store = &**self.behind_the_gate();
         let mut found = audit::verify(store, tenant, checkpoints, progress).await.map_err(outcome::of_store)?;
         if !checkpoints.is_empty() {
             let key = self.signing_key(tenant).await?;
@@ -46,18 +46,18 @@ impl Service {
     pub async fn checkpoint(&self, context: &Context) -> Result<Checkpoint, Failure> {
         let key = self.signing_key(context.tenant).await?;
         self.record(context, Event::administration("create", "checkpoint", "")).await?;
-        let head = self.store.audit_head(context.tenant).await.map_err(outcome::of_store)?;
+        let head = self.behind_the_gate().audit_head(context.tenant).await.map_err(outcome::of_store)?;
         Ok(key.sign(context.tenant, head, self.clock.now()))
     }
 
     /// The number of the last record.
     pub async fn trail_length(&self, tenant: TenantId) -> Result<u64, Failure> {
-        self.store.audit_head(tenant).await.map(|head| head.number).map_err(outcome::of_store)
+        self.behind_the_gate().audit_head(tenant).await.map(|head| head.number).map_err(outcome::of_store)
     }
 
     /// Records after a number, in order.
     pub async fn trail_after(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Listed>, Failure> {
-        let links = self.store.audit_links(tenant, after, limit).await.map_err(outcome::of_store)?;
+        let links = self.behind_the_gate().audit_links(tenant, after, limit).await.map_err(outcome::of_store)?;
         let listed = |link: Link| Listed {
             number: link.number,
             content: link.content.map(|content| (content.last_updated, content.body)),
@@ -68,7 +68,7 @@ impl Service {
     /// The key that signs checkpoints; made when it is first needed.
     async fn signing_key(&self, tenant: TenantId) -> Result<SigningKey, Failure> {
         loop {
-            let found = self.store.item(tenant, COLLECTION, KEY).await.map_err(outcome::of_store)?;
+            let found = self.behind_the_gate().item(tenant, COLLECTION, KEY).await.map_err(outcome::of_store)?;
             if let Some(item) = found {
                 return SigningKey::read(&item.value).map_err(Failure::internal);
             }
@@ -76,7 +76,7 @@ impl Service {
             let expect = ItemExpect::Absent;
             let write = ItemWrite { collection: COLLECTION, key: KEY.to_owned(), expect, value, expires: None };
             let transaction = Transaction { items: vec![write], ..Transaction::default() };
-            match self.store.commit(tenant, transaction).await {
+            match self.behind_the_gate().commit(tenant, transaction).await {
                 // Somebody else made it at the same time: then it is that one.
                 Ok(_) | Err(StoreError::ItemConflict { .. }) => {}
                 Err(error) => return Err(outcome::of_store(error)),

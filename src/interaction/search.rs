@@ -102,6 +102,7 @@ pub(crate) async fn run(service: &Service, context: &Context, plan: &Plan) -> Re
         include::resolve(service, &*snapshot, plan, &context.budget, &page.rows, &mut issues).await?
     };
     if plan.explain {
+        service.may_explain(context)?;
         issues.extend(explain::account(&service.definitions, &*snapshot, plan, &context.budget).await?);
     }
     Ok(Results { position: snapshot.position(), matches: page.rows, more: page.more, total, included, issues })

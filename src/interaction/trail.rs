@@ -97,7 +97,7 @@ impl Service {
             return Ok(());
         }
         let transaction = Transaction { audit, ..Transaction::default() };
-        self.store.commit(context.tenant, transaction).await.map(|_| ()).map_err(not_recorded)
+        self.behind_the_gate().commit(context.tenant, transaction).await.map(|_| ()).map_err(not_recorded)
     }
 
     /// Events as records for the trail; none if it is off.
@@ -117,8 +117,8 @@ impl Service {
         self.definitions.resource("AuditEvent")
     }
 
-    /// Commits what a request writes; the trail is told of each write in the same commit.
-    pub(crate) async fn commit(
+    /// Commits what a request writes and the gate let through; the trail is told of each write in the same commit.
+    pub(super) async fn commit_recorded(
         &self,
         context: &Context,
         mut transaction: Transaction,
@@ -127,13 +127,13 @@ impl Service {
             let events = self.of_writes(context, &transaction.writes).await?;
             transaction.audit.extend(self.audit_records(context, events));
         }
-        let done = self.store.commit(context.tenant, transaction).await?;
+        let done = self.behind_the_gate().commit(context.tenant, transaction).await?;
         context.ledger.recorded.store(true, Ordering::Relaxed);
         Ok(done)
     }
 
     async fn of_writes(&self, context: &Context, writes: &[Write]) -> Result<Vec<Event>, StoreError> {
-        let snapshot = self.store.snapshot(context.tenant).await?;
+        let snapshot = self.behind_the_gate().snapshot(context.tenant).await?;
         let mut events = Vec::with_capacity(writes.len());
         for write in writes {
             let name = self.definitions.name(write.kind);

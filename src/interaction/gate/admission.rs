@@ -136,6 +136,14 @@ impl Service {
         if principal.scopes.has_context(ScopeContext::Patient) { Err(unknown()) } else { Ok(()) }
     }
 
+    /// How a search is answered tells how much there is of what may not be seen: only for administrators.
+    pub(crate) fn may_explain(&self, context: &Context) -> Result<(), Failure> {
+        match context.caller.principal().map(|principal| principal.role) {
+            None | Some(Some(Role::Administrator)) => Ok(()),
+            Some(_) => Err(refused("'_explain' is for administrators")),
+        }
+    }
+
     /// Whoever may write but not read is not shown what was written.
     fn quiet<'r>(&self, grant: &Grant, request: &'r Request, interaction: &Interaction) -> Cow<'r, Request> {
         let kind = match interaction {

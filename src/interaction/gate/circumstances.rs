@@ -5,7 +5,7 @@ use crate::access::{Asker, CLIENT, Circumstances, Consents, Grant, Policy, Princ
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::{Condition, reference_term};
-use crate::interaction::{Context, Service, outcome};
+use crate::interaction::{Service, outcome};
 use crate::json::Tree;
 use crate::store::{Budget, ItemExpect, ItemWrite, Query, Snapshot, Transaction};
 use std::sync::Arc;
@@ -17,10 +17,10 @@ const POLICIES: &str = "policy";
 const MOST: usize = 20_000;
 
 /// Makes the grant of a principal.
-pub(super) async fn grant(service: &Service, context: &Context, principal: &Arc<Principal>) -> Result<Grant, Failure> {
+pub(super) async fn grant(service: &Service, principal: &Arc<Principal>) -> Result<Grant, Failure> {
     let name = principal.role.map_or(CLIENT, |role| role.code());
-    let policy = service.policy(context.tenant, name).await?;
-    let snapshot = service.gate.store.snapshot(context.tenant).await.map_err(outcome::of_store)?;
+    let policy = service.policy(principal.tenant, name).await?;
+    let snapshot = service.gate.store.snapshot(principal.tenant).await.map_err(outcome::of_store)?;
     let needs_team = policy.rules.iter().any(|rule| rule.within == Within::CareTeam);
     let care_team = if needs_team { care_team(service, &*snapshot, principal).await? } else { Vec::new() };
     let consents = consents(service, &*snapshot, principal).await?;

@@ -70,20 +70,20 @@ impl Service {
 
     /// The present state of the tenant, as far as the caller may see it.
     pub(crate) async fn snapshot(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
-        let inner = self.gate.store.snapshot(context.tenant).await.map_err(outcome::of_store)?;
+        let inner = self.gate.store.snapshot(context.log()).await.map_err(outcome::of_store)?;
         self.seen(context, inner, false).await
     }
 
     /// The state of the tenant that a page link names, as far as the caller may see it.
     pub(crate) async fn snapshot_at(&self, context: &Context, position: u64) -> Result<Box<dyn Snapshot>, Failure> {
-        let inner = self.gate.store.snapshot_at(context.tenant, position).await.map_err(outcome::of_store)?;
+        let inner = self.gate.store.snapshot_at(context.log(), position).await.map_err(outcome::of_store)?;
         self.seen(context, inner, false).await
     }
 
     /// The present state for somebody who is about to change something: what may be changed is seen as well as what
     /// may be read. What is taken from it is not shown.
     pub(crate) async fn snapshot_to_write(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
-        let inner = self.gate.store.snapshot(context.tenant).await.map_err(outcome::of_store)?;
+        let inner = self.gate.store.snapshot(context.log()).await.map_err(outcome::of_store)?;
         self.seen(context, inner, true).await
     }
 
@@ -116,7 +116,7 @@ impl Service {
         {
             return Ok(Some(grant));
         }
-        let grant = Arc::new(circumstances::grant(self, context, principal).await?);
+        let grant = Arc::new(circumstances::grant(self, principal).await?);
         let mut grants = self.gate.grants.write();
         if grants.len() >= MOST {
             grants.clear();

@@ -6,7 +6,7 @@ use super::{forbidden, refused};
 use crate::access::{Access, Action, Grant, Restriction, Subject, guarded};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::{Definitions, TypeId};
-use crate::index::Condition;
+use crate::index::{Condition, INSIDE};
 use crate::interaction::binary;
 use crate::json::{Document, Limits, Tree};
 use crate::store::{Body, HistoryQuery, HistoryScope, Page, Query, Snapshot, StoreError, Version};
@@ -160,10 +160,25 @@ impl View {
 
     /// A version without the elements that are hidden.
     fn stripped(&self, mut version: Version) -> Result<Version, StoreError> {
-        let Some(hidden) = self.grant.hidden(version.kind) else { return Ok(version) };
+        let contains = |body: &Vec<u8>| memchr::memmem::find(body, b"\"contained\"").is_some();
+        let own = self.grant.hidden(version.kind);
+        let inner = !self.grant.policy().hidden.is_empty() && version.body.as_ref().is_some_and(contains);
+        if own.is_none() && !inner {
+            return Ok(version);
+        }
         let Some(json) = version.to_json(self.definitions.name(version.kind)) else { return Ok(version) };
         let mut tree = Tree::parse(&json).map_err(unreadable)?;
-        if hidden.strip(&mut tree) {
+        let mut less = own.is_some_and(|hidden| hidden.strip(&mut tree));
+        if let Some(Tree::Array(contained)) = tree.get_mut("contained") {
+            for resource in contained {
+                let name = resource.get("resourceType").and_then(Tree::as_str);
+                let kind = name.and_then(|name| self.definitions.resource(name));
+                if let Some(hidden) = kind.and_then(|kind| self.grant.hidden(kind)) {
+                    less |= hidden.strip(resource);
+                }
+            }
+        }
+        if less {
             let text = tree.to_json();
             let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(unreadable)?;
             version.body = Some(Body::of(document.root()).0);
@@ -248,6 +263,11 @@ impl View {
 
     /// Refuses what draws on hidden elements.
     fn not_hidden(&self, kinds: &[TypeId], numbers: &[u16]) -> Result<(), Failure> {
+        if numbers.contains(&INSIDE) && !self.grant.policy().hidden.is_empty() {
+            return Err(refused(
+                "contained resources are not searched by your role, from which some elements are hidden",
+            ));
+        }
         for hidden in kinds.iter().filter_map(|kind| self.grant.hidden(*kind)) {
             if let Some(number) = numbers.iter().find(|number| hidden.concerns(**number)) {
                 let code = self.definitions.search_parameters.get(usize::from(*number)).map_or("", |p| &*p.code);

@@ -30,7 +30,7 @@ impl Service {
         let sources = |t: &Transaction| t.writes.iter().any(|write| self.gate.sources.contains(&write.kind));
         let changes = sources(&transaction);
         let result = match self.grant(context).await.map_err(denied)? {
-            None => self.gate.store.commit(context.tenant, transaction).await,
+            None => self.commit_recorded(context, transaction).await,
             Some(grant) => self.commit_judged(context, &grant, transaction).await,
         };
         if changes && result.is_ok() {
@@ -58,7 +58,7 @@ impl Service {
                 narrow(&view, guard).map_err(denied)?;
             }
             drop(view);
-            match self.gate.store.commit(context.tenant, judged).await {
+            match self.commit_recorded(context, judged).await {
                 // What was judged is not what was there in the end: judge again.
                 Err(StoreError::VersionConflict { write, .. }) if pinned.get(write) == Some(&true) => {}
                 other => return other,
