@@ -5,7 +5,7 @@ use super::client::{Client, ClientState};
 use super::exchange::{Answered, Asked, Method, Parameters};
 use super::pending::Pending;
 use super::refusal::{Code, Refusal};
-use super::{Authorization, page, scope, secret};
+use super::{Authorization, pages, scope, secret};
 use crate::access::Scopes;
 use crate::interaction::origin;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -49,7 +49,7 @@ impl Authorization {
         let parameters = if asked.method == Method::Post { &asked.form } else { &asked.query };
         let client = match self.trusted(parameters).await {
             Ok(client) => client,
-            Err(refusal) => return page::refused(&refusal),
+            Err(refusal) => return pages::unusable(asked, refusal.code.text(), &refusal.description),
         };
         let back = Back {
             redirect_uri: parameters.get("redirect_uri").unwrap_or_default(),
@@ -123,7 +123,8 @@ impl Authorization {
                 return Err(Refusal::invalid("prompt=none does not stand with others"));
             }
             // Every grant is asked for anew, so that nothing can be answered without a page.
-            let code = if asked.cookies.is_some() { Code::InteractionRequired } else { Code::LoginRequired };
+            let signed_in = self.session_of(asked).await?.is_some();
+            let code = if signed_in { Code::InteractionRequired } else { Code::LoginRequired };
             return Err(Refusal::new(code, "the user has to be asked"));
         }
         let max_age = parameters.get("max_age").map(|age| age.parse::<u32>());

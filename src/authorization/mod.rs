@@ -6,7 +6,7 @@
 //! `authorize`, `pending`, `launch`: from an app's request to a code; `scope`, `consent`: what is asked and granted;
 //! `token`, `grant`: codes for tokens, and what tokens stand for; `authenticate`, `assertion`, `fetch`: how a client
 //! proves who it is; `inquire`: introspection and revocation; `secret`: random values and digests; `exchange`,
-//! `refusal`, `page`: questions and answers, free of HTTP; `people`: users, their sessions and how they are known;
+//! `refusal`: questions and answers, free of HTTP; `people`: users, their sessions and how they are known;
 //! `pages`: what they see. Everything that must outlive a process is a record, changed by compare-and-set.
 //!
 //! Decides nothing about resources: that is `access`.
@@ -25,7 +25,6 @@ pub mod grant;
 mod inquire;
 pub mod keys;
 pub mod launch;
-mod page;
 pub mod pages;
 pub mod pending;
 pub mod people;

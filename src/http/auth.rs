@@ -53,7 +53,7 @@ pub async fn handle(
         form,
         body,
         authorization: text(headers, header::AUTHORIZATION),
-        cookies: text(headers, header::COOKIE),
+        cookies: cookies(headers),
         origin: text(headers, header::ORIGIN),
         languages: text(headers, header::ACCEPT_LANGUAGE),
         agent: text(headers, header::USER_AGENT),
@@ -97,6 +97,12 @@ fn method(method: &Method) -> Option<Plain> {
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
     headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+}
+
+/// All cookies. By HTTP/2 each may come in a header of its own (RFC 9113 8.2.3).
+fn cookies(headers: &HeaderMap) -> Option<String> {
+    let all: Vec<&str> = headers.get_all(header::COOKIE).filter_map(|value| value.to_str().ok()).collect();
+    (!all.is_empty()).then(|| all.join("; "))
 }
 
 fn refused(status: StatusCode) -> HttpResponse {

@@ -22,6 +22,9 @@ impl Authorization {
         let aim = Aim::of(visit.asked);
         let Some(request) = &aim.request else { return Ok(Answered::see_other("/auth/account")) };
         let question = self.question(request).await?;
+        if !self.is_enough(&aim, session).await? {
+            return Ok(Answered::see_other(aim.at("sign-in")));
+        }
         let user = session.user();
         let posted = visit.asked.method == Method::Post;
         if posted && visit.asked.form.get("decision") != Some("allow") {

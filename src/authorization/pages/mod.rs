@@ -21,8 +21,8 @@ use super::exchange::{Answered, Asked, Content, Method, Parameters, Went};
 use super::people::{Session, secret};
 use crate::base::{Failure, FailureKind};
 use layout::{Here, Note, Width};
-use maud::Markup;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use maud::{Markup, html};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::net::{IpAddr, Ipv4Addr};
 
 /// A visit to a page: what was asked, by whom, in which language.
@@ -32,6 +32,9 @@ pub(crate) struct Visit<'a> {
     pub(crate) session: Option<Session>,
     cookies: Vec<String>,
 }
+
+/// What is escaped in a query: all but what never has to be (RFC 3986 2.3).
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Where somebody who signs in wants to go; never an address of somebody else's choice.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,7 +59,7 @@ impl Aim {
     /// As a query, without `?`.
     fn query(&self) -> String {
         match (&self.request, self.page) {
-            (Some(id), _) => format!("request={}", utf8_percent_encode(id, NON_ALPHANUMERIC)),
+            (Some(id), _) => format!("request={}", utf8_percent_encode(id, ESCAPED)),
             (None, Some(page)) => format!("next={page}"),
             (None, None) => String::new(),
         }
@@ -235,6 +238,18 @@ fn plain_failure(asked: &Asked, failure: &Failure) -> Answered {
     Answered::new(went, Content::Page(layout::problem(&here, lang.problem(), lang.try_again_later())))
 }
 
+/// A page that says why an app's request cannot be used, before anybody has signed in. `why` is for its developer.
+pub(super) fn unusable(asked: &Asked, code: &str, why: &str) -> Answered {
+    let lang = asked.languages.as_deref().and_then(Lang::accepted).unwrap_or_default();
+    let here = Here { lang, path: "/auth/account".into(), query: String::new(), visit: String::new(), user: None };
+    let content = html! {
+        h1 { (lang.unusable()) }
+        p { (lang.unusable_text()) }
+        p { (lang.for_the_developer()) " " code { (code) } ": " (why) }
+    };
+    Answered::new(Went::BadRequest, Content::Page(layout::page(&here, lang.unusable(), Width::Narrow, &content)))
+}
+
 fn note_of(text: impl Into<String>) -> Option<Note> {
     Some(Note::Bad(text.into()))
 }
@@ -253,7 +268,7 @@ fn cookie(asked: &Asked, name: &str, value: &str, age: Option<u32>) -> String {
 }
 
 fn query_without_language(asked: &Asked) -> String {
-    let coded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let coded = |text: &str| utf8_percent_encode(text, ESCAPED).to_string();
     let pairs = asked.query.0.iter().filter(|(name, _)| !["lang", "done", "outside"].contains(&name.as_str()));
     let pairs: Vec<String> = pairs.map(|(name, value)| format!("{}={}", coded(name), coded(value))).collect();
     pairs.join("&")

@@ -48,6 +48,9 @@ impl Authorization {
         let aim = Aim::of(visit.asked);
         let Some(request) = &aim.request else { return Ok(Answered::see_other("/auth/account")) };
         let question = self.question(request).await?;
+        if !is_wanted(&question, session.user()) {
+            return Ok(Answered::see_other(aim.at("consent")));
+        }
         let lang = visit.lang();
         let (mut why, mut went) = (None, Went::Ok);
         if let Some(id) = visit.asked.form.get("patient").filter(|_| visit.asked.method == Method::Post) {
@@ -81,7 +84,8 @@ impl Authorization {
     /// A patient that a user may see; `Forbidden` if there is no such patient for this user.
     pub(super) async fn patient_of(&self, visit: &Visit<'_>, user: &User, id: &str) -> Result<Shown, Failure> {
         let refused = || Failure::new(FailureKind::Forbidden, IssueCode::Forbidden, "no such patient for this user");
-        if !ResourceId::is_legal(id) {
+        // A patient lets apps see no record but its own, whatever else it may see.
+        if !ResourceId::is_legal(id) || own_patient(user).is_some_and(|own| own != id) {
             return Err(refused());
         }
         let asked = Request::new(Verb::Get, format!("Patient/{id}"));

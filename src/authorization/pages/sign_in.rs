@@ -17,7 +17,9 @@ impl Authorization {
             None => None,
         };
         if visit.asked.method == Method::Get {
-            if let (Some(session), None) = (&visit.session, &aim.request) {
+            if let Some(session) = &visit.session
+                && self.is_enough(&aim, session).await?
+            {
                 return Ok(Answered::see_other(self.onward(&aim, session).await?));
             }
             // Who is asked to sign in is not shown as signed in.
@@ -135,6 +137,14 @@ impl Authorization {
         match self.people.session(token).await? {
             Some(session) => Ok(Answered::see_other(self.onward(aim, &session).await?)),
             None => Ok(Answered::see_other(aim.at("sign-in"))),
+        }
+    }
+
+    /// Whether a session is enough for what its user aims at: an app may want the user to sign in anew.
+    pub(super) async fn is_enough(&self, aim: &Aim, session: &Session) -> Result<bool, Failure> {
+        match &aim.request {
+            Some(id) => Ok(!self.pending(id).await?.wants_sign_in_after(session.began())),
+            None => Ok(true),
         }
     }
 

@@ -92,8 +92,10 @@ words! {
     problem: "Something is wrong", "Un problème est survenu";
     request_over: "This sign-in request is over or was answered already. Go back to the app and start again.",
         "Cette demande de connexion est expirée ou a déjà reçu une réponse. Retournez à l’application et recommencez.";
-    not_found: "There is no such page", "Cette page n’existe pas";
-    not_found_text: "The address may be mistyped.", "L’adresse est peut-être mal saisie.";
+    unusable: "This does not work", "Cela ne fonctionne pas";
+    unusable_text: "An app wanted to connect, but its request cannot be used. Nothing was shared with it.",
+        "Une application a voulu se connecter, mais sa demande n’est pas utilisable. Rien ne lui a été transmis.";
+    for_the_developer: "For its developer:", "Pour son développeur :";
     form_over: "This form is too old or does not come from this page. Please try again.",
         "Ce formulaire est trop ancien ou ne provient pas de cette page. Veuillez réessayer.";
     try_again_later: "The server cannot do this at the moment. Please try again later.",

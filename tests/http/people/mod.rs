@@ -1,6 +1,7 @@
 //! People over HTTP: signing in, the second step, the own account, and what must not be possible there.
 
 mod account;
+mod consent;
 mod outside;
 mod provider;
 mod sign_in;
@@ -89,9 +90,9 @@ impl Browser<'_> {
     }
 
     fn send(&mut self, method: &str, path: &str, body: Option<&str>) -> Answer {
+        // Each in a header of its own, as browsers send them by HTTP/2.
         let cookies: Vec<String> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let cookies = cookies.join("; ");
-        let mut headers = vec![("cookie", cookies.as_str())];
+        let mut headers: Vec<(&str, &str)> = cookies.iter().map(|cookie| ("cookie", cookie.as_str())).collect();
         headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
         if body.is_some() {
             headers.push(("content-type", "application/x-www-form-urlencoded"));
