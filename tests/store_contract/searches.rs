@@ -3,10 +3,10 @@
 //!
 //! `VESTA_SEARCH_CASES` says how many searches are tried; without it 10,000 are.
 
-use super::world::{Dice, TENANT, wait};
+use super::world::{Dice, Hands, TENANT, wait};
 use std::fmt::Write as _;
 use std::sync::Arc;
-use vesta::base::{ResourceId, SystemClock, Timestamp};
+use vesta::base::{ResourceId, Timestamp};
 use vesta::definitions::Definitions;
 use vesta::index::Extractor;
 use vesta::json::{Document, Limits};
@@ -253,9 +253,8 @@ impl Maker {
             (
                 format!("{code}{modifier}"),
                 m.list(&mut |m| {
-                    m.pick(&WORDS)[..2 + m.dice.below(2) as usize]
-                        .trim_end_matches(|c: char| !c.is_alphanumeric())
-                        .to_owned()
+                    let length = 2 + m.dice.below(2) as usize;
+                    m.pick(&WORDS).chars().take(length).collect::<String>()
                 }),
             )
         };
@@ -480,15 +479,17 @@ struct Pair {
 impl Words {
     async fn build(&self, changes: &[Change]) -> Pair {
         let directory = tempfile::tempdir().expect("a directory");
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::new(Hands::default());
         let naive = MemoryStore::new(self.definitions.clone(), self.extractor.clone(), clock.clone());
         let options = embedded::Options::default();
         let (definitions, extractor) = (self.definitions.clone(), self.extractor.clone());
-        let other = EmbeddedStore::open(directory.path(), definitions, extractor, clock, &options, &mut |_, _| {});
+        let other =
+            EmbeddedStore::open(directory.path(), definitions, extractor, clock.clone(), &options, &mut |_, _| {});
         let stores: [Arc<dyn Store>; 2] = [Arc::new(naive), Arc::new(other.expect("opened"))];
         for store in &stores {
             // In one go: the order is that of the list, whatever the group.
-            for group in changes.chunks(8) {
+            for (moment, group) in changes.chunks(8).enumerate() {
+                clock.set(moment as i64 * 10_000);
                 let mut seen = std::collections::HashSet::new();
                 let mut writes = Vec::new();
                 for change in group.iter().filter(|c| seen.insert((c.kind, c.id.clone()))) {
