@@ -10,4 +10,5 @@ mod real_data;
 mod smart;
 mod store_contract;
 mod support;
+mod us_core;
 mod xml;

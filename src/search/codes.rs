@@ -47,6 +47,6 @@ impl Codes {
         if !wanted.contains(&key) {
             wanted.push(key);
         }
-        Err("it has not been looked up".to_owned())
+        Err("value sets and hierarchies of codes cannot be looked up here".to_owned())
     }
 }

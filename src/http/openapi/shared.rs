@@ -10,8 +10,22 @@ use utoipa::openapi::schema::{AdditionalProperties, Components, Object, ObjectBu
 use utoipa::openapi::{Ref, RefOr, Required};
 
 /// Parameters of the answer to a search (R4 search.html#return).
-pub const RESULT: &[&str] =
-    &["_sort", "_count", "_include", "_revinclude", "_summary", "_elements", "_total", "_format", "_pretty"];
+pub const RESULT: &[&str] = &[
+    "_sort",
+    "_count",
+    "_include",
+    "_revinclude",
+    "_summary",
+    "_elements",
+    "_total",
+    "_contained",
+    "_containedType",
+    "_explain",
+    "_list",
+    "_not-referenced",
+    "_format",
+    "_pretty",
+];
 /// Parameters of a history.
 pub const HISTORY: &[&str] = &["_since", "_at", "_count", "_format", "_pretty"];
 /// Parameters and headers of a read.
@@ -91,6 +105,11 @@ fn parameters(definitions: &Definitions) -> Named<Parameter> {
         ("_summary", "true, text, data, count or false"),
         ("_elements", "names of elements at the top, separated by commas; the others are left out"),
         ("_total", "none, estimate or accurate"),
+        ("_contained", "true, false or both: whether contained resources are looked for"),
+        ("_containedType", "container or contained: which of the two is given"),
+        ("_explain", "true: the answer also says how the search was read and what each step found"),
+        ("_list", "ids of Lists whose entries are meant, or $current-problems and the like"),
+        ("_not-referenced", "*:*, [type]:* or [type]:[parameter]: only what nothing refers to so"),
         ("_since", "an instant: only versions made then or later"),
         ("_at", "a date or time: only versions that were current then"),
         ("_format", "json, xml, ndjson or a media type; overrides Accept"),

@@ -42,7 +42,7 @@ fn written(kind: SearchKind, type_name: &str, value: Value<'_>) -> Vec<String> {
             vec![text(value, "start").map(|t| format!("ge{t}")), text(value, "end").map(|t| format!("le{t}"))]
         }
         (SearchKind::Date, "Timing") => {
-            items(value, "event").into_iter().map(|e| Some(e.as_str()?.into_owned())).collect()
+            items(value, "event").into_iter().map(|e| Some(format!("ge{}", e.as_str()?))).collect()
         }
         (SearchKind::Quantity, "Money") => vec![value.get("value").map(|v| v.raw().to_owned())],
         (SearchKind::Quantity | SearchKind::Number, "Range") => {
@@ -61,6 +61,8 @@ fn written(kind: SearchKind, type_name: &str, value: Value<'_>) -> Vec<String> {
             vec![text(value, "resourceType").zip(text(value, "id")).map(|(t, i)| format!("{t}/{i}"))]
         }
         (SearchKind::Special, _) => Vec::new(),
+        // A canonical that is only a word is not what a search would take it for.
+        (SearchKind::Reference, _) => vec![plain().filter(|text| text.contains(['/', ':']))],
         (_, name) if name.starts_with(char::is_lowercase) => vec![plain()],
         _ => Vec::new(),
     };
