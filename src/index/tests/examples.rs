@@ -60,7 +60,8 @@ fn written(kind: SearchKind, type_name: &str, value: Value<'_>) -> Vec<String> {
         (SearchKind::Reference, "Resource") => {
             vec![text(value, "resourceType").zip(text(value, "id")).map(|(t, i)| format!("{t}/{i}"))]
         }
-        (SearchKind::Special, _) => Vec::new(),
+        // A text in the place of a time is no date.
+        (SearchKind::Special, _) | (SearchKind::Date, "string") => Vec::new(),
         // A canonical that is only a word is not what a search would take it for.
         (SearchKind::Reference, _) => vec![plain().filter(|text| text.contains(['/', ':']))],
         (_, name) if name.starts_with(char::is_lowercase) => vec![plain()],
