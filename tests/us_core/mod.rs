@@ -19,14 +19,14 @@ const SEARCHES: &[(&str, &str, &str)] = &[
     (
         "CarePlan",
         "patient+category patient+category+status+date patient+category+status patient+category+date",
-        "category=assess-plan status=active date=2021-04",
+        "category=assess-plan status=active date=2021",
     ),
     ("CareTeam", "patient+status", "status=active"),
     (
         "Condition",
         "patient patient+onset-date patient+category patient+clinical-status patient+code patient+recorded-date \
          patient+abatement-date patient+category+clinical-status patient+category+encounter",
-        "onset-date=2015-04-12 category=problem-list-item clinical-status=active code=38341003 recorded-date=2015-04-13 \
+        "onset-date=2015-04-12 category=problem-list-item clinical-status=resolved code=38341003 recorded-date=2015-04-13 \
          abatement-date=2022-01-05 encounter=Encounter/uc-1",
     ),
     ("Coverage", "patient", ""),
@@ -113,7 +113,7 @@ const COMPARED: &[(&str, &str, &str)] = &[
     ("Condition", "onset-date", "2015-04-12"),
     ("DiagnosticReport", "date", "2021-05-03"),
     ("DocumentReference", "date", "2021-05-04"),
-    ("DocumentReference", "period", "2021-05-03"),
+    ("DocumentReference", "period", "2021-05-04"),
     ("Encounter", "date", "2021-05-03"),
     ("Goal", "target-date", "2021-12-31"),
     ("Immunization", "date", "2020-11-02"),
