@@ -113,7 +113,7 @@ const COMPARED: &[(&str, &str, &str)] = &[
     ("Condition", "onset-date", "2015-04-12"),
     ("DiagnosticReport", "date", "2021-05-03"),
     ("DocumentReference", "date", "2021-05-04"),
-    ("DocumentReference", "period", "2021-05-04"),
+    ("DocumentReference", "period", "2021-05"),
     ("Encounter", "date", "2021-05-03"),
     ("Goal", "target-date", "2021-12-31"),
     ("Immunization", "date", "2020-11-02"),
