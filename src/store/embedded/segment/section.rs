@@ -136,8 +136,12 @@ impl Section {
                 break;
             }
             let table = self.table(group);
-            let low = if group.key == first { table.rank(from) } else { 0 };
-            let high = if group.key == last { table.rank(to) } else { group.terms };
+            let (low, high) = match (group.key == first, group.key == last) {
+                (true, true) => table.ranks(from, to),
+                (true, false) => (table.rank(from), group.terms),
+                (false, true) => (0, table.rank(to)),
+                (false, false) => (0, group.terms),
+            };
             if low < high {
                 runs.push(Run { table, column: self.column(group), ranks: low..high });
             }

@@ -148,6 +148,20 @@ impl<'s> TermTable<'s> {
         None
     }
 
+    /// How many terms are less than each of two, the first of which is not greater: often both are in one block.
+    pub fn ranks(&self, from: &[u8], to: &[u8]) -> (u32, u32) {
+        let (first, last) = (self.block_of(from), self.block_of(to));
+        let Some(at) = first.filter(|_| first == last) else { return (self.rank(from), self.rank(to)) };
+        let mut block = self.block(at);
+        let start = at as u32 * BLOCK;
+        let (mut low, mut high) = (start, start);
+        while block.next().is_some() && *block.term < *to {
+            low += u32::from(*block.term < *from);
+            high += 1;
+        }
+        (low.min(self.count), high.min(self.count))
+    }
+
     /// How many terms are less than this.
     pub fn rank(&self, term: &[u8]) -> u32 {
         let Some(at) = self.block_of(term) else { return 0 };
