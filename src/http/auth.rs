@@ -58,7 +58,7 @@ pub async fn handle(
         languages: text(headers, header::ACCEPT_LANGUAGE),
         agent: text(headers, header::USER_AGENT),
         remote: request.peer_addr().map(|peer| peer.ip()),
-        base: site.own_base(headers),
+        base: site.own_base(headers, request.uri()),
     };
     let (path, origin) = (asked.path.clone(), asked.origin.clone());
     let mut answered = authorization.answer_recorded(asked, super::request_id::given(request)).await;
@@ -81,8 +81,13 @@ pub async fn preflight(authorization: &Authorization, raw_path: &str, request: &
 }
 
 /// A well-known document under the FHIR base, if there is one of this name.
-pub fn well_known(site: &Site, authorization: &Authorization, name: &str, headers: &HeaderMap) -> Option<HttpResponse> {
-    authorization.well_known(name, &site.own_base(headers)).map(response)
+pub fn well_known(
+    site: &Site,
+    authorization: &Authorization,
+    name: &str,
+    request: &HttpRequest,
+) -> Option<HttpResponse> {
+    authorization.well_known(name, &site.own_base(request.headers(), request.uri())).map(response)
 }
 
 fn method(method: &Method) -> Option<Plain> {
@@ -212,4 +217,18 @@ pub fn challenge(failure: &Failure, response: &mut HttpResponse) {
         _ => return,
     };
     response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(value));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_in_several_headers_are_all_read() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(cookies(&headers), None);
+        headers.append(header::COOKIE, HeaderValue::from_static("a=1"));
+        headers.append(header::COOKIE, HeaderValue::from_static("b=2; c=3"));
+        assert_eq!(cookies(&headers).as_deref(), Some("a=1; b=2; c=3"));
+    }
 }

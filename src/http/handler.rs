@@ -246,7 +246,7 @@ async fn perform(
     let mut caller = Caller::Open;
     if let Some(authorization) = &site.authorization {
         if let (Some(name), Verb::Get | Verb::Head) = (path.strip_prefix(".well-known/"), verb)
-            && let Some(document) = auth::well_known(site, authorization, name, headers)
+            && let Some(document) = auth::well_known(site, authorization, name, request)
         {
             return Ok(document);
         }
@@ -312,7 +312,7 @@ async fn perform(
 
 /// Tells the audit trail of a request that came without a good token; gives the failure to answer.
 async fn refused(site: &Site, authorization: &Authorization, request: &HttpRequest, failure: Failure) -> Failure {
-    let mut context = Context::open(TenantId::default(), site.own_base(request.headers()));
+    let mut context = Context::open(TenantId::default(), site.own_base(request.headers(), request.uri()));
     context.remote = request.peer_addr().map(|peer| peer.ip());
     context.request_id = request_id::given(request);
     authorization.refusal_recorded(&context, &format!("{} {}", request.method(), request.uri()), failure).await

@@ -153,7 +153,7 @@ impl Site {
 
     /// The FHIR base by a name that is certainly ours, whatever the Host header says: tokens are made for it. Without
     /// a configured one the server listens on loopback only, and then it is one of the names of this machine.
-    pub fn own_base(&self, headers: &HeaderMap) -> String {
+    pub fn own_base(&self, headers: &HeaderMap, uri: &Uri) -> String {
         if let Some(url) = &self.options.base_url {
             return url.clone();
         }
@@ -161,7 +161,8 @@ impl Site {
         let (path, bind) = (&self.options.base_path, self.options.bind);
         let port = self.port.get().copied().unwrap_or(bind.port());
         let local = format!("localhost:{port}");
-        let named = headers.get(HOST).and_then(|host| host.to_str().ok());
+        // HTTP/2 has the name in the address.
+        let named = headers.get(HOST).and_then(|host| host.to_str().ok()).or(uri.authority().map(|a| a.as_str()));
         if bind.ip().is_loopback() && named.is_some_and(|host| host.eq_ignore_ascii_case(&local)) {
             return format!("{scheme}://{local}{path}");
         }
