@@ -52,7 +52,10 @@ impl Authorization {
             let name: String = name.chars().take(40).collect();
             return Err(Refusal::invalid(format!("'{name}' is there more than once")));
         }
-        let (id, proof) = proof(asked)?;
+        let (id, proof) = match self.silent(asked).await? {
+            Some(id) => (id, Proof::Nothing),
+            None => proof(asked)?,
+        };
         let key = format!("{id} {:?}", asked.remote);
         if self.failures.too_many(&key) {
             return Err(Refusal::new(Code::SlowDown, "too many failed attempts; wait a minute"));
@@ -76,6 +79,16 @@ impl Authorization {
                 Err(refusal)
             }
             (Ok(()), None) => Err(Refusal::client()),
+        }
+    }
+
+    /// The client of a refresh that does not say who it is, as public clients need not (RFC 6749 6): the token tells.
+    async fn silent(&self, asked: &Asked) -> Result<Option<String>, Refusal> {
+        let says = ["client_id", "client_secret", "client_assertion", "client_assertion_type"];
+        let silent = asked.authorization.is_none() && says.iter().all(|name| asked.form.get(name).is_none());
+        match asked.form.get("refresh_token").filter(|_| silent) {
+            Some(token) => Ok(self.client_of_refresh(token).await?),
+            None => Ok(None),
         }
     }
 }

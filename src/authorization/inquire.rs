@@ -79,6 +79,15 @@ impl Authorization {
         Ok(())
     }
 
+    /// The client of a refresh token, whether it is the present one of its grant or an earlier one.
+    pub(super) async fn client_of_refresh(&self, token: &str) -> Result<Option<String>, Failure> {
+        let Some((id, _)) = token.rsplit_once('.').filter(|(id, _)| !id.is_empty() && id.len() <= 100) else {
+            return Ok(None);
+        };
+        let item = self.records.get(GRANTS, id).await?;
+        Ok(item.map(|item| read::<Grant>(&item)).transpose()?.and_then(|grant| grant.client))
+    }
+
     /// The grant of a refresh token that is valid now.
     async fn refreshable(&self, token: &str) -> Result<Option<(String, Grant)>, Failure> {
         let Some((id, _)) = token.rsplit_once('.').filter(|(id, _)| !id.is_empty() && id.len() <= 100) else {

@@ -159,6 +159,10 @@ fn a_refresh_rotates_and_a_reuse_ends_the_family() {
     assert_ne!(old, new);
     let access = second["access_token"].as_str().expect("a token");
     assert_eq!(world.fhir("Patient/amy", access).status, 200);
+    // A public app need not say who it is; the token tells.
+    let silent = world.token(&[("grant_type", "refresh_token"), ("refresh_token", new)]);
+    let third = silent.is(200).json();
+    let new = third["refresh_token"].as_str().expect("a token");
     refused(&world.refresh("app", old), 400, "invalid_grant");
     refused(&world.refresh("app", new), 400, "invalid_grant");
     assert_eq!(world.fhir("Patient/amy", access).status, 401);
