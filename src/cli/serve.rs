@@ -75,7 +75,7 @@ fn greet(server: &Server, settings: &Settings, guarded: bool, first: Option<&Fir
     let mut text = format!(
         "Vesta {} serves FHIR R4 (4.0.1)\n\n  FHIR base  {base}\n  browse     {root}/docs/\n  data       {}{}\n  audit      {}\n",
         env!("CARGO_PKG_VERSION"),
-        settings.data().display(),
+        settings.place(),
         if settings.encryption_key.is_some() { ", encrypted" } else { "" },
         settings.audit_level().name(),
     );

@@ -56,6 +56,11 @@ pub struct Settings {
     #[arg(long, env = "VESTA_DATA", value_name = "DIR", global = true)]
     pub data: Option<PathBuf>,
 
+    /// Where the data are: embedded (in --data), or the connection string of a MongoDB replica set or sharded cluster,
+    /// mongodb://… or mongodb+srv://… [default: embedded]
+    #[arg(long, env = "VESTA_STORE", value_name = "STORE", global = true)]
+    pub store: Option<String>,
+
     /// Validate resources when they are written [default: true]
     #[arg(long, env = "VESTA_VALIDATION", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
     pub validation: Option<bool>,
@@ -260,6 +265,20 @@ impl Settings {
         self.data.as_deref().unwrap_or(Path::new("data"))
     }
 
+    /// The connection string of the database; none for the embedded store.
+    pub fn database(&self) -> Option<&str> {
+        self.store.as_deref().filter(|store| *store != "embedded")
+    }
+
+    /// Where the data are, as it may be shown: without name and password.
+    pub fn place(&self) -> String {
+        let Some(uri) = self.database() else { return self.data().display().to_string() };
+        let (scheme, rest) = uri.split_once("://").unwrap_or(("", uri));
+        let (hosts, _) = rest.split_once('?').unwrap_or((rest, ""));
+        let hosts = hosts.rsplit_once('@').map_or(hosts, |(_, hosts)| hosts);
+        format!("{scheme}://{hosts}")
+    }
+
     /// The options of the HTTP server.
     pub fn http(&self) -> Options {
         let default = Options::default();
@@ -392,6 +411,17 @@ mod tests {
         let provider = "[[provider]]\nname = \"x\"\nclient-id = \"v\"\nissuer = ";
         check(&format!("{provider}\"http://login.example.org\""), "https");
         check(&format!("{provider}\"https://x.org\"\n[provider.roles]\nstaff = \"root\""), "root");
+    }
+
+    #[test]
+    fn where_the_data_are_is_shown_without_a_password() {
+        let check = |store: Option<&str>, shown: &str| {
+            assert_eq!(Settings { store: store.map(str::to_owned), ..Settings::default() }.place(), shown);
+        };
+        check(None, "data");
+        check(Some("embedded"), "data");
+        check(Some("mongodb://vesta:p@ss@a,b:2/records?replicaSet=r"), "mongodb://a,b:2/records");
+        check(Some("mongodb+srv://x.example.org"), "mongodb+srv://x.example.org");
     }
 
     #[test]

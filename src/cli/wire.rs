@@ -9,9 +9,11 @@ use crate::base::{RandomIds, SystemClock};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::interaction::Service;
-use crate::store::FhirVocabulary;
 use crate::store::embedded::{self, EmbeddedStore, MasterKey, Options};
 use crate::store::memory::MemoryStore;
+#[cfg(feature = "mongodb")]
+use crate::store::mongodb::MongoStore;
+use crate::store::{FhirVocabulary, Store};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 
@@ -40,6 +42,9 @@ pub struct Checked {
 /// Verifies everything that is stored, also in a directory that cannot be opened for use because of damage.
 /// `progress` is told how much of how much is done.
 pub fn check(settings: &Settings, progress: &mut dyn FnMut(u64, u64)) -> Result<Checked, Fault> {
+    if settings.database().is_some() {
+        return Err(Fault::Settings("'check' verifies the embedded store; a database has its own means".into()));
+    }
     let definitions = Definitions::core();
     let extractor = Arc::new(Extractor::new(definitions.clone(), settings.bases()));
     let vocabulary = Arc::new(FhirVocabulary::new(definitions, extractor));
@@ -76,29 +81,51 @@ pub fn rotate(settings: &Settings, new: &str) -> Result<String, Fault> {
 /// is no reason to make a new one.
 pub fn filled(settings: &Settings) -> Result<(), Fault> {
     let folder = settings.data();
+    if settings.database().is_some() {
+        return Ok(());
+    }
     if std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some()) {
         return Ok(());
     }
     Err(Fault::Store(format!("there are no data in {}; name their directory with --data", folder.display())))
 }
 
-/// Opens the data directory; says how far it is if that takes a while.
-pub fn open(settings: &Settings) -> Result<Wired, Fault> {
-    let definitions = Definitions::core();
-    let extractor = Arc::new(Extractor::new(definitions.clone(), settings.bases()));
-    let clock = Arc::new(SystemClock);
+/// Opens the engine that the settings name; says how far it is if that takes a while.
+fn engine(
+    settings: &Settings,
+    definitions: Arc<Definitions>,
+    extractor: Arc<Extractor>,
+    clock: Arc<SystemClock>,
+) -> Result<Arc<dyn Store>, Fault> {
+    let failed = |e: crate::store::StoreError| Fault::Store(e.to_string());
+    #[cfg(feature = "mongodb")]
+    if let Some(uri) = settings.database() {
+        return Ok(Arc::new(MongoStore::open(uri, definitions, extractor, clock).map_err(failed)?));
+    }
+    #[cfg(not(feature = "mongodb"))]
+    if settings.database().is_some() {
+        let place = settings.place();
+        return Err(Fault::Settings(format!("this program was built without MongoDB, which {place} needs")));
+    }
     let bar = progress();
     let mut told = |done, all| {
         bar.set_length(all);
         bar.set_position(done);
     };
     let options = Options { key: key(settings)?, ..Options::default() };
-    let (words, index) = (definitions.clone(), extractor.clone());
-    let store = EmbeddedStore::open(settings.data(), words, index, clock.clone(), &options, &mut told)
-        .map_err(|e| Fault::Store(e.to_string()))?;
+    let store = EmbeddedStore::open(settings.data(), definitions, extractor, clock, &options, &mut told);
     bar.finish_and_clear();
+    Ok(Arc::new(store.map_err(failed)?))
+}
+
+/// Opens the store and puts the service on top of it.
+pub fn open(settings: &Settings) -> Result<Wired, Fault> {
+    let definitions = Definitions::core();
+    let extractor = Arc::new(Extractor::new(definitions.clone(), settings.bases()));
+    let clock = Arc::new(SystemClock);
+    let store = engine(settings, definitions.clone(), extractor.clone(), clock.clone())?;
     let service = Service::new(
-        Arc::new(store),
+        store,
         definitions.clone(),
         extractor,
         clock.clone(),

@@ -11,6 +11,8 @@ mod contract;
 pub mod embedded;
 mod item;
 pub mod memory;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 mod trail;
 mod vocabulary;
 

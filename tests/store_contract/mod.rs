@@ -1,8 +1,8 @@
 //! The storage contract as tests, each written once against `dyn Store` and run on every engine. Types and terms are
 //! made up here, so that nothing of FHIR stands between a test and the engine.
 //!
-//! `VESTA_TEST_STORE=memory`, `embedded`, `sealing` (embedded, with few versions in memory) or `encrypted` runs one
-//! engine only.
+//! `VESTA_TEST_STORE=memory`, `embedded`, `sealing` (embedded, with few versions in memory), `encrypted` or `mongodb` runs
+//! one engine only. The engine on MongoDB (feature `mongodb`) is tested where `VESTA_TEST_MONGODB_URI` names a replica set.
 
 mod change_log;
 mod commits;

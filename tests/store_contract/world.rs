@@ -133,6 +133,21 @@ pub struct Engine {
     pub store: Arc<dyn Store>,
     pub clock: Arc<Hands>,
     _directory: Option<tempfile::TempDir>,
+    #[cfg(feature = "mongodb")]
+    _database: Option<crate::support::mongodb::TestDatabase>,
+}
+
+impl Engine {
+    fn new(name: &'static str, store: Arc<dyn Store>, clock: Arc<Hands>) -> Engine {
+        Engine {
+            name,
+            store,
+            clock,
+            _directory: None,
+            #[cfg(feature = "mongodb")]
+            _database: None,
+        }
+    }
 }
 
 pub fn open(directory: &Path, clock: Arc<dyn Clock>) -> Result<EmbeddedStore, StoreError> {
@@ -146,14 +161,14 @@ pub fn open_with(directory: &Path, clock: Arc<dyn Clock>, options: &Options) -> 
 pub fn memory() -> Engine {
     let clock = Arc::new(Hands::default());
     let store = Arc::new(MemoryStore::with(Arc::new(World), clock.clone()));
-    Engine { name: "memory", store, clock, _directory: None }
+    Engine::new("memory", store, clock)
 }
 
 pub fn embedded() -> Engine {
     let clock = Arc::new(Hands::default());
     let directory = tempfile::tempdir().expect("a directory");
     let store = Arc::new(open(directory.path(), clock.clone()).expect("opened"));
-    Engine { name: "embedded", store, clock, _directory: Some(directory) }
+    Engine { _directory: Some(directory), ..Engine::new("embedded", store, clock) }
 }
 
 /// Options with which versions are sealed after so few.
@@ -166,7 +181,33 @@ pub fn sealing(versions: usize) -> Engine {
     let clock = Arc::new(Hands::default());
     let directory = tempfile::tempdir().expect("a directory");
     let store = open_with(directory.path(), clock.clone(), &sealed_after(versions)).expect("opened");
-    Engine { name: "sealing", store: Arc::new(store), clock, _directory: Some(directory) }
+    Engine { _directory: Some(directory), ..Engine::new("sealing", Arc::new(store), clock) }
+}
+
+/// The engine on MongoDB, in a database of its own, where there is a server to test with.
+#[cfg(feature = "mongodb")]
+pub fn mongodb() -> Option<Engine> {
+    let database = crate::support::mongodb::TestDatabase::new()?;
+    let clock = Arc::new(Hands::default());
+    let store = vesta::store::mongodb::MongoStore::open_with(database.uri(), Arc::new(World), clock.clone());
+    let store = Arc::new(store.expect("opened"));
+    Some(Engine { _database: Some(database), ..Engine::new("mongodb", store, clock) })
+}
+
+/// Without the engine on MongoDB.
+#[cfg(not(feature = "mongodb"))]
+pub fn mongodb() -> Option<Engine> {
+    None
+}
+
+/// Whether this engine is asked for.
+pub fn is_wanted(name: &str) -> bool {
+    std::env::var("VESTA_TEST_STORE").map_or(true, |wanted| wanted == name)
+}
+
+/// Whether only the engine on MongoDB is asked for.
+pub fn only_mongodb() -> bool {
+    is_wanted("mongodb") && !is_wanted("embedded")
 }
 
 /// The embedded engine on an encrypted directory.
@@ -175,7 +216,7 @@ pub fn encrypted() -> Engine {
     let directory = tempfile::tempdir().expect("a directory");
     let options = Options { train_after: 200, seal_after: 100, key: Some(key(7)), ..Options::default() };
     let store = Arc::new(open_with(directory.path(), clock.clone(), &options).expect("opened"));
-    Engine { name: "encrypted", store, clock, _directory: Some(directory) }
+    Engine { _directory: Some(directory), ..Engine::new("encrypted", store, clock) }
 }
 
 /// A master key.
@@ -185,11 +226,18 @@ pub fn key(byte: u8) -> MasterKey {
 
 /// Runs a test on every engine that is asked for.
 pub fn on_every_engine<F: Future<Output = ()>>(test: impl Fn(Engine) -> F) {
-    let wanted = std::env::var("VESTA_TEST_STORE").ok();
-    for engine in [memory, embedded, || sealing(9), encrypted] {
-        let engine = engine();
-        if wanted.as_deref().is_none_or(|w| w == engine.name) {
-            eprintln!("on {}", engine.name);
+    let engines: [(&str, fn() -> Option<Engine>); 5] = [
+        ("memory", || Some(memory())),
+        ("embedded", || Some(embedded())),
+        ("sealing", || Some(sealing(9))),
+        ("encrypted", || Some(encrypted())),
+        ("mongodb", mongodb),
+    ];
+    for (name, open) in engines {
+        if is_wanted(name)
+            && let Some(engine) = open()
+        {
+            eprintln!("on {name}");
             wait(test(engine));
         }
     }

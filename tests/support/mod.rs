@@ -2,6 +2,8 @@
 //! and a client that shows answers as they are.
 
 mod client;
+#[cfg(feature = "mongodb")]
+pub mod mongodb;
 mod server;
 
 pub use client::{Answer, Client, json};

@@ -1,0 +1,266 @@
+//! The engine on a MongoDB replica set or sharded cluster, for several server processes on one database.
+//!
+//! `database` connects and knows concerns, indexes and errors; `document` is how versions look; `writer` and `group`
+//! commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items` keeps what is no resource, `trail` the
+//! audit trail.
+//! Every version is one document, written once and only marked when it is superseded, so that a search of an earlier
+//! position finds what was current then. Everything runs on a runtime of its own.
+
+mod database;
+mod document;
+mod filter;
+mod group;
+mod items;
+mod resolve;
+mod snapshot;
+mod trail;
+mod writer;
+
+pub use database::{INDEXES, Index};
+
+use crate::base::{Clock, TenantId};
+use crate::definitions::Definitions;
+use crate::index::Extractor;
+use crate::store::{
+    ChangeLog, Committed, FhirVocabulary, Head, Item, Link, Snapshot, Store, StoreError, Transaction, Vocabulary,
+};
+use async_trait::async_trait;
+use database::Collections;
+use document::{version_key, version_of};
+use futures_util::TryStreamExt;
+use mongodb::bson::doc;
+use snapshot::MongoSnapshot;
+use std::future::Future;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+use tokio::runtime::{Handle, Runtime};
+use tokio::sync::{mpsc, oneshot};
+use writer::{Job, Prepared};
+
+/// Transactions that may wait; more callers wait outside.
+const QUEUE: usize = 1024;
+/// How often it is asked whether a primary answers.
+const PULSE: Duration = Duration::from_millis(500);
+
+/// What all parts of an open store share.
+pub(super) struct Shared {
+    collections: Collections,
+    vocabulary: Arc<dyn Vocabulary>,
+    clock: Arc<dyn Clock>,
+    handle: Handle,
+    /// Whether a primary answered when it was last asked.
+    answers: AtomicBool,
+}
+
+impl Deref for Shared {
+    type Target = Collections;
+
+    fn deref(&self) -> &Collections {
+        &self.collections
+    }
+}
+
+impl Shared {
+    /// Runs on the store's own runtime, whatever runtime the caller has.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let mut task = Task(self.handle.spawn(work));
+        (&mut task.0).await.map_err(|_| StoreError::Broken("a task of the store has ended before its time".into()))?
+    }
+
+    async fn position(&self, tenant: TenantId) -> Result<u64, StoreError> {
+        let found = self.tenants.find_one(doc! { "_id": i64::from(tenant.0) }).projection(doc! { "n": 1 }).await?;
+        Ok(found.and_then(|f| f.get_i64("n").ok()).unwrap_or(0) as u64)
+    }
+
+    async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {
+        let position = self.position(tenant).await?;
+        if after > position {
+            return Err(StoreError::UnknownPosition);
+        }
+        let mut log = ChangeLog { versions: Vec::new(), position: after };
+        let range = doc! { "$gt": version_key(tenant, after), "$lte": version_key(tenant, position) };
+        let find = self.versions.find(doc! { "_id": range }).sort(doc! { "_id": 1 });
+        let mut rows = find.projection(doc! { "x": 0 }).await?;
+        while let Some(found) = rows.try_next().await? {
+            let head = document::Head::of(&found)?;
+            if head.number != log.position + 1 {
+                return Err(StoreError::Broken(format!("version {} is missing", log.position + 1)));
+            }
+            if log.versions.len() >= limit && head.commit == head.number {
+                break;
+            }
+            log.versions.push(version_of(&found, &*self.vocabulary, position)?);
+            log.position = head.number;
+        }
+        Ok(log)
+    }
+}
+
+/// Asks again and again whether a primary answers, until the store is closed.
+async fn watch(shared: Weak<Shared>) {
+    while let Some(shared) = shared.upgrade() {
+        let answers = database::ping(&shared).await.is_ok();
+        shared.answers.store(answers, Ordering::Relaxed);
+        drop(shared);
+        tokio::time::sleep(PULSE).await;
+    }
+}
+
+/// Work that ends when nobody waits for it any more. Commits are not of this kind.
+struct Task<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Drop for Task<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The store on a database.
+pub struct MongoStore {
+    shared: Arc<Shared>,
+    queue: mpsc::Sender<Job>,
+    runtime: Option<Runtime>,
+}
+
+impl MongoStore {
+    /// Opens the store of FHIR resources that a connection string names. Makes collections and indexes that are not
+    /// there.
+    pub fn open(
+        uri: &str,
+        definitions: Arc<Definitions>,
+        extractor: Arc<Extractor>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<MongoStore, StoreError> {
+        MongoStore::open_with(uri, Arc::new(FhirVocabulary::new(definitions, extractor)), clock)
+    }
+
+    /// The same with another vocabulary.
+    pub fn open_with(
+        uri: &str,
+        vocabulary: Arc<dyn Vocabulary>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<MongoStore, StoreError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .thread_name("store-mongodb")
+            .enable_all()
+            .build()
+            .map_err(|e| StoreError::Unavailable(format!("no threads for the store: {e}")))?;
+        // On a thread of its own: the caller's may be one of another runtime, which must not wait.
+        let opened = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(database::open(uri))).join());
+        let collections = opened.map_err(|_| StoreError::Broken("opening the store has panicked".into()))??;
+        let handle = runtime.handle().clone();
+        let shared = Arc::new(Shared { collections, vocabulary, clock, handle, answers: AtomicBool::new(true) });
+        let (queue, waiting) = mpsc::channel(QUEUE);
+        runtime.spawn(writer::run(shared.clone(), waiting));
+        runtime.spawn(watch(Arc::downgrade(&shared)));
+        Ok(MongoStore { shared, queue, runtime: Some(runtime) })
+    }
+
+    /// Compresses the bodies of a transaction, before the writer's turn.
+    fn prepare(writes: Vec<crate::store::Write>) -> Result<Vec<Prepared>, StoreError> {
+        let prepared = writes.into_iter().map(|write| {
+            let content = match write.content {
+                Some(content) => Some((document::pack(&content.body.0)?, content.terms)),
+                None => None,
+            };
+            let crate::store::Write { kind, id, method, expect, .. } = write;
+            Ok(Prepared { kind, id, method, expect, content })
+        });
+        prepared.collect()
+    }
+}
+
+#[async_trait]
+impl Store for MongoStore {
+    async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
+        let shared = self.shared.clone();
+        let position = self.shared.run(async move { shared.position(tenant).await }).await?;
+        Ok(Box::new(MongoSnapshot { shared: self.shared.clone(), tenant, position }))
+    }
+
+    async fn snapshot_at(&self, tenant: TenantId, position: u64) -> Result<Box<dyn Snapshot>, StoreError> {
+        let shared = self.shared.clone();
+        if position > self.shared.run(async move { shared.position(tenant).await }).await? {
+            return Err(StoreError::UnknownPosition);
+        }
+        Ok(Box::new(MongoSnapshot { shared: self.shared.clone(), tenant, position }))
+    }
+
+    async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {
+        transaction.check_shape(tenant)?;
+        let Transaction { writes, guards, items, audit } = transaction;
+        let packed = audit.into_iter().map(|record| Ok((document::pack(&record.body.0)?, record)));
+        let audit = packed.map(|done: Result<_, StoreError>| done.map(|(body, record)| (record, body)));
+        let audit = audit.collect::<Result<_, _>>()?;
+        let writes = MongoStore::prepare(writes)?;
+        let (answer, result) = oneshot::channel();
+        let stopped = |_| StoreError::Unavailable("the store is closing".into());
+        let job = Job { tenant, writes, guards, items, audit, answer };
+        self.queue.send(job).await.map_err(|_| stopped(()))?;
+        result.await.map_err(|_| stopped(()))?
+    }
+
+    fn writable(&self) -> Result<(), StoreError> {
+        if self.queue.is_closed() {
+            return Err(StoreError::Unavailable("the writer has stopped".into()));
+        }
+        match self.shared.answers.load(Ordering::Relaxed) {
+            true => Ok(()),
+            false => Err(StoreError::Unavailable("the database does not answer".into())),
+        }
+    }
+
+    async fn item(&self, tenant: TenantId, collection: &'static str, key: &str) -> Result<Option<Item>, StoreError> {
+        let (shared, key) = (self.shared.clone(), key.to_owned());
+        let found =
+            self.shared.run(async move { Ok(shared.stored_item(tenant, collection, &key, None).await?) }).await?;
+        let now = self.shared.clock.now();
+        Ok(found.filter(|i| i.is_alive(now)))
+    }
+
+    async fn items(
+        &self,
+        tenant: TenantId,
+        collection: &'static str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Item>, StoreError> {
+        let (shared, after) = (self.shared.clone(), after.map(str::to_owned));
+        self.shared.run(async move { shared.list_items(tenant, collection, after.as_deref(), limit).await }).await
+    }
+
+    async fn sweep_items(&self, tenant: TenantId, limit: usize) -> Result<usize, StoreError> {
+        let shared = self.shared.clone();
+        self.shared.run(async move { shared.sweep(tenant, limit).await }).await
+    }
+
+    async fn audit_head(&self, tenant: TenantId) -> Result<Head, StoreError> {
+        let shared = self.shared.clone();
+        self.shared.run(async move { shared.audit_head(tenant).await }).await
+    }
+
+    async fn audit_links(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
+        let shared = self.shared.clone();
+        self.shared.run(async move { shared.audit_links(tenant, after, limit).await }).await
+    }
+
+    async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {
+        let shared = self.shared.clone();
+        self.shared.run(async move { shared.changes(tenant, after, limit).await }).await
+    }
+}
+
+impl Drop for MongoStore {
+    /// Lets what was accepted be written, for a moment; the database forgets what was not committed.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
