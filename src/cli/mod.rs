@@ -9,6 +9,7 @@ mod export;
 pub mod fault;
 mod fhirpath;
 mod import;
+mod indexes;
 mod key;
 mod key_source;
 mod launch;
@@ -124,6 +125,11 @@ enum Command {
     Token(token::Wanted),
     /// Begin an EHR launch at a running server, as the user of an access token
     Launch(launch::Launched),
+    /// What concerns the store itself: indexes
+    Store {
+        #[command(subcommand)]
+        command: indexes::StoreCommand,
+    },
     /// Print the CapabilityStatement
     Capabilities,
     /// Print the OpenAPI document
@@ -171,6 +177,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Key { command } => key::run(&settings, command),
         Command::Token(wanted) => token::run(&settings, &wanted),
         Command::Launch(launched) => launch::run(&launched),
+        Command::Store { command } => indexes::run(&command),
         Command::Capabilities => documents::capabilities(&settings),
         Command::Openapi => documents::openapi(&settings),
         Command::Definitions { package, out } => regenerate(&package, &out),

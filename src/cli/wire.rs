@@ -118,6 +118,22 @@ fn engine(
     Ok(Arc::new(store.map_err(failed)?))
 }
 
+/// The indexes of a database: collection, name and keys of each.
+pub fn indexes() -> Result<Vec<[String; 3]>, Fault> {
+    #[cfg(feature = "mongodb")]
+    {
+        use crate::store::mongodb::{INDEXES, Index};
+        let row = |index: &Index| {
+            let keys: Vec<_> = index.keys.iter().map(|(key, _)| *key).collect();
+            let unique = if index.unique { " (unique)" } else { "" };
+            [index.collection.to_owned(), index.name.to_owned(), format!("{}{unique}", keys.join(", "))]
+        };
+        Ok(INDEXES.iter().map(row).collect())
+    }
+    #[cfg(not(feature = "mongodb"))]
+    Err(Fault::Settings("this program was built without MongoDB; the embedded store has no such indexes".into()))
+}
+
 /// Opens the store and puts the service on top of it.
 pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     let definitions = Definitions::core();
