@@ -150,7 +150,12 @@ fn plain(condition: &Condition, vocabulary: &dyn Vocabulary) -> Filter {
             let between = doc! { "$gte": term_text(from), "$lt": term_text(to) };
             Filter { document: doc! { "x": { "$elemMatch": between } }, exact: test.is_none() }
         }
+        Condition::Nothing => Filter::exactly(nothing()),
         // Connectives and chains do not stand in a plain condition.
-        _ => Filter::exactly(nothing()),
+        Condition::Not(_)
+        | Condition::And(_)
+        | Condition::Or(_)
+        | Condition::Chain { .. }
+        | Condition::Reverse { .. } => Filter { document: doc! {}, exact: false },
     }
 }
