@@ -150,6 +150,7 @@ pub fn sent(verb: Verb, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<
         "application/xml" | "text/xml" | "application/xml+fhir" => Sent::Xml,
         "application/json-patch+json" if verb == Verb::Patch => Sent::As(Media::JsonPatch),
         "application/merge-patch+json" if verb == Verb::Patch => Sent::As(Media::MergePatch),
+        "application/xml-patch+xml" if verb == Verb::Patch => Sent::As(Media::XmlPatch),
         "application/x-www-form-urlencoded" if is_search(path) => return Ok(Sent::As(Media::Form)),
         "" => match body.iter().find(|b| !b.is_ascii_whitespace()) {
             Some(b'{' | b'[') => Sent::As(Media::Json),

@@ -63,7 +63,7 @@ impl Service {
                 r#""implementation":{{"description":"Vesta, a FHIR R4 server","url":{base}}},"#,
                 r#""fhirVersion":"4.0.1","format":["json","xml","ndjson","#,
                 r#""application/fhir+json","application/fhir+xml","application/fhir+ndjson"],"#,
-                r#""patchFormat":["application/json-patch+json","application/merge-patch+json"],"#,
+                r#""patchFormat":["application/json-patch+json","application/merge-patch+json","application/fhir+json","application/fhir+xml","application/xml-patch+xml"],"#,
                 r#""rest":[{{"mode":"server","security":{security},"resource":["#
             ),
             date = DATE,

@@ -230,7 +230,7 @@ fn preconditions(request: Value<'_>) -> Result<Preconditions, Failure> {
     })
 }
 
-/// The patch that the resource of an entry holds: a Binary with a JSON Patch or merge patch (R4 http.html#patch).
+/// The patch that the resource of an entry holds: a FHIRPath Patch as it is, any other in a Binary (R4 http.html#patch).
 pub(super) fn patch(resource: Value<'_>) -> Result<Payload, Failure> {
     match resource.get("resourceType").and_then(Value::as_plain) {
         Some("Binary") => {
@@ -238,12 +238,16 @@ pub(super) fn patch(resource: Value<'_>) -> Result<Payload, Failure> {
             let media = match content_type.split(';').next().unwrap_or_default().trim() {
                 "application/json-patch+json" => Media::JsonPatch,
                 "application/merge-patch+json" => Media::MergePatch,
+                "application/xml-patch+xml" => Media::XmlPatch,
                 "application/json" => Media::Json,
                 other => Media::Raw(other.to_owned()),
             };
             Ok(Payload { media, bytes })
         }
         Some("Parameters") => Ok(Payload { media: Media::Json, bytes: resource.raw().as_bytes().to_vec() }),
-        _ => Err(Failure::malformed(IssueCode::Value, "a patch stands in a Binary with its content type")),
+        _ => Err(Failure::malformed(
+            IssueCode::Value,
+            "a patch is a Parameters resource, or stands in a Binary with its content type",
+        )),
     }
 }

@@ -47,6 +47,7 @@ pub(crate) fn unsupported(media: &Media) -> Failure {
         Media::Json => "a FHIR resource",
         Media::JsonPatch => "application/json-patch+json",
         Media::MergePatch => "application/merge-patch+json",
+        Media::XmlPatch => "application/xml-patch+xml",
         Media::Form => "application/x-www-form-urlencoded",
         Media::Raw(name) => name,
     };

@@ -1,4 +1,4 @@
-//! patch and conditional patch (R4 http.html#patch): JSON Patch and JSON merge patch on the newest version. The
+//! patch and conditional patch (R4 http.html#patch) on the newest version, in whatever way the patch is written. The
 //! result is judged like an update; how a patch is applied is in the room `patch`.
 
 use super::commit::{Shown, commit};
@@ -11,9 +11,10 @@ use super::{Context, Effect, Media, Payload, Reply, Request, Service, outcome, r
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::TypeId;
 use crate::index::Condition;
-use crate::json::{Document, Kind, SyntaxError, Tree, Value};
+use crate::json::{Document, Kind, Limits, SyntaxError, Tree, Value};
 use crate::patch;
 use crate::store::{Expect, Guard, Method, Snapshot, Version, Write};
+use crate::xml;
 
 /// What is patched.
 pub(super) enum Target {
@@ -23,48 +24,72 @@ pub(super) enum Target {
     Criteria,
 }
 
-/// How a patch is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Form {
-    Json,
-    Merge,
+/// A patch that was read.
+pub(crate) struct Patch<'p> {
+    form: Form<'p>,
 }
 
-/// The form of a patch in a body.
-pub(crate) fn form(media: &Media, patch: Value<'_>) -> Result<Form, Failure> {
-    match media {
-        Media::JsonPatch => Ok(Form::Json),
-        Media::MergePatch => Ok(Form::Merge),
-        Media::Json => match patch.kind() {
-            Kind::Array => Ok(Form::Json),
-            Kind::Object if patch.get("resourceType").and_then(Value::as_plain) == Some("Parameters") => {
-                Err(fhirpath_patch())
-            }
-            _ => Ok(Form::Merge),
-        },
-        other => Err(incoming::unsupported(other)),
+enum Form<'p> {
+    Json(Document<'p>),
+    Merge(Document<'p>),
+    FhirPath(Document<'p>),
+    Xml(&'p str),
+}
+
+impl<'p> Patch<'p> {
+    /// Reads the patch in a body.
+    pub(crate) fn read(service: &Service, media: &Media, bytes: &'p [u8]) -> Result<Self, Failure> {
+        if matches!(media, Media::Form | Media::Raw(_)) {
+            return Err(incoming::unsupported(media));
+        }
+        if *media == Media::XmlPatch {
+            let text = std::str::from_utf8(bytes)
+                .map_err(|_| Failure::malformed(IssueCode::Structure, "the patch is not UTF-8").at("patch"))?;
+            return Ok(Patch { form: Form::Xml(text) });
+        }
+        let document = incoming::parse(bytes, &service.settings.limits)?;
+        let root = document.root();
+        let parameters = root.get("resourceType").and_then(Value::as_plain) == Some("Parameters");
+        let form = match (media, root.kind()) {
+            (Media::JsonPatch, _) | (Media::Json, Kind::Array) => Form::Json(document),
+            (Media::Json, Kind::Object) if parameters => Form::FhirPath(document),
+            _ => Form::Merge(document),
+        };
+        Ok(Patch { form })
     }
-}
 
-/// The failure of a FHIRPath Patch (R4 fhirpatch.html).
-pub(crate) fn fhirpath_patch() -> Failure {
-    Failure::new(FailureKind::NotSupported, IssueCode::NotSupported, "FHIRPath Patch is not served yet")
+    /// The tree as the patch makes it.
+    fn on(&self, service: &Service, json: &[u8]) -> Result<Tree, Failure> {
+        let before = || Tree::parse(json).map_err(Failure::internal);
+        match &self.form {
+            Form::Json(patch) => patch::json_patch(&before()?, patch.root()),
+            Form::Merge(patch) => patch::merge_patch(&before()?, patch.root()),
+            Form::FhirPath(patch) => {
+                patch::fhirpath_patch(&before()?, patch.root(), &service.definitions, service.clock.now().0)
+            }
+            Form::Xml(patch) => {
+                let document = Document::parse(json, &Limits::NONE).map_err(Failure::internal)?;
+                let text = xml::from_json(document.root(), &*service.definitions)?;
+                let patched = patch::xml_patch(&text, patch)?;
+                // What a patch leaves is the resource that is judged: no longer the request that cannot be read.
+                let json = xml::to_json(patched.as_bytes(), &*service.definitions, &service.settings.limits)
+                    .map_err(|failure| Failure::of(FailureKind::Unprocessable, failure.issues))?;
+                Tree::parse(json.as_bytes()).map_err(Failure::internal)
+            }
+        }
+    }
 }
 
 /// Applies a patch to a version; gives the draft of the next one. `links`: what references become in a transaction.
 pub(crate) fn apply(
     service: &Service,
     version: &Version,
-    form: Form,
-    patch: Value<'_>,
+    patch: &Patch<'_>,
     links: Option<&Rewriter>,
 ) -> Result<Draft, Failure> {
     let json = version.to_json(service.definitions.name(version.kind)).unwrap_or_default();
     let before = Tree::parse(&json).map_err(Failure::internal)?;
-    let after = match form {
-        Form::Json => patch::json_patch(&before, patch)?,
-        Form::Merge => patch::merge_patch(&before, patch)?,
-    };
+    let after = patch.on(service, &json)?;
     if !matches!(after, Tree::Object(_)) {
         return Err(Failure::new(
             FailureKind::Unprocessable,
@@ -106,11 +131,7 @@ pub(super) async fn perform(
         Target::Criteria => Some(conditional::criteria(service, context, kind, &conditional::of_address(request)?)?),
     };
     let Payload { media, bytes } = payload(request)?;
-    if matches!(media, Media::Form | Media::Raw(_)) {
-        return Err(incoming::unsupported(media));
-    }
-    let document = incoming::parse(bytes, &service.settings.limits)?;
-    let form = form(media, document.root())?;
+    let patch = Patch::read(service, media, bytes)?;
     for _ in 0..ATTEMPTS {
         let snapshot = service.snapshot_to_write(context).await?;
         let (before, guards) = match (&target, &condition) {
@@ -122,7 +143,7 @@ pub(super) async fn perform(
             (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
         };
         holds(request, Some(before.version))?;
-        let draft = apply(service, &before, form, document.root(), None)?;
+        let draft = apply(service, &before, &patch, None)?;
         let body = draft.content.body.0.clone();
         let expect = Expect::Version(before.version);
         drop(snapshot);

@@ -142,13 +142,15 @@ pub fn version_ids(tags: &str) -> Vec<String> {
 /// What the bytes of a body are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Media {
-    /// A resource as JSON (XML is turned into JSON before). Also plain `application/json` on PATCH: a merge patch if
-    /// it is an object without a resourceType, a JSON Patch if it is an array.
+    /// A resource as JSON (XML is turned into JSON before). On PATCH: a FHIRPath Patch if it is a Parameters resource, a
+    /// JSON Patch if it is an array, else a merge patch.
     Json,
     /// `application/json-patch+json`
     JsonPatch,
     /// `application/merge-patch+json`
     MergePatch,
+    /// `application/xml-patch+xml`
+    XmlPatch,
     /// `application/x-www-form-urlencoded`
     Form,
     /// Any other type; only for Binary. Its name as sent.

@@ -3,7 +3,9 @@
 
 mod access_policy;
 mod everything;
+mod fhirpath;
 mod meta;
+mod parameters;
 mod validate;
 
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
@@ -26,6 +28,7 @@ enum Run {
     AccessPolicy,
     Validate,
     Everything,
+    FhirPath,
     Meta,
     MetaAdd,
     MetaDelete,
@@ -68,6 +71,15 @@ pub const OPERATIONS: &[Operation] = &[
         get: true,
         affects_state: false,
         run: Run::Everything,
+    },
+    Operation {
+        name: "fhirpath",
+        definition: "urn:vesta:OperationDefinition:fhirpath",
+        levels: &[Level::System, Level::Instance],
+        kinds: &[],
+        get: true,
+        affects_state: false,
+        run: Run::FhirPath,
     },
     Operation {
         name: "meta",
@@ -172,6 +184,7 @@ pub(crate) async fn perform(
         Run::AccessPolicy => access_policy::perform(call).await,
         Run::Validate => validate::perform(call).await,
         Run::Everything => everything::perform(call).await,
+        Run::FhirPath => fhirpath::perform(call).await,
         Run::Meta => meta::perform(call).await,
         Run::MetaAdd => meta::change(call, meta::Change::Add).await,
         Run::MetaDelete => meta::change(call, meta::Change::Delete).await,

@@ -6,11 +6,13 @@ mod narrative;
 mod read;
 mod schema;
 mod source;
+mod tree;
 mod write;
 
 pub use crate::json::Limits;
 pub use read::to_json;
 pub use schema::{Child, ChildKind, Schema, TypeNumber};
+pub use tree::{XmlElement, XmlNode};
 pub use write::{from_json, pretty_from_json};
 
 /// The namespace of every element of FHIR.

@@ -9,6 +9,7 @@ mod limits;
 mod negotiation;
 mod paging;
 mod panics;
+mod patching;
 mod people;
 mod site;
 mod stop;

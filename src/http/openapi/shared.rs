@@ -172,8 +172,12 @@ fn bodies() -> Named<RequestBody> {
     const JSON: &str = "application/fhir+json";
     const XML: &str = "application/fhir+xml";
     let mut patch = RequestBodyBuilder::new().required(Some(Required::True));
-    for media in ["application/json-patch+json", "application/merge-patch+json"] {
+    for media in ["application/json-patch+json", "application/merge-patch+json", "application/xml-patch+xml"] {
         patch = patch.content(media, ContentBuilder::new().build());
+    }
+    // A FHIRPath Patch is a Parameters resource.
+    for media in [JSON, XML] {
+        patch = patch.content(media, ContentBuilder::new().schema(Some(Ref::from_schema_name("resource"))).build());
     }
     let fields = ObjectBuilder::new()
         .schema_type(Type::Object)

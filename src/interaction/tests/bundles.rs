@@ -157,8 +157,8 @@ fn criteria_inside() {
     let put = r#"{"resource":{"resourceType":"Patient","active":true,"identifier":[{"system":"s","value":"1"}]},"request":{"method":"PUT","url":"Patient?identifier=s|1"}}"#;
     let put4 = r#"{"resource":{"resourceType":"Patient","identifier":[{"system":"s","value":"4"}]},"request":{"method":"PUT","url":"Patient?identifier=s|4"}}"#;
     let patch = r#"{"resource":{"resourceType":"Binary","contentType":"application/json-patch+json","data":"W3sib3AiOiJhZGQiLCJwYXRoIjoiL2dlbmRlciIsInZhbHVlIjoibWFsZSJ9XQ=="},"request":{"method":"PATCH","url":"Patient?identifier=s|1"}}"#;
-    let fhirpath =
-        r#"{"resource":{"resourceType":"Parameters"},"request":{"method":"PATCH","url":"Patient?identifier=s|1"}}"#;
+    let fhirpath = r#"{"resource":{"resourceType":"Parameters","parameter":[{"name":"operation","part":[{"name":"type","valueCode":"replace"},{"name":"path","valueString":"Patient.gender"},{"name":"value","valueCode":"other"}]}]},"request":{"method":"PATCH","url":"Patient?identifier=s|1"}}"#;
+    let xml = r#"{"resource":{"resourceType":"Binary","contentType":"application/xml-patch+xml","data":"PGRpZmY+PHJlcGxhY2Ugc2VsPSJmOlBhdGllbnQvZjpnZW5kZXIvQHZhbHVlIj5tYWxlPC9yZXBsYWNlPjwvZGlmZj4="},"request":{"method":"PATCH","url":"Patient?identifier=s|1"}}"#;
     api.run(&[
         ("POST ", &bundle("transaction", &[&one("1")]), 200, "201 Created"),
         ("POST ", &bundle("transaction", &[&one("1"), &refers("1")]), 200, "200 OK & 201 Created"),
@@ -174,7 +174,9 @@ fn criteria_inside() {
         ("POST ", &bundle("transaction", &[put]), 200, "200 OK"),
         ("POST ", &bundle("transaction", &[put, patch]), 400, "duplicate"),
         ("POST ", &bundle("transaction", &[patch]), 200, "200 OK"),
-        ("POST ", &bundle("transaction", &[fhirpath]), 422, "Bundle.entry[0]"),
+        ("POST ", &bundle("transaction", &[fhirpath]), 200, "200 OK"),
+        ("GET Patient?identifier=s|1", "", 200, r#""gender":"other""#),
+        ("POST ", &bundle("batch", &[xml]), 200, "200 OK"),
         ("GET Patient?identifier=s|1", "", 200, r#""gender":"male""#),
         ("GET Patient?identifier=s|3", "", 200, r#""total":0"#),
     ]);

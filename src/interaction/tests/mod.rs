@@ -109,6 +109,7 @@ impl Api {
                     media = match value {
                         "json-patch" => Media::JsonPatch,
                         "merge-patch" => Media::MergePatch,
+                        "xml-patch" => Media::XmlPatch,
                         "form" => Media::Form,
                         other => Media::Raw(other.to_owned()),
                     };

@@ -213,7 +213,6 @@ async fn patched(
         return Err(Failure::malformed(IssueCode::Required, "the entry has no 'resource'"));
     };
     let payload = entry::patch(resource)?;
-    let document = incoming::parse(&payload.bytes, &service.settings.limits)?;
-    let form = patch::form(&payload.media, document.root())?;
-    patch::apply(service, &before, form, document.root(), Some(rewriter))
+    let patch = patch::Patch::read(service, &payload.media, &payload.bytes)?;
+    patch::apply(service, &before, &patch, Some(rewriter))
 }
