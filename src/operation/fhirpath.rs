@@ -136,10 +136,10 @@ fn typed(item: &Item<'_>, definitions: &Definitions) -> Tree {
     };
     match item {
         Item::Node(node) => match (node.kind, node.value) {
-            (NodeType::Primitive(_), Some(json)) => value(&name, &capital(), Tree::from(json)),
-            (NodeType::Complex(_), Some(json)) if node.is_resource(definitions) => resource(&name, Tree::from(json)),
+            (NodeType::Primitive(_), Some(json)) => value(name, &capital(), Tree::from(json)),
+            (NodeType::Complex(_), Some(json)) if node.is_resource(definitions) => resource(name, Tree::from(json)),
             (NodeType::Complex(_), Some(json)) if holds(definitions, &capital()) => {
-                value(&name, &capital(), Tree::from(json))
+                value(name, &capital(), Tree::from(json))
             }
             (_, json) => {
                 let text = json.or(node.extra).map(|v| v.raw().to_owned()).unwrap_or_default();
