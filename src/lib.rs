@@ -5,7 +5,7 @@
 //! 0. [`base`]: issues, failures, time, ids
 //! 1. [`json`], [`xml`], [`primitive`]: documents and values, without any FHIR type table
 //! 2. [`definitions`], [`ucum`]: what FHIR R4 says, read from `fhir-schemas/`; units of measure
-//! 3. [`fhirpath`]: path expressions on borrowed documents
+//! 3. [`fhirpath`], [`terminology`]: path expressions on borrowed documents; what codes mean
 //! 4. [`validation`], [`patch`], [`index`]: is it legal, how to change it, how to find it
 //! 5. [`store`]: the storage contract and its engines
 //! 6. [`search`], [`access`]: from query string to condition; who may see and do what
@@ -33,6 +33,7 @@ pub mod patch;
 pub mod primitive;
 pub mod search;
 pub mod store;
+pub mod terminology;
 pub mod ucum;
 pub mod validation;
 pub mod xml;

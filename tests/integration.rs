@@ -10,5 +10,6 @@ mod real_data;
 mod smart;
 mod store_contract;
 mod support;
+mod terminology;
 mod us_core;
 mod xml;

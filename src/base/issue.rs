@@ -124,12 +124,25 @@ pub struct Issue {
     pub expression: Option<String>,
     /// Line and column, where the input was text.
     pub position: Option<TextPosition>,
+    /// What those who work with terminology expect: a text, a kind and the id of a message.
+    pub details: Option<Box<IssueDetails>>,
+}
+
+/// `OperationOutcome.issue.details` as terminology services fill it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssueDetails {
+    /// What is wrong, in words.
+    pub text: String,
+    /// A code of the kinds of issues of terminology; empty for none.
+    pub kind: &'static str,
+    /// The id of the message.
+    pub id: &'static str,
 }
 
 impl Issue {
     /// An issue without a place.
     pub fn new(severity: Severity, code: IssueCode, diagnostics: impl Into<String>) -> Self {
-        Issue { severity, code, diagnostics: diagnostics.into(), expression: None, position: None }
+        Issue { severity, code, diagnostics: diagnostics.into(), expression: None, position: None, details: None }
     }
 
     /// An error without a place.

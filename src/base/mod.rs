@@ -8,4 +8,4 @@ mod issue;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use failure::{Failure, FailureKind};
 pub use identity::{IdSource, RandomIds, ResourceId, TenantId};
-pub use issue::{Issue, IssueCode, Outcome, Severity, TextPosition};
+pub use issue::{Issue, IssueCode, IssueDetails, Outcome, Severity, TextPosition};

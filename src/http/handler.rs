@@ -304,6 +304,7 @@ async fn perform(
     context.caller = caller;
     context.remote = request.peer_addr().map(|peer| peer.ip());
     context.request_id = request_id::given(request);
+    context.language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
     // If the client goes away this future is dropped, and the work ends, on whatever thread it is.
     let _waiting = context.budget.waiting();
     let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };

@@ -29,8 +29,12 @@ const MOST: usize = 16;
 pub(crate) struct Statements(RwLock<FxHashMap<String, Arc<Vec<u8>>>>);
 
 pub(super) fn perform(service: &Service, context: &Context, request: &Request) -> Result<Reply, Failure> {
+    let pairs = search::pairs(&request.query)?;
+    if pairs.iter().any(|(name, value)| name == "mode" && value == "terminology") {
+        return Ok(super::terminology_capabilities::reply(&context.base));
+    }
     let statement = service.statement(&context.base);
-    let content = match Subset::of_query(&search::pairs(&request.query)?)? {
+    let content = match Subset::of_query(&pairs)? {
         Some(subset) => subset.apply(&service.definitions, &statement)?,
         None => statement.to_vec(),
     };

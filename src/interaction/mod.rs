@@ -39,6 +39,8 @@ pub(crate) mod search;
 mod security;
 mod service;
 mod subset;
+mod terminology;
+mod terminology_capabilities;
 #[cfg(test)]
 pub(crate) mod tests;
 mod trail;

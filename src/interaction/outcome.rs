@@ -33,6 +33,20 @@ fn write_issue(issue: &Issue, out: &mut String) {
         ));
     }
     out.push_str(&format!("\"severity\":\"{}\",\"code\":\"{}\"", issue.severity.code(), issue.code.code()));
+    if let Some(details) = &issue.details {
+        if issue.position.is_none() {
+            const ID: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-message-id";
+            out.push_str(&format!(",\"extension\":[{{\"url\":\"{ID}\",\"valueString\":\"{}\"}}]", details.id));
+        }
+        out.push_str(",\"details\":{");
+        if !details.kind.is_empty() {
+            const KINDS: &str = "http://hl7.org/fhir/tools/CodeSystem/tx-issue-type";
+            out.push_str(&format!("\"coding\":[{{\"system\":\"{KINDS}\",\"code\":\"{}\"}}],", details.kind));
+        }
+        out.push_str("\"text\":");
+        escape_into(&details.text, out);
+        out.push('}');
+    }
     if !issue.diagnostics.is_empty() {
         out.push_str(",\"diagnostics\":");
         escape_into(&issue.diagnostics, out);

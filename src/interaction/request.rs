@@ -220,6 +220,8 @@ pub struct Context {
     pub caller: Caller,
     /// Where from, if that is known.
     pub remote: Option<IpAddr>,
+    /// The languages that are wanted, as `Accept-Language` says.
+    pub language: Option<String>,
     /// Names the request in the log and in the audit trail.
     pub request_id: String,
     /// What is noted for the audit trail while the request is performed.
@@ -236,6 +238,7 @@ impl Context {
             base: base.into(),
             caller: Caller::Open,
             remote: None,
+            language: None,
             request_id: String::new(),
             budget: Budget::default(),
             ledger: Arc::default(),

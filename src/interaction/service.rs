@@ -75,6 +75,7 @@ pub struct Service {
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
     pub(crate) statements: capabilities::Statements,
+    pub(crate) terminology: super::terminology::Terminology,
 }
 
 impl Service {
@@ -89,8 +90,9 @@ impl Service {
     ) -> Self {
         let validator = Validator::new(definitions.clone());
         let statements = capabilities::Statements::default();
+        let terminology = super::terminology::Terminology::default();
         let gate = Gate::new(store, &definitions);
-        Service { gate, definitions, extractor, validator, clock, ids, settings, statements }
+        Service { gate, definitions, extractor, validator, clock, ids, settings, statements, terminology }
     }
 
     /// Answers a request.

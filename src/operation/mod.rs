@@ -6,6 +6,7 @@ mod everything;
 mod fhirpath;
 mod meta;
 mod parameters;
+mod terminology;
 mod validate;
 
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
@@ -26,6 +27,14 @@ pub enum Level {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Run {
     AccessPolicy,
+    BatchValidateCode,
+    Closure,
+    CodeSystemValidateCode,
+    Expand,
+    Lookup,
+    Subsumes,
+    Translate,
+    ValueSetValidateCode,
     Validate,
     Everything,
     FhirPath,
@@ -62,6 +71,78 @@ pub const OPERATIONS: &[Operation] = &[
         get: true,
         affects_state: true,
         run: Run::AccessPolicy,
+    },
+    Operation {
+        name: "batch-validate-code",
+        definition: "urn:vesta:OperationDefinition:batch-validate-code",
+        levels: &[Level::Type],
+        kinds: &["ValueSet"],
+        get: false,
+        affects_state: false,
+        run: Run::BatchValidateCode,
+    },
+    Operation {
+        name: "closure",
+        definition: "http://hl7.org/fhir/OperationDefinition/ConceptMap-closure",
+        levels: &[Level::System],
+        kinds: &[],
+        get: false,
+        affects_state: true,
+        run: Run::Closure,
+    },
+    Operation {
+        name: "expand",
+        definition: "http://hl7.org/fhir/OperationDefinition/ValueSet-expand",
+        levels: &[Level::Type, Level::Instance],
+        kinds: &["ValueSet"],
+        get: true,
+        affects_state: false,
+        run: Run::Expand,
+    },
+    Operation {
+        name: "lookup",
+        definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-lookup",
+        levels: &[Level::Type, Level::Instance],
+        kinds: &["CodeSystem"],
+        get: true,
+        affects_state: false,
+        run: Run::Lookup,
+    },
+    Operation {
+        name: "subsumes",
+        definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-subsumes",
+        levels: &[Level::Type, Level::Instance],
+        kinds: &["CodeSystem"],
+        get: true,
+        affects_state: false,
+        run: Run::Subsumes,
+    },
+    Operation {
+        name: "translate",
+        definition: "http://hl7.org/fhir/OperationDefinition/ConceptMap-translate",
+        levels: &[Level::Type, Level::Instance],
+        kinds: &["ConceptMap"],
+        get: true,
+        affects_state: false,
+        run: Run::Translate,
+    },
+    Operation {
+        name: "validate-code",
+        definition: "http://hl7.org/fhir/OperationDefinition/CodeSystem-validate-code",
+        levels: &[Level::Type, Level::Instance],
+        kinds: &["CodeSystem"],
+        get: true,
+        affects_state: false,
+        run: Run::CodeSystemValidateCode,
+    },
+    Operation {
+        name: "validate-code",
+        definition: "http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code",
+        levels: &[Level::Type, Level::Instance],
+        kinds: &["ValueSet"],
+        get: true,
+        affects_state: false,
+        run: Run::ValueSetValidateCode,
     },
     Operation {
         name: "everything",
@@ -182,6 +263,14 @@ pub(crate) async fn perform(
     let call = Call { service, context, request, kind, id };
     match operation.run {
         Run::AccessPolicy => access_policy::perform(call).await,
+        Run::BatchValidateCode => terminology::validate_code::batch(call).await,
+        Run::Closure => terminology::closure::perform(call).await,
+        Run::CodeSystemValidateCode => terminology::validate_code::on_code_system(call).await,
+        Run::Expand => terminology::expand::perform(call).await,
+        Run::Lookup => terminology::lookup::perform(call).await,
+        Run::Subsumes => terminology::subsumes::perform(call).await,
+        Run::Translate => terminology::translate::perform(call).await,
+        Run::ValueSetValidateCode => terminology::validate_code::on_value_set(call).await,
         Run::Validate => validate::perform(call).await,
         Run::Everything => everything::perform(call).await,
         Run::FhirPath => fhirpath::perform(call).await,

@@ -12,7 +12,7 @@ use crate::search;
 pub(super) struct Inputs(Vec<Input>);
 
 /// One parameter.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Input {
     /// Its name.
     pub name: String,
@@ -48,18 +48,29 @@ impl Inputs {
                 return Err(Failure::malformed(IssueCode::Structure, message).at("Parameters"));
             }
         }
-        for (i, parameter) in root.get("parameter").map_or(&[][..], Tree::items).iter().enumerate() {
-            let place = format!("Parameters.parameter[{i}]");
-            let Some(name) = parameter.get("name").and_then(Tree::as_str) else {
-                let message = "a parameter has a name";
-                return Err(Failure::malformed(IssueCode::Required, message).at(&format!("{place}.name")));
-            };
-            let Tree::Object(entries) = parameter else { continue };
-            let value = entries.iter().find(|(k, _)| k.starts_with("value") || k == "resource" || k == "part");
-            let Some((_, value)) = value else { continue };
-            all.push(Input { name: name.to_owned(), place, value: value.clone() });
-        }
+        all.extend(from_tree(&root)?);
         Ok(Inputs(all))
+    }
+
+    /// All parameters of a name.
+    pub(super) fn all<'i>(&'i self, name: &'i str) -> impl Iterator<Item = &'i Input> {
+        self.0.iter().filter(move |i| i.name == name)
+    }
+
+    /// A parameter that is true or false.
+    pub(super) fn flag(&self, name: &str) -> Option<bool> {
+        match &self.get(name)?.value {
+            Tree::Bool(b) => Some(*b),
+            Tree::String(text) => Some(text == "true"),
+            _ => None,
+        }
+    }
+
+    /// The parameters of another Parameters resource, and behind them all of these but those of a name.
+    pub(super) fn beside(&self, but: &str, inner: &Tree) -> Inputs {
+        let mut all = from_tree(inner).unwrap_or_default();
+        all.extend(self.0.iter().filter(|i| i.name != but).cloned());
+        Inputs(all)
     }
 
     /// The first parameter of a name.
@@ -74,6 +85,30 @@ impl Inputs {
             _ => None,
         }
     }
+}
+
+impl Input {
+    /// The value as text.
+    pub(super) fn as_text(&self) -> Option<&str> {
+        self.value.as_str().filter(|t| !t.is_empty())
+    }
+}
+
+/// The parameters of a Parameters resource.
+fn from_tree(root: &Tree) -> Result<Vec<Input>, Failure> {
+    let mut all = Vec::new();
+    for (i, parameter) in root.get("parameter").map_or(&[][..], Tree::items).iter().enumerate() {
+        let place = format!("Parameters.parameter[{i}]");
+        let Some(name) = parameter.get("name").and_then(Tree::as_str) else {
+            let message = "a parameter has a name";
+            return Err(Failure::malformed(IssueCode::Required, message).at(&format!("{place}.name")));
+        };
+        let Tree::Object(entries) = parameter else { continue };
+        let value = entries.iter().find(|(k, _)| k.starts_with("value") || k == "resource" || k == "part");
+        let Some((_, value)) = value else { continue };
+        all.push(Input { name: name.to_owned(), place, value: value.clone() });
+    }
+    Ok(all)
 }
 
 /// A parameter of an answer: `value[x]`.

@@ -1,8 +1,9 @@
 //! Writes the tables of `fhir-schemas/` from the official package of FHIR R4 definitions. Only facts are taken:
-//! names, types, cardinalities, codes, expressions. No definitions, comments, displays or any other prose.
+//! names, types, cardinalities, codes with their displays, expressions. No definitions, comments or any other prose.
 //! The same package gives the same bytes. What the tables look like is described in `fhir-schemas/README.md`;
 //! how they are read back is in `definitions::load`.
 
+mod codes;
 mod elements;
 mod package;
 mod schemas;
@@ -88,7 +89,11 @@ pub fn write(package: &Path, out: &Path) -> Result<Summary, String> {
     ];
     let schemas = schemas::schemas(&package, &definitions);
     summary.schemas = definitions.resources.len();
+    let codes = codes::table(&package)?;
     std::fs::create_dir_all(out.join("json")).map_err(|e| format!("{}: {e}", out.display()))?;
+    let path = out.join("terminology.ndjson.zst");
+    summary.bytes += codes.len();
+    std::fs::write(&path, codes).map_err(|e| format!("{}: {e}", path.display()))?;
     let tables = tables.into_iter().map(|(name, text)| (out.join(name), text));
     for (path, text) in tables.chain(schemas.into_iter().map(|(name, text)| (out.join("json").join(name), text))) {
         summary.bytes += text.len();

@@ -15,6 +15,8 @@ pub struct Package {
     pub operations: BTreeMap<String, OperationDefinition>,
     pub value_sets: BTreeMap<String, ValueSet>,
     pub code_systems: BTreeMap<String, CodeSystem>,
+    /// Code systems and value sets with their facts only, by type and canonical.
+    pub terminology: BTreeMap<String, String>,
 }
 
 #[derive(Deserialize)]
@@ -249,6 +251,7 @@ impl Package {
 
     fn add(&mut self, text: &[u8]) -> Result<(), serde_json::Error> {
         let head: Head = serde_json::from_slice(text)?;
+        self.terminology.extend(super::codes::facts(text));
         match head.resource_type.as_deref() {
             Some("StructureDefinition") => insert(&mut self.structures, text, |r: &StructureDefinition| &r.url),
             Some("SearchParameter") => insert(&mut self.parameters, text, |r: &SearchParameter| &r.url),

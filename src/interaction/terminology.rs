@@ -1,0 +1,125 @@
+//! The terminology that a tenant has stored: its code systems, value sets and concept maps, made once for each version of
+//! each resource and kept until the change log tells of another.
+
+use super::{Context, Service, outcome};
+use crate::base::{Failure, TenantId};
+use crate::definitions::TypeId;
+use crate::index::Condition;
+use crate::json::Tree;
+use crate::store::{Query, Snapshot, Version};
+use crate::terminology::{CodeSystem, ConceptMap, Shelf, ValueSet};
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use std::sync::Arc;
+
+/// The types that are terminology.
+const KINDS: [&str; 3] = ["CodeSystem", "ValueSet", "ConceptMap"];
+/// Changes that are read before all resources are looked at instead.
+const CHANGES: usize = 2_000;
+/// Rows that are read at once.
+const ROWS: usize = 500;
+
+/// What is kept of all tenants.
+#[derive(Default)]
+pub(crate) struct Terminology {
+    tenants: Mutex<FxHashMap<TenantId, Arc<Held>>>,
+}
+
+/// What is kept of a tenant: the state of a position.
+struct Held {
+    position: u64,
+    made: FxHashMap<(TypeId, String), (u64, Made)>,
+    shelf: Arc<Shelf>,
+}
+
+#[derive(Clone)]
+enum Made {
+    System(Arc<CodeSystem>),
+    Set(Arc<ValueSet>),
+    Map(Arc<ConceptMap>),
+}
+
+impl Service {
+    /// The terminology of the tenant as it is now.
+    pub(crate) async fn terminology(&self, context: &Context) -> Result<Arc<Shelf>, Failure> {
+        let kinds: Vec<TypeId> = KINDS.iter().filter_map(|name| self.definitions.resource(name)).collect();
+        let held = self.terminology.tenants.lock().get(&context.tenant).cloned();
+        // Definitions hold nothing of patients, and what is kept serves every caller: all of them are read.
+        let snapshot = self.everything(context.tenant).await?;
+        let position = snapshot.position();
+        if let Some(held) = &held {
+            if held.position == position {
+                return Ok(held.shelf.clone());
+            }
+            let changes =
+                self.behind_the_gate().changes(context.tenant, held.position, CHANGES).await.map_err(outcome::of_store)?;
+            let all_seen = changes.position >= position;
+            if all_seen && !changes.versions.iter().any(|v| kinds.contains(&v.kind)) {
+                let same = Held { position, made: held.made.clone(), shelf: held.shelf.clone() };
+                self.terminology.tenants.lock().insert(context.tenant, Arc::new(same));
+                return Ok(held.shelf.clone());
+            }
+        }
+        let made = self.make(&*snapshot, kinds, held.as_deref()).await?;
+        let mut shelf = Shelf::default();
+        for (_, made) in made.values() {
+            match made {
+                Made::System(system) => shelf.add_code_system(system.clone()),
+                Made::Set(set) => shelf.add_value_set(set.clone()),
+                Made::Map(map) => shelf.add_concept_map(map.clone()),
+            }
+        }
+        let shelf = Arc::new(shelf);
+        let fresh = Held { position, made, shelf: shelf.clone() };
+        self.terminology.tenants.lock().insert(context.tenant, Arc::new(fresh));
+        Ok(shelf)
+    }
+
+    /// Reads all resources of terminology; those whose version is known are not made again.
+    async fn make(
+        &self,
+        snapshot: &dyn Snapshot,
+        kinds: Vec<TypeId>,
+        held: Option<&Held>,
+    ) -> Result<FxHashMap<(TypeId, String), (u64, Made)>, Failure> {
+        let mut made = FxHashMap::default();
+        let mut query = Query {
+            kinds,
+            condition: Condition::Everything,
+            sort: Vec::new(),
+            after: None,
+            skip: 0,
+            limit: ROWS,
+            total: false,
+            budget: Default::default(),
+        };
+        loop {
+            let page = snapshot.search(&query).await.map_err(outcome::of_store)?;
+            for version in &page.rows {
+                let key = (version.kind, version.id.to_string());
+                let known = held.and_then(|h| h.made.get(&key)).filter(|(number, _)| *number == version.version);
+                let one = match known {
+                    Some((_, made)) => Some(made.clone()),
+                    None => self.read_terminology(version),
+                };
+                if let Some(one) = one {
+                    made.insert(key, (version.version, one));
+                }
+            }
+            query.after = page.rows.last().map(|v| v.number);
+            if !page.more || query.after.is_none() {
+                return Ok(made);
+            }
+        }
+    }
+
+    fn read_terminology(&self, version: &Version) -> Option<Made> {
+        let name = self.definitions.name(version.kind);
+        let tree = Tree::parse(&version.to_json(name)?).ok()?;
+        Some(match name {
+            "CodeSystem" => Made::System(Arc::new(CodeSystem::of(&tree))),
+            "ValueSet" => Made::Set(Arc::new(ValueSet::of(&tree))),
+            _ => Made::Map(Arc::new(ConceptMap::of(&tree))),
+        })
+    }
+}

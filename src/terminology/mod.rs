@@ -1,0 +1,102 @@
+//! Floor 3: what codes mean. Code systems, value sets and concept maps in memory, made once from their resources, and
+//! the questions that are asked of them: is a code in a value set, what does one come to, which display is right, what
+//! is above and below, what is it elsewhere. Where the resources come from is the business of a [`Library`]. Nothing
+//! here waits for anything.
+
+mod code_system;
+mod concept_map;
+mod core;
+mod display;
+mod expand;
+mod filter;
+mod library;
+mod member;
+mod problem;
+mod rules;
+pub(crate) mod tree;
+mod validate;
+mod value_set;
+
+pub use code_system::{CodeSystem, Concept, Content, Designation, Property};
+pub use concept_map::{ConceptMap, Match, translate};
+pub use expand::{Expansion, Item, expand};
+pub use library::{Both, Library, Shelf};
+pub use problem::Problem;
+pub use rules::{Rules, VersionRule};
+pub use validate::{Asked, Coding, Verdict, validate};
+pub use value_set::ValueSet;
+
+use std::sync::Arc;
+
+/// Calls something with two libraries and that of the core package behind them.
+pub fn with_core<T>(first: &dyn Library, second: &dyn Library, f: impl FnOnce(&dyn Library) -> T) -> T {
+    let behind = Both(second, core::core());
+    f(&Both(first, &behind))
+}
+
+/// The library of the core package alone.
+pub fn core_library() -> &'static dyn Library {
+    core::core()
+}
+
+/// A value set by its canonical.
+pub fn value_set(library: &dyn Library, canonical: &str, rules: &Rules) -> Result<Arc<ValueSet>, Problem> {
+    library::value_set(library, canonical, rules)
+}
+
+/// A code system by canonical and version (empty: the newest).
+pub fn code_system(library: &dyn Library, url: &str, version: &str) -> Result<Arc<CodeSystem>, Problem> {
+    let all = library.code_systems(url);
+    let versions = all.iter().map(|s| s.version.to_string()).collect();
+    library::newest(all, version).ok_or_else(|| expand::unknown_system(url, version, versions, "validated"))
+}
+
+/// The supplements of a code system that are wanted, all of which must be there.
+pub fn supplements_of(library: &dyn Library, url: &str, wanted: &[Box<str>]) -> Result<Vec<Arc<CodeSystem>>, Problem> {
+    expand::missing_supplement(library, wanted)?;
+    let system = code_system(library, url, "")?;
+    Ok(display::supplements(library, &system, wanted))
+}
+
+/// The best display of a concept in the languages that are wanted.
+pub fn best_display(
+    system: &CodeSystem,
+    concept: &Concept,
+    supplements: &[Arc<CodeSystem>],
+    language: Option<&str>,
+) -> Option<String> {
+    display::Names::of(system, concept, supplements, None).best(language).map(str::to_owned)
+}
+
+/// Whether a display is one of a code, where the code is known.
+pub fn display_fits(library: &dyn Library, system: &str, code: &str, display: &str) -> Option<bool> {
+    let system = library::newest(library.code_systems(system), "")?;
+    let concept = system.concept(system.find(code)?)?;
+    concept.display.as_deref()?;
+    Some(display::Names::of(&system, concept, &[], None).check(display, code, &Rules::default()).is_none())
+}
+
+/// Whether a code is in a value set, where that is known: for bindings and `memberOf()`. Without a system any will do.
+pub fn member_of(library: &dyn Library, value_set: &str, system: Option<&str>, code: &str) -> Option<bool> {
+    member::contains(library, value_set, system, code)
+}
+
+/// The codes of a value set, as system and code, `limit` of them at most; none where they cannot all be known.
+pub fn codes_of(library: &dyn Library, value_set: &str, limit: usize) -> Result<Vec<(Box<str>, Box<str>)>, Problem> {
+    let rules = Rules { limit, ..Rules::default() };
+    let set = library::value_set(library, value_set, &rules)?;
+    let expansion = expand(library, &set, &rules)?;
+    Ok(expansion.items.into_iter().map(|item| (item.system, item.code)).collect())
+}
+
+/// The codes that are (`below`) a code or that it is below, itself included; none where the system is not known.
+pub fn hierarchy(library: &dyn Library, system: &str, code: &str, below: bool) -> Option<Vec<Box<str>>> {
+    let system = library::newest(library.code_systems(system), "")?;
+    let number = system.find(code)?;
+    let mut marked = if below { system.below(number) } else { system.above(number) };
+    *marked.get_mut(number as usize)? = true;
+    Some(system.concepts.iter().zip(marked).filter(|(_, m)| *m).map(|(c, _)| c.code.clone()).collect())
+}
+
+#[cfg(test)]
+mod tests;

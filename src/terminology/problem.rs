@@ -1,0 +1,89 @@
+//! What is wrong, as terminology servers say it: an issue with a code of its own kind, a stable message id and a place.
+
+use crate::json::Tree;
+
+/// The code system of the kinds of issues.
+const KINDS: &str = "http://hl7.org/fhir/tools/CodeSystem/tx-issue-type";
+/// The extension with the id of a message.
+const MESSAGE_ID: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-message-id";
+
+/// Something that is wrong, or worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// `error`, `warning`, `information`
+    pub severity: &'static str,
+    /// The code of the issue: `not-found`, …
+    pub code: &'static str,
+    /// The kind among issues of terminology: `not-in-vs`, …
+    pub kind: &'static str,
+    /// The id of the message.
+    pub id: &'static str,
+    /// In words.
+    pub text: String,
+    /// Where it is.
+    pub place: Option<String>,
+    /// Whether the message of the answer repeats it.
+    pub told: bool,
+    /// The code system that is not known and is the cause.
+    pub unknown: Option<String>,
+}
+
+impl Problem {
+    /// An error.
+    pub fn error(code: &'static str, kind: &'static str, id: &'static str, text: impl Into<String>) -> Problem {
+        Problem { severity: "error", code, kind, id, text: text.into(), place: None, told: true, unknown: None }
+    }
+
+    /// A warning that the message does not repeat.
+    pub fn warning(code: &'static str, kind: &'static str, id: &'static str, text: impl Into<String>) -> Problem {
+        Problem { severity: "warning", told: false, ..Problem::error(code, kind, id, text) }
+    }
+
+    /// Something worth knowing that the message does not repeat.
+    pub fn note(code: &'static str, kind: &'static str, id: &'static str, text: impl Into<String>) -> Problem {
+        Problem { severity: "information", told: false, ..Problem::error(code, kind, id, text) }
+    }
+
+    /// At a place.
+    pub fn at(mut self, place: impl Into<String>) -> Problem {
+        self.place = Some(place.into()).filter(|p| !p.is_empty());
+        self
+    }
+
+    /// Whether it is an error.
+    pub fn is_error(&self) -> bool {
+        self.severity == "error"
+    }
+
+    /// As an issue of an OperationOutcome.
+    pub fn issue(&self) -> Tree {
+        let id = Tree::object([("url", Tree::string(MESSAGE_ID)), ("valueString", Tree::string(self.id))]);
+        let mut details = Tree::Object(Vec::new());
+        if !self.kind.is_empty() {
+            let kind = Tree::object([("system", Tree::string(KINDS)), ("code", Tree::string(self.kind))]);
+            details.set("coding", Tree::Array(vec![kind]));
+        }
+        details.set("text", Tree::string(&self.text));
+        let mut issue = Tree::object([
+            ("extension", Tree::Array(vec![id])),
+            ("severity", Tree::string(self.severity)),
+            ("code", Tree::string(self.code)),
+            ("details", details),
+        ]);
+        if let Some(place) = &self.place {
+            // R4 has both; readers of either find it.
+            let place = || Tree::Array(vec![Tree::string(place)]);
+            issue.set("location", place());
+            issue.set("expression", place());
+        }
+        issue
+    }
+
+    /// An OperationOutcome of several.
+    pub fn outcome(problems: &[Problem]) -> Tree {
+        Tree::object([
+            ("resourceType", Tree::string("OperationOutcome")),
+            ("issue", Tree::Array(problems.iter().map(Problem::issue).collect())),
+        ])
+    }
+}
