@@ -8,7 +8,7 @@ use super::page::{Links, Page};
 use super::subset::Subset;
 use super::{Context, Effect, Handling, Interaction, Media, Reply, ReplyContent, Request, Service, incoming, outcome};
 use crate::base::{Failure, Issue, IssueCode};
-use crate::search::{self, Options, Plan, Reached, Scope, Summary};
+use crate::search::{self, Codes, Options, Plan, Reached, Scope, Summary};
 use crate::store::{Snapshot, Version};
 use std::sync::Arc;
 
@@ -71,10 +71,33 @@ pub(super) async fn perform(
         return Err(Failure::internal("not a search"));
     };
     let options = service.search_options(context, request.prefer.handling);
-    let plan = search::plan(&service.definitions, &scope, &parameters(request)?, &options)?;
+    let plan = planned(service, context, &scope, &parameters(request)?, options).await?;
     let found = run(service, context, &plan).await?;
     let links = links(context, &path, &plan, &found);
     Ok(Reply::of(Effect::Ok, ReplyContent::Json(write(service, context, &plan, &found, &links)?)))
+}
+
+/// The plan of a search. What it has to know of terminology is looked up, and the plan is made again with it; every
+/// round finds at least one thing that is wanted, so that there are few.
+async fn planned(
+    service: &Service,
+    context: &Context,
+    scope: &Scope,
+    parameters: &[(String, String)],
+    mut options: Options,
+) -> Result<Plan, Failure> {
+    const ROUNDS: usize = 16;
+    let mut known = Vec::new();
+    for _ in 0..ROUNDS {
+        let plan = search::plan(&service.definitions, scope, parameters, &options);
+        let wanted = options.codes.wanted();
+        if wanted.is_empty() {
+            return plan;
+        }
+        known.extend(service.codes(context, wanted).await?);
+        options.codes = Arc::new(Codes::of(known.iter().cloned()));
+    }
+    search::plan(&service.definitions, scope, parameters, &options)
 }
 
 /// What a search found: a page of matches and what is included with them.

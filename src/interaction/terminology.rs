@@ -2,12 +2,13 @@
 //! each resource and kept until the change log tells of another.
 
 use super::{Context, Service, outcome};
-use crate::base::{Failure, TenantId};
+use crate::base::{Failure, ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Condition;
 use crate::json::Tree;
+use crate::search::{CodeList, CodesOf};
 use crate::store::{Query, Snapshot, Version};
-use crate::terminology::{CodeSystem, ConceptMap, Shelf, ValueSet};
+use crate::terminology::{self, CodeSystem, ConceptMap, Rules, Shelf, ValueSet};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -18,6 +19,12 @@ const KINDS: [&str; 3] = ["CodeSystem", "ValueSet", "ConceptMap"];
 const CHANGES: usize = 2_000;
 /// Rows that are read at once.
 const ROWS: usize = 500;
+
+/// Codes that a search may mean by one value set or one code.
+const CODES: usize = 10_000;
+
+/// What a search wants to know, and the codes, or why there are none.
+pub(crate) type Known = ((CodesOf, String), Result<CodeList, String>);
 
 /// What is kept of all tenants.
 #[derive(Default)]
@@ -75,6 +82,34 @@ impl Service {
         Ok(shelf)
     }
 
+    /// Looks up what searches want to know: the codes of value sets, and those below or above a code.
+    pub(crate) async fn codes(&self, context: &Context, wanted: Vec<(CodesOf, String)>) -> Result<Vec<Known>, Failure> {
+        let held = self.terminology(context).await?;
+        let mut known = Vec::new();
+        for (of, what) in wanted {
+            let found = match of {
+                CodesOf::ValueSet => match self.value_set_named(context, &what).await? {
+                    Some(set) => listed(&held, &set),
+                    None => listed_by_canonical(&held, &what),
+                },
+                CodesOf::Below => hierarchy(&held, &what, true),
+                CodesOf::Above => hierarchy(&held, &what, false),
+            };
+            known.push(((of, what), found));
+        }
+        Ok(known)
+    }
+
+    /// The value set that is stored under `ValueSet/[id]`; none where a canonical is meant.
+    async fn value_set_named(&self, context: &Context, what: &str) -> Result<Option<ValueSet>, Failure> {
+        let relative = what.strip_prefix(context.base.as_str()).unwrap_or(what).trim_start_matches('/');
+        let Some(id) = relative.strip_prefix("ValueSet/").and_then(ResourceId::new) else { return Ok(None) };
+        let Some(kind) = self.definitions.resource("ValueSet") else { return Ok(None) };
+        let found = self.snapshot(context).await?.read(kind, &id).await.map_err(outcome::of_store)?;
+        let json = found.and_then(|version| version.to_json("ValueSet"));
+        Ok(json.and_then(|json| Tree::parse(&json).ok()).map(|tree| ValueSet::of(&tree)))
+    }
+
     /// Reads all resources of terminology; those whose version is known are not made again.
     async fn make(
         &self,
@@ -122,4 +157,34 @@ impl Service {
             _ => Made::Map(Arc::new(ConceptMap::of(&tree))),
         })
     }
+}
+
+fn listed_by_canonical(held: &Shelf, canonical: &str) -> Result<CodeList, String> {
+    let set = terminology::with_core(&Shelf::default(), held, |library| {
+        terminology::value_set(library, canonical, &Rules::default())
+    });
+    listed(held, &*set.map_err(|problem| problem.text)?)
+}
+
+/// The codes of a value set.
+fn listed(held: &Shelf, set: &ValueSet) -> Result<CodeList, String> {
+    let rules = Rules { limit: CODES, ..Rules::default() };
+    let expansion =
+        terminology::with_core(&Shelf::default(), held, |library| terminology::expand(library, set, &rules));
+    let items = expansion.map_err(|problem| problem.text)?.items;
+    Ok(items.into_iter().map(|item| (item.system.into_string(), item.code.into_string())).collect())
+}
+
+/// A code, `system|code`, and those below or above it.
+fn hierarchy(held: &Shelf, what: &str, below: bool) -> Result<CodeList, String> {
+    let Some((system, code)) = what.rsplit_once('|').filter(|(system, _)| !system.is_empty()) else {
+        return Err("a code is written with its system: system|code".to_owned());
+    };
+    let found =
+        terminology::with_core(&Shelf::default(), held, |library| terminology::hierarchy(library, system, code, below));
+    let codes = found.ok_or("the code or its code system is not known")?;
+    if codes.len() > CODES {
+        return Err(format!("it means more than {CODES} codes"));
+    }
+    Ok(codes.into_iter().map(|code| (system.to_owned(), code.into_string())).collect())
 }

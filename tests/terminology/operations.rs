@@ -121,3 +121,28 @@ fn bad_ones_are_named() {
         );
     }
 }
+
+#[test]
+fn searches_know_hierarchies_and_value_sets() {
+    let roles = "http://terminology.hl7.org/CodeSystem/v3-RoleCode";
+    for (id, code) in [("tx-mother", "MTH"), ("tx-sibling", "SIB")] {
+        let relation = json!({"coding": [{"system": roles, "code": code}]});
+        let person = json!({"resourceType": "RelatedPerson", "id": id, "patient": {"display": "somebody"},
+            "relationship": [relation]});
+        SERVER.put("PUT", &format!("RelatedPerson/{id}"), &person).is(201);
+    }
+    let parents = json!({"resourceType": "ValueSet", "id": "tx-parents", "url": "http://test/vs/parents", "status": "active",
+        "compose": {"include": [{"system": roles, "filter": [{"property": "concept", "op": "is-a", "value": "PRN"}]}]}});
+    SERVER.put("PUT", "ValueSet/tx-parents", &parents).is(201);
+    let found = |query: &str| {
+        let answer = SERVER.get(&format!("RelatedPerson?{query}")).is(200).json();
+        let entries = answer["entry"].as_array().cloned().unwrap_or_default();
+        entries.iter().filter_map(|e| e["resource"]["id"].as_str().map(str::to_owned)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(found(&format!("relationship:below={roles}%7CPRN")), "tx-mother");
+    assert_eq!(found(&format!("relationship:above={roles}%7CNMTH")), "tx-mother");
+    assert_eq!(found("relationship:in=http://test/vs/parents"), "tx-mother");
+    assert_eq!(found("relationship:in=ValueSet/tx-parents"), "tx-mother");
+    assert_eq!(found("relationship:not-in=http://test/vs/parents"), "tx-sibling");
+    SERVER.get("RelatedPerson?relationship:in=http://nowhere/vs").is(400);
+}
