@@ -58,8 +58,11 @@ impl Service {
             if held.position == position {
                 return Ok(held.shelf.clone());
             }
-            let changes =
-                self.behind_the_gate().changes(context.tenant, held.position, CHANGES).await.map_err(outcome::of_store)?;
+            let changes = self
+                .behind_the_gate()
+                .changes(context.tenant, held.position, CHANGES)
+                .await
+                .map_err(outcome::of_store)?;
             let all_seen = changes.position >= position;
             if all_seen && !changes.versions.iter().any(|v| kinds.contains(&v.kind)) {
                 let same = Held { position, made: held.made.clone(), shelf: held.shelf.clone() };
