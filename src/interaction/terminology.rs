@@ -166,7 +166,7 @@ fn listed_by_canonical(held: &Shelf, canonical: &str) -> Result<CodeList, String
     let set = terminology::with_core(&Shelf::default(), held, |library| {
         terminology::value_set(library, canonical, &Rules::default())
     });
-    listed(held, &*set.map_err(|problem| problem.text)?)
+    listed(held, &*set.map_err(|problem| problem.text.into_string())?)
 }
 
 /// The codes of a value set.
@@ -174,7 +174,7 @@ fn listed(held: &Shelf, set: &ValueSet) -> Result<CodeList, String> {
     let rules = Rules { limit: CODES, ..Rules::default() };
     let expansion =
         terminology::with_core(&Shelf::default(), held, |library| terminology::expand(library, set, &rules));
-    let items = expansion.map_err(|problem| problem.text)?.items;
+    let items = expansion.map_err(|problem| problem.text.into_string())?.items;
     Ok(items.into_iter().map(|item| (item.system.into_string(), item.code.into_string())).collect())
 }
 

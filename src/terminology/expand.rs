@@ -80,9 +80,8 @@ pub fn expand(library: &dyn Library, set: &ValueSet, rules: &Rules) -> Result<Ex
     let without_inactive = rules.active_only || set.inactive == Some(false);
     items.retain(|item| {
         let concept = item.source.as_ref().and_then(|(s, n)| s.concept(*n).map(|c| (s, c)));
-        concept.is_none_or(|(s, c)| {
-            !(without_inactive && s.is_inactive(c)) && !(rules.exclude_abstract && s.is_abstract(c))
-        })
+        concept
+            .is_none_or(|(s, c)| !(without_inactive && s.is_inactive(c) || rules.exclude_abstract && s.is_abstract(c)))
     });
     let mut used_supplements = BTreeSet::new();
     for item in &mut items {
@@ -341,7 +340,10 @@ pub(super) fn unknown_system(url: &str, version: &str, mut versions: Vec<String>
             ),
         ),
     };
-    Problem { unknown: Some(canonical(url, version)), ..Problem::error("not-found", "not-found", id, text) }
+    Problem {
+        unknown: Some(canonical(url, version).into_boxed_str()),
+        ..Problem::error("not-found", "not-found", id, text)
+    }
 }
 
 fn choices(versions: &[String]) -> String {

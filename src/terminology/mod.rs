@@ -81,8 +81,11 @@ pub fn member_of(library: &dyn Library, value_set: &str, system: Option<&str>, c
     member::contains(library, value_set, system, code)
 }
 
+/// A code with its system, the system first.
+pub type Code = (Box<str>, Box<str>);
+
 /// The codes of a value set, as system and code, `limit` of them at most; none where they cannot all be known.
-pub fn codes_of(library: &dyn Library, value_set: &str, limit: usize) -> Result<Vec<(Box<str>, Box<str>)>, Problem> {
+pub fn codes_of(library: &dyn Library, value_set: &str, limit: usize) -> Result<Vec<Code>, Problem> {
     let rules = Rules { limit, ..Rules::default() };
     let set = library::value_set(library, value_set, &rules)?;
     let expansion = expand(library, &set, &rules)?;

@@ -19,19 +19,28 @@ pub struct Problem {
     /// The id of the message.
     pub id: &'static str,
     /// In words.
-    pub text: String,
+    pub text: Box<str>,
     /// Where it is.
-    pub place: Option<String>,
+    pub place: Option<Box<str>>,
     /// Whether the message of the answer repeats it.
     pub told: bool,
     /// The code system that is not known and is the cause.
-    pub unknown: Option<String>,
+    pub unknown: Option<Box<str>>,
 }
 
 impl Problem {
     /// An error.
     pub fn error(code: &'static str, kind: &'static str, id: &'static str, text: impl Into<String>) -> Problem {
-        Problem { severity: "error", code, kind, id, text: text.into(), place: None, told: true, unknown: None }
+        Problem {
+            severity: "error",
+            code,
+            kind,
+            id,
+            text: text.into().into_boxed_str(),
+            place: None,
+            told: true,
+            unknown: None,
+        }
     }
 
     /// A warning that the message does not repeat.
@@ -46,7 +55,7 @@ impl Problem {
 
     /// At a place.
     pub fn at(mut self, place: impl Into<String>) -> Problem {
-        self.place = Some(place.into()).filter(|p| !p.is_empty());
+        self.place = Some(place.into()).filter(|p: &String| !p.is_empty()).map(String::into_boxed_str);
         self
     }
 
@@ -63,7 +72,7 @@ impl Problem {
             let kind = Tree::object([("system", Tree::string(KINDS)), ("code", Tree::string(self.kind))]);
             details.set("coding", Tree::Array(vec![kind]));
         }
-        details.set("text", Tree::string(&self.text));
+        details.set("text", Tree::string(&*self.text));
         let mut issue = Tree::object([
             ("extension", Tree::Array(vec![id])),
             ("severity", Tree::string(self.severity)),
@@ -72,7 +81,7 @@ impl Problem {
         ]);
         if let Some(place) = &self.place {
             // R4 has both; readers of either find it.
-            let place = || Tree::Array(vec![Tree::string(place)]);
+            let place = || Tree::Array(vec![Tree::string(&**place)]);
             issue.set("location", place());
             issue.set("expression", place());
         }

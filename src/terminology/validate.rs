@@ -68,7 +68,7 @@ pub struct Verdict {
 impl Verdict {
     /// All that is wrong in one text.
     pub fn message(&self) -> Option<String> {
-        let mut texts: Vec<&str> = self.problems.iter().filter(|p| p.told).map(|p| p.text.as_str()).collect();
+        let mut texts: Vec<&str> = self.problems.iter().filter(|p| p.told).map(|p| &*p.text).collect();
         texts.sort_unstable();
         texts.dedup();
         (!texts.is_empty()).then(|| texts.join("; "))
@@ -298,7 +298,7 @@ impl Judge<'_> {
             // What the value set names is not there.
             verdict.hidden = true;
             let problem = unknown_system(&coding.system, wanted, versions.clone(), "validated");
-            verdict.caused_by.extend(problem.unknown.clone());
+            verdict.caused_by.extend(problem.unknown.clone().map(String::from));
             verdict.problems.push(problem.at(at(place, "system")));
         }
         if !coding.version.is_empty() && !fits(&coding.version, wanted) {
@@ -331,7 +331,7 @@ impl Judge<'_> {
             verdict.problems.extend(problem.map(|p| p.at(&mismatch_at)));
             if theirs.is_none() {
                 let problem = unknown_system(&coding.system, &coding.version, versions, "validated");
-                verdict.caused_by.extend(problem.unknown.clone());
+                verdict.caused_by.extend(problem.unknown.clone().map(String::from));
                 verdict.problems.push(problem.at(at(place, "system")));
             }
             if wanted.is_empty() && theirs.is_some() {

@@ -124,8 +124,9 @@ pub(super) fn failure(problem: Problem) -> Failure {
         _ => (FailureKind::Unprocessable, IssueCode::Processing),
     };
     let mut issue = Issue::error(code, String::new());
-    issue.expression = problem.place.clone();
-    issue.details = Some(Box::new(IssueDetails { text: problem.text, kind: problem.kind, id: problem.id }));
+    issue.expression = problem.place.clone().map(String::from);
+    issue.details =
+        Some(Box::new(IssueDetails { text: problem.text.into_string(), kind: problem.kind, id: problem.id }));
     Failure::of(kind, vec![issue])
 }
 
