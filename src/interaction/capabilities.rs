@@ -103,7 +103,7 @@ impl Service {
     /// For each type the `_revinclude` values that lead to it.
     fn referring(&self) -> FxHashMap<TypeId, Vec<String>> {
         let mut referring: FxHashMap<TypeId, Vec<String>> = FxHashMap::default();
-        for source in &self.definitions.resources {
+        for source in self.definitions.resources.iter().filter(|source| !self.is_trail(**source)) {
             for parameter in self.definitions.search_parameters_of(*source) {
                 if parameter.kind != SearchKind::Reference || !is_served(parameter) {
                     continue;
@@ -119,27 +119,35 @@ impl Service {
 
     fn write_resource(&self, kind: TypeId, referring: &[String], out: &mut String) {
         let name = self.definitions.name(kind);
+        // The audit trail is read and searched, and no more.
+        let trail = self.is_trail(kind);
         let _ = write!(
             out,
             r#"{{"type":"{name}","profile":"http://hl7.org/fhir/StructureDefinition/{name}","interaction":["#
         );
         let codes = ROUTES.iter().filter_map(|r| if let Declared::Type(code) = r.declared { Some(code) } else { None });
+        let codes = codes.filter(|code| !trail || !matches!(*code, "create" | "update" | "patch" | "delete"));
         list(codes, out, |code, out| {
             let _ = write!(out, "{{\"code\":\"{code}\"}}");
         });
         let _ = write!(
             out,
             concat!(
-                r#"],"versioning":"versioned","readHistory":true,"updateCreate":{update},"conditionalCreate":true,"#,
-                r#""conditionalRead":"full-support","conditionalUpdate":true,"conditionalDelete":"{delete}","#,
+                r#"],"versioning":"versioned","readHistory":true,"updateCreate":{update},"conditionalCreate":{write},"#,
+                r#""conditionalRead":"full-support","conditionalUpdate":{write},"conditionalDelete":"{delete}","#,
                 r#""referencePolicy":["literal","logical"]"#
             ),
-            update = self.settings.update_create,
-            delete = if self.settings.delete_multiple { "multiple" } else { "single" },
+            update = self.settings.update_create && !trail,
+            write = !trail,
+            delete = match (trail, self.settings.delete_multiple) {
+                (true, _) => "not-supported",
+                (false, true) => "multiple",
+                (false, false) => "single",
+            },
         );
         let parameters = self.definitions.search_parameters_of(kind);
         let served = || parameters.iter().filter(|p| is_served(p));
-        let mut includes = served().filter(|p| p.kind == SearchKind::Reference).peekable();
+        let mut includes = served().filter(|p| p.kind == SearchKind::Reference && !trail).peekable();
         if includes.peek().is_some() {
             out.push_str(",\"searchInclude\":[");
             list(includes, out, |p, out| {
@@ -157,7 +165,8 @@ impl Service {
         out.push_str(",\"searchParam\":[");
         list(served(), out, |p, out| write_parameter(p, out));
         out.push(']');
-        write_operations(operation::at(Level::Type, Some(name)).chain(operation::at(Level::Instance, Some(name))), out);
+        let operations = operation::at(Level::Type, Some(name)).chain(operation::at(Level::Instance, Some(name)));
+        write_operations(operations.filter(|operation| !trail || !operation.affects_state), out);
         out.push('}');
     }
 

@@ -1,6 +1,7 @@
 //! Floor 7: the operations (R4 operations.html), one file each. The table says where each can be called and how; the
 //! CapabilityStatement reads it.
 
+mod access_log;
 mod access_policy;
 mod everything;
 mod fhirpath;
@@ -26,6 +27,7 @@ pub enum Level {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Run {
+    AccessLog,
     AccessPolicy,
     BatchValidateCode,
     Closure,
@@ -63,6 +65,15 @@ pub struct Operation {
 
 /// All operations that are served.
 pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        name: "access-log",
+        definition: "urn:vesta:operation:access-log",
+        levels: &[Level::Instance],
+        kinds: &["Patient"],
+        get: true,
+        affects_state: false,
+        run: Run::AccessLog,
+    },
     Operation {
         name: "access-policy",
         definition: "urn:vesta:operation:access-policy",
@@ -262,6 +273,7 @@ pub(crate) async fn perform(
     }
     let call = Call { service, context, request, kind, id };
     match operation.run {
+        Run::AccessLog => access_log::perform(call).await,
         Run::AccessPolicy => access_policy::perform(call).await,
         Run::BatchValidateCode => terminology::validate_code::batch(call).await,
         Run::Closure => terminology::closure::perform(call).await,

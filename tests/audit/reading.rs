@@ -93,3 +93,43 @@ fn the_trail_is_no_part_of_the_data() {
     }
     assert_eq!(server.get("_history").is(200).json()["total"], 1);
 }
+
+#[test]
+fn a_patient_learns_who_has_seen_the_record() {
+    let server = server();
+    let (a, b) = (server.create(&patient("A")), server.create(&patient("B")));
+    server.create(&observation(&a));
+    server.create(&observation(&b));
+    server.get("Observation").is(200);
+    server.get(&format!("Patient/{b}")).is(200);
+    let log = server.get(&format!("Patient/{a}/$access-log?_count=2")).is(200).json();
+    assert_eq!(log["type"], "searchset");
+    let entries = log["entry"].as_array().expect("entries");
+    assert_eq!(entries.len(), 2);
+    // The search over both, and that the observation was made; newest first.
+    let newest = &entries[0]["resource"];
+    assert_eq!(newest["subtype"][0]["code"], "search-type");
+    assert_eq!(about(newest), [format!("Patient/{a}")], "the other patient is not named");
+    assert!(!log.to_string().contains(&b), "{log}");
+    let next = log["link"].as_array().expect("links").iter().find(|l| l["relation"] == "next").expect("a next page");
+    let next =
+        next["url"].as_str().expect("a url").strip_prefix(&format!("{}/", server.base)).expect("ours").to_owned();
+    let rest = server.get(&next).is(200).json();
+    assert_eq!(rest["entry"][0]["resource"]["subtype"][0]["code"], "create");
+}
+
+#[test]
+fn what_is_declared_of_the_trail_is_what_is_served() {
+    let server = server();
+    let statement = server.get("metadata").is(200).json();
+    let resources = statement["rest"][0]["resource"].as_array().expect("resources");
+    let of = |kind: &str| resources.iter().find(|r| r["type"] == kind).expect("declared");
+    let codes = |kind: &str| -> Vec<String> {
+        let codes = of(kind)["interaction"].as_array().expect("interactions");
+        codes.iter().map(|i| i["code"].as_str().expect("a code").to_owned()).collect()
+    };
+    assert_eq!(codes("AuditEvent"), ["read", "vread", "history-instance", "history-type", "search-type"]);
+    assert!(codes("Provenance").contains(&"create".to_owned()));
+    assert_eq!(of("AuditEvent")["conditionalDelete"], "not-supported");
+    assert!(!of("Patient")["searchRevInclude"].to_string().contains("AuditEvent"));
+}
