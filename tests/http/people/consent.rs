@@ -251,3 +251,17 @@ fn a_disabled_user_takes_its_apps_along() {
     std::thread::sleep(std::time::Duration::from_millis(1_500));
     assert_eq!(read(), 401, "at the latest after a second");
 }
+
+#[test]
+fn the_picker_has_the_rights_of_the_user_and_no_more() {
+    let house = house();
+    house.add(NewUser { password: Some((PASSWORD.into(), false)), ..NewUser::new("watcher", Role::Auditor) });
+    let mut browser = house.browser();
+    let place = ask(&house, &mut browser, SCOPE, "");
+    let place = sign_in(&mut browser, &place, "watcher");
+    assert!(place.starts_with("/auth/patient?"), "{place}");
+    let page = browser.fill(&place, &[("do", "search"), ("name", "shaw")]).is(200).text();
+    assert!(page.contains("No patient was found") && !page.contains("value=\"amy\""), "{page}");
+    browser.fill(&place, &[("patient", "amy")]).is(403);
+    browser.get(&format!("{}&patient=amy", place.replace("/auth/patient", "/auth/consent"))).is(403);
+}
