@@ -14,6 +14,7 @@ mod key;
 mod key_source;
 mod launch;
 mod log;
+mod package;
 mod serve;
 pub mod settings;
 mod source;
@@ -93,6 +94,17 @@ enum Command {
         /// Files, or folders that are searched through
         #[arg(required = true)]
         paths: Vec<PathBuf>,
+        /// Canonical of a profile to hold them against, beside those that they declare
+        #[arg(long = "profile", value_name = "CANONICAL")]
+        profiles: Vec<String>,
+        /// Package (.tgz or folder) whose definitions count
+        #[arg(long = "package", value_name = "PACKAGE")]
+        packages: Vec<PathBuf>,
+    },
+    /// Add, list or remove packages of implementation guides
+    Package {
+        #[command(subcommand)]
+        command: package::PackageCommand,
     },
     /// Evaluate a FHIRPath expression on a resource
     ///
@@ -170,7 +182,8 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Check => check::run(&settings),
         Command::Encryption { command } => encryption::run(&settings, &command),
         Command::Audit { command } => audit::run(&settings, &command),
-        Command::Validate { paths } => validate::run(&paths),
+        Command::Validate { paths, profiles, packages } => validate::run(&paths, &profiles, &packages),
+        Command::Package { command } => package::run(&settings, &command),
         Command::Fhirpath { expression, file } => fhirpath::run(&expression, &file),
         Command::User { command } => user::run(&settings, command),
         Command::Client { command } => client::run(&settings, command),

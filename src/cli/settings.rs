@@ -25,6 +25,18 @@ pub enum LogFormat {
     Json,
 }
 
+/// How resources are validated when they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Validation {
+    /// Not at all.
+    Off,
+    /// Against the base definitions.
+    Structure,
+    /// Against the base definitions, extensions, and every declared profile.
+    Full,
+}
+
 /// Whether there is access control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
 #[serde(rename_all = "lowercase")]
@@ -61,9 +73,13 @@ pub struct Settings {
     #[arg(long, env = "VESTA_STORE", value_name = "STORE", global = true)]
     pub store: Option<String>,
 
-    /// Validate resources when they are written [default: true]
-    #[arg(long, env = "VESTA_VALIDATION", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
-    pub validation: Option<bool>,
+    /// How resources are validated when they are written: full looks at declared profiles too [default: full]
+    #[arg(long, env = "VESTA_VALIDATION", value_name = "POLICY", global = true)]
+    pub validation: Option<Validation>,
+
+    /// Refuse a resource that declares a profile which is not known here [default: false]
+    #[arg(long, env = "VESTA_REFUSE_UNKNOWN_PROFILES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
+    pub refuse_unknown_profiles: Option<bool>,
 
     /// Let a PUT create a resource under an id that was never used [default: true]
     #[arg(long, env = "VESTA_UPDATE_CREATE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
@@ -317,7 +333,13 @@ impl Settings {
     /// The settings of the interactions.
     pub fn interactions(&self) -> interaction::Settings {
         let mut settings = interaction::Settings::default();
-        settings.validation = self.validation.unwrap_or(settings.validation);
+        settings.validation = match self.validation {
+            None => settings.validation,
+            Some(Validation::Off) => interaction::Policy::Off,
+            Some(Validation::Structure) => interaction::Policy::Structure,
+            Some(Validation::Full) => interaction::Policy::Full,
+        };
+        settings.refuse_unknown_profiles = self.refuse_unknown_profiles.unwrap_or(settings.refuse_unknown_profiles);
         settings.update_create = self.update_create.unwrap_or(settings.update_create);
         settings.delete_multiple = self.delete_multiple.unwrap_or(settings.delete_multiple);
         settings.max_entries = self.max_entries.unwrap_or(settings.max_entries);

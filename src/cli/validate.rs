@@ -2,19 +2,29 @@
 
 use super::fault::Fault;
 use super::source::{self, Pass, Piece};
-use crate::definitions::Definitions;
+use crate::definitions::{Definitions, Package, Registry};
 use crate::json::{Document, Limits};
-use crate::validation::Validator;
+use crate::validation::{Asked, Validator};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Validates the files and prints the issues, one a line.
-pub fn run(paths: &[PathBuf]) -> Result<(), Fault> {
+pub fn run(paths: &[PathBuf], profiles: &[String], packages: &[PathBuf]) -> Result<(), Fault> {
     let definitions = Definitions::core();
-    let validator = Validator::new(definitions.clone());
+    let mut registry = Registry::core();
+    for path in packages {
+        let package = Package::read(path).map_err(Fault::Resource)?;
+        registry = Arc::new(registry.with(package.info, package.resources));
+    }
+    let validator = Validator::new(definitions.clone()).over(registry);
+    let asked = Asked { profiles: profiles.to_vec(), ..Asked::full() };
+    if let Some(profile) = profiles.iter().find(|p| !validator.knows(p)) {
+        return Err(Fault::Resource(format!("the profile {profile} is not known; name its package with --package")));
+    }
     let (mut good, mut bad) = (0u64, 0u64);
     for file in source::files(paths)? {
         for pass in [Pass::First, Pass::Second] {
-            source::read(&file, pass, &definitions, &mut |piece| match judge(&validator, piece) {
+            source::read(&file, pass, &definitions, &mut |piece| match judge(&validator, &asked, piece) {
                 true => good += 1,
                 false => bad += 1,
             })?;
@@ -25,7 +35,7 @@ pub fn run(paths: &[PathBuf]) -> Result<(), Fault> {
 }
 
 /// Prints what is wrong with a piece; whether it is valid.
-fn judge(validator: &Validator, piece: Piece) -> bool {
+fn judge(validator: &Validator, asked: &Asked, piece: Piece) -> bool {
     let origin = piece.origin;
     let text = match piece.text {
         Ok(text) => text,
@@ -41,7 +51,7 @@ fn judge(validator: &Validator, piece: Piece) -> bool {
             return false;
         }
     };
-    let issues = validator.validate(None, document.root());
+    let issues = validator.judge(None, document.root(), asked);
     for issue in &issues {
         let place = issue.expression.as_deref().unwrap_or("(whole)");
         println!("{origin}: {} {}: {place}: {}", issue.severity.code(), issue.code.code(), issue.diagnostics);

@@ -148,6 +148,7 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
         Arc::new(RandomIds),
         settings.interactions(),
     );
+    wait(service.load_packages())?.map_err(|e| Fault::Store(e.to_string()))?;
     let service = Arc::new(service);
     let guarded =
         settings.access_control().then(|| Authorization::new(service.clone(), clock, settings.authorization()));
@@ -158,6 +159,13 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
 pub fn authorization(settings: &Settings) -> Result<Authorization, Fault> {
     let service = open(settings)?.service;
     Ok(Authorization::new(service, Arc::new(SystemClock), settings.authorization()))
+}
+
+/// Waits for something that a store does, on a thread of its own: the caller's may have a runtime at work already.
+pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> Result<T, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Server)?;
+    let waited = std::thread::scope(|scope| scope.spawn(move || runtime.block_on(work)).join());
+    waited.map_err(|_| Fault::Store("the thread that waits for the store panicked".into()))
 }
 
 /// A service that has no data directory, for what can be said without one.

@@ -5,7 +5,7 @@ use super::route::{Declared, ROUTES};
 use super::subset::Subset;
 use super::{Context, Effect, Endpoints, Reply, ReplyContent, Request, Service};
 use crate::base::Failure;
-use crate::definitions::{SearchKind, SearchParameter, TypeId};
+use crate::definitions::{Registry, SearchKind, SearchParameter, TypeId};
 use crate::json::escape_into;
 use crate::operation::{self, Level};
 use crate::search::{self, is_served};
@@ -27,6 +27,13 @@ const MOST: usize = 16;
 /// The statements that were asked for, by base.
 #[derive(Default)]
 pub(crate) struct Statements(RwLock<FxHashMap<String, Arc<Vec<u8>>>>);
+
+impl Statements {
+    /// Forgets what was written, as it is no longer true.
+    pub(super) fn forget(&self) {
+        self.0.write().clear();
+    }
+}
 
 pub(super) fn perform(service: &Service, context: &Context, request: &Request) -> Result<Reply, Failure> {
     let pairs = search::pairs(&request.query)?;
@@ -59,6 +66,8 @@ impl Service {
 
     fn write_statement(&self, base: &str) -> String {
         let mut out = String::with_capacity(1 << 19);
+        let validator = self.validator();
+        let supported = supported(validator.registry());
         let _ = write!(
             out,
             concat!(
@@ -68,11 +77,12 @@ impl Service {
                 r#""fhirVersion":"4.0.1","format":["json","xml","ndjson","#,
                 r#""application/fhir+json","application/fhir+xml","application/fhir+ndjson"],"#,
                 r#""patchFormat":["application/json-patch+json","application/merge-patch+json","application/fhir+json","application/fhir+xml","application/xml-patch+xml"],"#,
-                r#""rest":[{{"mode":"server","security":{security},"resource":["#
+                r#"{guides}"rest":[{{"mode":"server","security":{security},"resource":["#
             ),
             date = DATE,
             version = env!("CARGO_PKG_VERSION"),
             base = quoted(base),
+            guides = guides(validator.registry()),
             security = if self.settings.smart { guarded(base) } else { OPEN.to_owned() },
         );
         let referring = self.referring();
@@ -80,7 +90,8 @@ impl Service {
             if i > 0 {
                 out.push(',');
             }
-            self.write_resource(*kind, referring.get(kind).map_or(&[], Vec::as_slice), &mut out);
+            let profiles = supported.get(self.definitions.name(*kind)).map_or(&[][..], Vec::as_slice);
+            self.write_resource(*kind, profiles, referring.get(kind).map_or(&[], Vec::as_slice), &mut out);
         }
         out.push_str("],\"interaction\":[");
         let system =
@@ -117,14 +128,17 @@ impl Service {
         referring
     }
 
-    fn write_resource(&self, kind: TypeId, referring: &[String], out: &mut String) {
+    fn write_resource(&self, kind: TypeId, profiles: &[String], referring: &[String], out: &mut String) {
         let name = self.definitions.name(kind);
         // The audit trail is read and searched, and no more.
         let trail = self.is_trail(kind);
-        let _ = write!(
-            out,
-            r#"{{"type":"{name}","profile":"http://hl7.org/fhir/StructureDefinition/{name}","interaction":["#
-        );
+        let _ = write!(out, r#"{{"type":"{name}","profile":"http://hl7.org/fhir/StructureDefinition/{name}","#);
+        if !profiles.is_empty() {
+            out.push_str("\"supportedProfile\":[");
+            list(profiles, out, |profile, out| escape_into(profile, out));
+            out.push_str("],");
+        }
+        out.push_str("\"interaction\":[");
         let codes = ROUTES.iter().filter_map(|r| if let Declared::Type(code) = r.declared { Some(code) } else { None });
         let codes = codes.filter(|code| !trail || !matches!(*code, "create" | "update" | "patch" | "delete"));
         list(codes, out, |code, out| {
@@ -207,6 +221,42 @@ fn guarded(base: &str) -> String {
         r#""text":"OAuth 2.0 by SMART App Launch"}],"#,
         r#""description":"Every request needs an access token; .well-known/smart-configuration says where from."}"#
     ));
+    out
+}
+
+/// The profiles of packages, by the type that they are about.
+fn supported(registry: &Registry) -> FxHashMap<String, Vec<String>> {
+    let mut all: FxHashMap<String, Vec<String>> = FxHashMap::default();
+    for profile in registry.of_packages("StructureDefinition") {
+        all.entry(profile.about.to_string()).or_default().push(profile.canonical());
+    }
+    all.values_mut().for_each(|profiles| profiles.sort());
+    all
+}
+
+/// What packages say of whole servers: their guides, and the statements of servers that they ask for.
+fn guides(registry: &Registry) -> String {
+    let mut out = String::new();
+    let guides: Vec<&String> = registry.packages.iter().flat_map(|p| &p.guides).collect();
+    let mut statements: Vec<String> = registry
+        .of_packages("CapabilityStatement")
+        .filter(|s| {
+            let json = s.json();
+            let text = String::from_utf8_lossy(&json);
+            let dense: String = text.split_ascii_whitespace().collect();
+            dense.contains(r#""kind":"requirements""#) && dense.contains(r#""mode":"server""#)
+        })
+        .map(|s| s.canonical())
+        .collect();
+    statements.sort();
+    for (name, values) in [("instantiates", statements), ("implementationGuide", guides.into_iter().cloned().collect())]
+    {
+        if !values.is_empty() {
+            let _ = write!(out, "\"{name}\":[");
+            list(values, &mut out, |value, out| escape_into(&value, out));
+            out.push_str("],");
+        }
+    }
     out
 }
 

@@ -160,7 +160,7 @@ fn members(service: &Service, object: Value<'_>, known: &[(&str, bool)]) -> Resu
             }
             Some(_) => {}
             None if matches!(&*key, "id" | "extension" | "modifierExtension") || key.starts_with('_') => {}
-            None if !service.settings.validation => {}
+            None if service.settings.validation == super::Policy::Off => {}
             None => {
                 let name: String = key.chars().take(64).collect();
                 let why = format!("'{name}' is not an element that can stand here");

@@ -1,11 +1,12 @@
 //! What clients send: from the bytes of a body to a resource that may be stored. One parse serves the checks, the
 //! validation, the index and the stored body. Stores nothing.
 
-use super::{Media, Payload, Request, Service, binary};
-use crate::base::{Failure, FailureKind, Issue, IssueCode, TextPosition};
+use super::{Media, Payload, Policy, Request, Service, binary};
+use crate::base::{Failure, FailureKind, Issue, IssueCode, Severity, TextPosition};
 use crate::definitions::TypeId;
 use crate::json::{Document, Kind, Limits, SyntaxError, Value};
 use crate::store::{Body, Content};
+use crate::validation::Asked;
 use std::borrow::Cow;
 
 /// A resource that passed the checks: what is stored of it, and what was noticed.
@@ -92,12 +93,20 @@ impl Service {
         }
     }
 
+    /// What a full validation looks at.
+    pub(crate) fn asked(&self) -> Asked {
+        let unknown = if self.settings.refuse_unknown_profiles { Severity::Error } else { Severity::Warning };
+        Asked { unknown_profiles: unknown, ..Asked::full() }
+    }
+
     /// Validates a resource, unless the settings say otherwise. Gives the warnings.
     pub(crate) fn examine(&self, kind: TypeId, resource: Value<'_>) -> Result<Vec<Issue>, Failure> {
-        if !self.settings.validation {
-            return Ok(Vec::new());
-        }
-        let issues = self.validator.validate(Some(kind), resource);
+        let asked = match self.settings.validation {
+            Policy::Off => return Ok(Vec::new()),
+            Policy::Structure => Asked::default(),
+            Policy::Full => self.asked(),
+        };
+        let issues = self.validator().judge(Some(kind), resource, &asked);
         if issues.iter().any(Issue::is_error) {
             return Err(Failure::of(FailureKind::Unprocessable, issues));
         }

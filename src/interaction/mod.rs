@@ -26,6 +26,7 @@ mod history;
 mod include;
 pub(crate) mod incoming;
 pub mod outcome;
+mod packages;
 pub(crate) mod page;
 mod patch;
 mod provenance;
@@ -55,4 +56,4 @@ pub use request::{
     Return, Verb, version_ids,
 };
 pub use security::{Endpoints, PATH as AUTHORIZATION_PATH, origin};
-pub use service::{Service, Settings};
+pub use service::{Policy, Service, Settings};

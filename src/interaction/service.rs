@@ -14,14 +14,28 @@ use crate::json::Limits;
 use crate::operation;
 use crate::store::{Budget, HistoryScope, Store};
 use crate::validation::Validator;
+use parking_lot::RwLock;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// How resources are validated when they are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Not at all.
+    Off,
+    /// Against the base definitions.
+    Structure,
+    /// Against the base definitions, extensions, and every declared profile.
+    Full,
+}
 
 /// What can be set.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Whether resources are validated when they are written.
-    pub validation: bool,
+    /// How resources are validated when they are written.
+    pub validation: Policy,
+    /// Whether a resource that declares a profile which is not known here is refused.
+    pub refuse_unknown_profiles: bool,
     /// Whether an update of an id that was never there creates the resource (`rest.resource.updateCreate`).
     pub update_create: bool,
     /// Whether a conditional delete may delete several resources (`rest.resource.conditionalDelete`).
@@ -49,7 +63,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            validation: true,
+            validation: Policy::Full,
+            refuse_unknown_profiles: false,
             update_create: true,
             delete_multiple: false,
             max_entries: 10_000,
@@ -70,7 +85,7 @@ pub struct Service {
     pub(super) gate: Gate,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) extractor: Arc<Extractor>,
-    pub(crate) validator: Validator,
+    pub(super) validator: RwLock<Arc<Validator>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdSource>,
     pub(crate) settings: Settings,
@@ -88,7 +103,7 @@ impl Service {
         ids: Arc<dyn IdSource>,
         settings: Settings,
     ) -> Self {
-        let validator = Validator::new(definitions.clone());
+        let validator = RwLock::new(Arc::new(Validator::new(definitions.clone())));
         let statements = capabilities::Statements::default();
         let terminology = super::terminology::Terminology::default();
         let gate = Gate::new(store, &definitions);

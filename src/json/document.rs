@@ -145,6 +145,14 @@ impl<'d> Value<'d> {
         node.start as usize..node.end as usize
     }
 
+    /// Line and column of its beginning, both from 1, the column in characters.
+    pub fn line_and_column(self) -> (u32, u32) {
+        let before = &self.text[..self.node().start as usize];
+        let line = before.bytes().filter(|b| *b == b'\n').count();
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count();
+        (line as u32 + 1, column as u32 + 1)
+    }
+
     /// The text of the value exactly as written, quotes and brackets included.
     pub fn raw(self) -> &'d str {
         &self.text[self.span()]

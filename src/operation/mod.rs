@@ -6,6 +6,7 @@ mod access_policy;
 mod everything;
 mod fhirpath;
 mod meta;
+mod package;
 mod parameters;
 mod terminology;
 mod validate;
@@ -43,6 +44,9 @@ enum Run {
     Meta,
     MetaAdd,
     MetaDelete,
+    PackageAdd,
+    PackageRemove,
+    PackageList,
 }
 
 /// An operation that is served.
@@ -201,6 +205,33 @@ pub const OPERATIONS: &[Operation] = &[
         run: Run::MetaDelete,
     },
     Operation {
+        name: "package-add",
+        definition: "urn:vesta:operation:package-add",
+        levels: &[Level::System],
+        kinds: &[],
+        get: false,
+        affects_state: true,
+        run: Run::PackageAdd,
+    },
+    Operation {
+        name: "package-list",
+        definition: "urn:vesta:operation:package-list",
+        levels: &[Level::System],
+        kinds: &[],
+        get: true,
+        affects_state: false,
+        run: Run::PackageList,
+    },
+    Operation {
+        name: "package-remove",
+        definition: "urn:vesta:operation:package-remove",
+        levels: &[Level::System],
+        kinds: &[],
+        get: false,
+        affects_state: true,
+        run: Run::PackageRemove,
+    },
+    Operation {
         name: "validate",
         definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
         levels: &[Level::Type, Level::Instance],
@@ -288,6 +319,9 @@ pub(crate) async fn perform(
         Run::FhirPath => fhirpath::perform(call).await,
         Run::Meta => meta::perform(call).await,
         Run::MetaAdd => meta::change(call, meta::Change::Add).await,
+        Run::PackageAdd => package::add(call).await,
+        Run::PackageRemove => package::remove(call).await,
+        Run::PackageList => package::list(call).await,
         Run::MetaDelete => meta::change(call, meta::Change::Delete).await,
     }
 }

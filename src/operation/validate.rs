@@ -1,5 +1,5 @@
-//! `$validate` (R4 resource-operation-validate.html): would this resource be accepted? Stores nothing. Profiles other
-//! than the base definitions are not known yet.
+//! `$validate` (R4 resource-operation-validate.html): would this resource be accepted, and does it keep some profiles?
+//! Stores nothing.
 
 use super::Call;
 use crate::base::{Failure, Issue, IssueCode, Severity};
@@ -8,21 +8,25 @@ use crate::interaction::incoming::{parse, payload, unsupported};
 use crate::interaction::{Effect, Media, Reply, ReplyContent, Service, read};
 use crate::json::{Limits, Value};
 use crate::search;
+use crate::validation::Asked;
+
+/// Profiles that one request may name.
+const MOST_PROFILES: usize = 20;
 
 /// What the parameters say besides the resource.
 #[derive(Default)]
-struct Asked {
+struct Parameters {
     mode: Option<String>,
-    profile: Option<String>,
+    profiles: Vec<String>,
 }
 
 pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     let Some(kind) = call.kind else { return Err(Failure::internal("$validate without a type")) };
-    let mut asked = Asked::default();
+    let mut given = Parameters::default();
     for (name, value) in search::pairs(&call.request.query)? {
         match name.as_str() {
-            "mode" => asked.mode = Some(value),
-            "profile" => asked.profile = Some(value),
+            "mode" => given.mode = Some(value),
+            "profile" => given.profiles.push(value),
             _ => {}
         }
     }
@@ -38,39 +42,46 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     let root = document.root();
     let parameters = root.get("resourceType").and_then(Value::as_plain) == Some("Parameters")
         && call.service.definitions.name(kind) != "Parameters";
-    let resource = if parameters { from_parameters(root, &mut asked) } else { Some(root) };
-    let mut issues = Vec::new();
-    match asked.mode.as_deref() {
+    let resource = if parameters { from_parameters(root, &mut given) } else { Some(root) };
+    let mode = given.mode.as_deref();
+    let fault = |code, why: &str| Err(Failure::malformed(code, why).at("Parameters.parameter"));
+    match mode {
         None | Some("create" | "update" | "delete") => {}
-        Some(_) => {
-            let message = "'mode' is one of create, update and delete";
-            return Err(Failure::malformed(IssueCode::Value, message).at("Parameters.parameter"));
+        Some("profile") if given.profiles.is_empty() => {
+            return fault(IssueCode::Required, "the mode 'profile' needs a parameter 'profile'");
         }
+        Some("profile") => {}
+        Some(_) => return fault(IssueCode::Value, "'mode' is one of create, update, delete and profile"),
     }
-    if let Some(profile) = &asked.profile {
+    if given.profiles.len() > MOST_PROFILES {
+        return fault(IssueCode::TooCostly, "these are too many profiles");
+    }
+    let mut issues = Vec::new();
+    // Nobody who asks for a profile by name is answered as if it had been looked at.
+    let validator = call.service.validator();
+    for profile in given.profiles.iter().filter(|p| !validator.knows(p)) {
         let profile: String = profile.chars().take(200).collect();
-        issues.push(Issue::warning(
-            IssueCode::NotSupported,
-            format!(
-                "the resource was not held against the profile {profile}: profiles are not known to this server yet"
-            ),
-        ));
+        let message = format!("the profile {profile} is not known here, so that nothing was held against it");
+        issues.push(Issue::error(IssueCode::NotFound, message));
     }
-    match (resource, asked.mode.as_deref()) {
-        (Some(resource), _) => issues.extend(judge(call.service, kind, resource)),
-        (None, Some("delete")) => issues.extend(stored(&call, kind, false).await?),
-        (None, _) if call.id.is_some() => issues.extend(stored(&call, kind, true).await?),
-        (None, _) => {
-            return Err(
-                Failure::malformed(IssueCode::Required, "there is no parameter 'resource'").at("Parameters.parameter")
-            );
+    given.profiles.retain(|p| validator.knows(p));
+    let asked = Asked { profiles: given.profiles, ..call.service.asked() };
+    match (resource, mode) {
+        (Some(resource), _) => {
+            issues.extend(judge(call.service, kind, resource, &asked));
+            if mode == Some("update") {
+                issues.extend(under_id(&call, kind, resource));
+            }
         }
+        (None, Some("delete")) => issues.extend(stored(&call, kind, None).await?),
+        (None, _) if call.id.is_some() => issues.extend(stored(&call, kind, Some(&asked)).await?),
+        (None, _) => return fault(IssueCode::Required, "there is no parameter 'resource'"),
     }
     Ok(answer(issues))
 }
 
-/// The resource in a Parameters resource; the other parameters go to `asked`.
-fn from_parameters<'d>(parameters: Value<'d>, asked: &mut Asked) -> Option<Value<'d>> {
+/// The resource in a Parameters resource; the other parameters go to `given`.
+fn from_parameters<'d>(parameters: Value<'d>, given: &mut Parameters) -> Option<Value<'d>> {
     let mut resource = None;
     for parameter in parameters.get("parameter").into_iter().flat_map(Value::items) {
         let text = |names: &[&str]| {
@@ -78,35 +89,48 @@ fn from_parameters<'d>(parameters: Value<'d>, asked: &mut Asked) -> Option<Value
         };
         match parameter.get("name").and_then(Value::as_plain) {
             Some("resource") => resource = parameter.get("resource"),
-            Some("mode") => asked.mode = text(&["valueCode", "valueString"]),
-            Some("profile") => asked.profile = text(&["valueUri", "valueCanonical", "valueUrl", "valueString"]),
+            Some("mode") => given.mode = text(&["valueCode", "valueString"]),
+            Some("profile") => {
+                given.profiles.extend(text(&["valueUri", "valueCanonical", "valueUrl", "valueString"]));
+            }
             _ => {}
         }
     }
     resource
 }
 
-fn judge(service: &Service, kind: TypeId, resource: Value<'_>) -> Vec<Issue> {
+fn judge(service: &Service, kind: TypeId, resource: Value<'_>, asked: &Asked) -> Vec<Issue> {
     match service.check_type(kind, resource) {
-        Ok(()) => service.validator.validate(Some(kind), resource),
+        Ok(()) => service.validator().judge(Some(kind), resource, asked),
         Err(failure) => failure.issues,
     }
 }
 
+/// An update needs the id that the address names.
+fn under_id(call: &Call<'_>, kind: TypeId, resource: Value<'_>) -> Option<Issue> {
+    let place = format!("{}.id", call.service.definitions.name(kind));
+    let own = resource.get("id").and_then(Value::as_str);
+    match (own, &call.id) {
+        (None, _) => Some(Issue::error(IssueCode::Required, "a resource that is updated has an id").at(place)),
+        (Some(own), Some(id)) if own != id.as_str() => {
+            Some(Issue::error(IssueCode::Value, "the id is not the one in the address").at(place))
+        }
+        _ => None,
+    }
+}
+
 /// Whether the resource that is stored may be deleted, or is (still) legal.
-async fn stored(call: &Call<'_>, kind: TypeId, validate: bool) -> Result<Vec<Issue>, Failure> {
+async fn stored(call: &Call<'_>, kind: TypeId, validate: Option<&Asked>) -> Result<Vec<Issue>, Failure> {
     let Some(id) = &call.id else {
         return Err(Failure::malformed(IssueCode::Required, "a delete can only be validated on an instance"));
     };
     let newest = call.service.snapshot(call.context).await?.read(kind, id).await;
     let newest = newest.map_err(crate::interaction::outcome::of_store)?;
     let version = read::existing(call.service, kind, id, newest)?;
-    if !validate {
-        return Ok(Vec::new());
-    }
+    let Some(asked) = validate else { return Ok(Vec::new()) };
     let json = version.to_json(call.service.definitions.name(kind)).unwrap_or_default();
     let document = parse(&json, &Limits::NONE)?;
-    Ok(call.service.validator.validate(Some(kind), document.root()))
+    Ok(call.service.validator().judge(Some(kind), document.root(), asked))
 }
 
 fn answer(mut issues: Vec<Issue>) -> Reply {

@@ -30,7 +30,7 @@ fn fhir_versions_of_the_schema_are_too_few() {
     assert_eq!(validator().validate(None, parsed(resource.as_bytes()).root()), []);
 }
 
-fn shared(path: &str) -> Option<PathBuf> {
+pub(super) fn shared(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
     if path.exists() {
         return Some(path);
@@ -46,6 +46,20 @@ fn unpacked(path: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     reader.read_to_end(&mut bytes).expect("zstd");
     Some(bytes)
+}
+
+/// The files of an archive, by their paths in it.
+pub(super) fn archive_paths(path: &str) -> Option<Vec<(String, Vec<u8>)>> {
+    let bytes = unpacked(path)?;
+    let mut files = Vec::new();
+    for entry in tar::Archive::new(&bytes[..]).entries().expect("tar") {
+        let mut entry = entry.expect("tar");
+        let name = entry.path().expect("path").to_string_lossy().trim_start_matches("./").to_owned();
+        let mut content = Vec::new();
+        entry.read_to_end(&mut content).expect("tar");
+        files.push((name, content));
+    }
+    Some(files)
 }
 
 /// The JSON files of an archive, by file name.
@@ -72,7 +86,7 @@ fn parsed(bytes: &[u8]) -> Document<'_> {
     Document::parse(bytes, &Limits::default()).expect("JSON")
 }
 
-fn described(issues: &[Issue]) -> String {
+pub(super) fn described(issues: &[Issue]) -> String {
     let line = |i: &Issue| format!("    {}: {}", i.expression.as_deref().unwrap_or_default(), i.diagnostics);
     issues.iter().map(line).collect::<Vec<_>>().join("\n")
 }

@@ -1,16 +1,23 @@
-//! Floor 4: is a resource legal FHIR? Validation on write against the base definitions of R4 (not against
-//! profiles): structure, cardinality, primitive values, required bindings, reference targets, contained
-//! resources, narrative, and the few invariants of `invariants.rs`.
+//! Floor 4: is a resource legal FHIR? Against the base definitions of R4: structure, cardinality, primitive values,
+//! required bindings, reference targets, contained resources, narrative, invariants. And, where that is asked for,
+//! against extensions and profiles.
 //!
-//! One pass over the borrowed document, driven by tables; nothing is allocated unless there is an issue.
-//! It does not look at other resources, does not ask a terminology server and does not evaluate FHIRPath.
+//! One pass over the borrowed document, driven by tables, and one more for each profile. It does not look at other
+//! resources than those of the document, and asks others about codes.
 
 mod binding;
+mod bound;
+mod bundle;
+mod codes;
 mod entries;
+mod extension;
 mod invariants;
+mod locate;
 mod narrative;
 mod place;
 mod plan;
+mod profile;
+mod questionnaire;
 mod reference;
 mod rule;
 mod swift;
@@ -19,34 +26,118 @@ mod walk;
 mod world;
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod guides;
 #[cfg(test)]
 mod tests;
 
-use crate::base::{Clock, Issue, SystemClock};
-use crate::definitions::{Definitions, TypeId};
+pub use codes::PackagedCodes;
+
+use crate::base::{Clock, Issue, Severity, SystemClock};
+use crate::definitions::{Codes, Definitions, Registry, TypeId};
 use crate::json;
+use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// The most issues that one validation reports; it stops there.
 pub const MAX_ISSUES: usize = 100;
 
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Level {
+    /// The base definitions.
+    #[default]
+    Structure,
+    /// The base definitions, extensions, and the profiles that the resource declares or the caller names.
+    Full,
+}
+
+/// What the caller wants to know.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// How much is looked at.
+    pub level: Level,
+    /// Profiles beside the declared ones, each with a version or without.
+    pub profiles: Vec<String>,
+    /// How bad it is that a profile is not known.
+    pub unknown_profiles: Severity,
+    /// How bad it is that an extension is not known; none: not worth a word, as FHIR allows it.
+    pub unknown_extensions: Option<Severity>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Asked {
+            level: Level::Structure,
+            profiles: Vec::new(),
+            unknown_profiles: Severity::Warning,
+            unknown_extensions: None,
+        }
+    }
+}
+
+impl Asked {
+    /// Everything, with the declared profiles.
+    pub fn full() -> Self {
+        Asked { level: Level::Full, ..Asked::default() }
+    }
+}
+
 /// Says what is wrong with a resource.
 pub struct Validator {
     definitions: Arc<Definitions>,
-    plans: Vec<plan::Plan>,
-    rules: rule::Rules,
+    plans: Arc<Vec<plan::Plan>>,
+    rules: Arc<rule::Rules>,
+    registry: Arc<Registry>,
+    codes: Arc<dyn Codes>,
+    /// Profiles that were read, by canonical.
+    profiles: RwLock<FxHashMap<Box<str>, profile::Digest>>,
     /// The structure of `Extension`, for the extensions of primitives.
     extension: Option<TypeId>,
 }
 
 impl Validator {
-    /// A validator for these definitions.
+    /// A validator for these definitions and the profiles of the specification.
     pub fn new(definitions: Arc<Definitions>) -> Self {
+        let registry = Registry::core();
+        let codes = Arc::new(PackagedCodes::new(definitions.clone(), registry.clone()));
+        Validator::with(definitions, registry, codes)
+    }
+
+    /// A validator that also knows packages, and asks a terminology about codes.
+    pub fn with(definitions: Arc<Definitions>, registry: Arc<Registry>, codes: Arc<dyn Codes>) -> Self {
         let mut rules = rule::Rules::default();
-        let plans = plan::plans(&definitions, &mut rules);
+        let plans = Arc::new(plan::plans(&definitions, &mut rules));
+        let rules = Arc::new(rules);
         let extension = definitions.type_named("Extension");
-        Validator { definitions, plans, rules, extension }
+        Validator { definitions, plans, rules, registry, codes, profiles: RwLock::default(), extension }
+    }
+
+    /// The same over other packages.
+    pub fn over(&self, registry: Arc<Registry>) -> Validator {
+        Validator {
+            definitions: self.definitions.clone(),
+            plans: self.plans.clone(),
+            rules: self.rules.clone(),
+            codes: Arc::new(PackagedCodes::new(self.definitions.clone(), registry.clone())),
+            registry,
+            profiles: RwLock::default(),
+            extension: self.extension,
+        }
+    }
+
+    /// The packages that it knows.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// Whether a profile, or a type of the specification, is known.
+    pub fn knows(&self, canonical: &str) -> bool {
+        self.about(canonical).is_some()
     }
 
     /// The present moment, for `now()` in expressions.
@@ -59,6 +150,13 @@ impl Validator {
     /// `expected` is the type that the address of the request names. Every issue has the FHIRPath expression of
     /// its place, such as `Patient.contact[0].gender`; an unknown property is named after the place it stands in.
     pub fn validate(&self, expected: Option<TypeId>, resource: json::Value<'_>) -> Vec<Issue> {
-        walk::Walk::new(self, resource).document(expected)
+        self.judge(expected, resource, &Asked::default())
+    }
+
+    /// The same, with profiles and extensions as far as they are asked for.
+    pub fn judge(&self, expected: Option<TypeId>, resource: json::Value<'_>, asked: &Asked) -> Vec<Issue> {
+        let mut issues = walk::Walk::new(self, resource, asked).document(expected);
+        locate::positions(resource, &mut issues);
+        issues
     }
 }

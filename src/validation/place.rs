@@ -8,12 +8,14 @@ pub(super) struct Place<'p> {
     before: Option<&'p Place<'p>>,
     name: &'p str,
     index: Option<u32>,
+    /// Whether a resource begins here.
+    resource: bool,
 }
 
 impl<'p> Place<'p> {
     /// The outermost place: the name of the resource type.
     pub(super) fn root(name: &'p str) -> Place<'p> {
-        Place { before: None, name, index: None }
+        Place { before: None, name, index: None, resource: true }
     }
 
     /// A property or element of this place.
@@ -21,12 +23,34 @@ impl<'p> Place<'p> {
     where
         'p: 'q,
     {
-        Place { before: Some(self), name, index: None }
+        Place { before: Some(self), name, index: None, resource: false }
     }
 
     /// The item with this number, where the place is an array.
     pub(super) fn item(self, index: usize) -> Place<'p> {
         Place { index: Some(index as u32), ..self }
+    }
+
+    /// The place that this is in.
+    pub(super) fn parent(&self) -> Option<Place<'p>> {
+        self.before.copied()
+    }
+
+    /// The same place, where a resource begins.
+    pub(super) fn starting(self) -> Place<'p> {
+        Place { resource: true, ..self }
+    }
+
+    /// The segments after the resource that this is in, outermost first.
+    pub(super) fn within_resource(&self) -> Vec<(&'p str, Option<u32>)> {
+        let mut segments = Vec::new();
+        let mut at = Some(self);
+        while let Some(place) = at.filter(|p| !p.resource) {
+            segments.push((place.name, place.index));
+            at = place.before;
+        }
+        segments.reverse();
+        segments
     }
 
     /// The FHIRPath expression.

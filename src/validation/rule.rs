@@ -4,7 +4,7 @@
 use super::swift::{self, Swift};
 use crate::definitions::Invariant;
 use crate::fhirpath::{Expression, SyntaxError, parse};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::OnceLock;
 
 /// An invariant.
@@ -48,6 +48,7 @@ impl Rule {
 #[derive(Default)]
 pub(super) struct Rules {
     all: Vec<Rule>,
+    keys: FxHashSet<Box<str>>,
     known: FxHashMap<(Box<str>, Box<str>), u16>,
 }
 
@@ -60,8 +61,14 @@ impl Rules {
         self.all.get(number as usize)
     }
 
+    /// Whether the base definitions have a rule with this key.
+    pub(super) fn has_key(&self, key: &str) -> bool {
+        self.keys.contains(key)
+    }
+
     /// Adds what is not there yet; gives the numbers. `on` is the structure that they stand on.
     pub(super) fn add(&mut self, invariants: &[Invariant], on: Option<&str>) -> Vec<u16> {
+        self.keys.extend(invariants.iter().map(|(key, _, _)| key.clone()));
         let wanted = invariants.iter().filter(|(key, _, _)| !WALKED.contains(&&**key));
         let number = |(key, error, expression): &Invariant| {
             *self.known.entry((key.clone(), expression.clone())).or_insert_with(|| {

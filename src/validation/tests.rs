@@ -146,7 +146,10 @@ fn choices() {
     observation(r#""valueString":"x","_valueString":{"id":"a"}"#, &[]);
     observation(r#""_valueString":{"id":"a"},"valueString":"x""#, &[]);
     observation(r#""valueString":"x","_valueCode":{"id":"a"}"#, &["structure Observation._valueCode"]);
-    observation(r#""valueString":"x","_valueBoolean":{"id":"a"}"#, &["structure Observation.value"]);
+    observation(
+        r#""valueString":"x","_valueBoolean":{"extension":[{"url":"http://x","valueCode":"x"}]}"#,
+        &["structure Observation.value"],
+    );
 }
 
 #[test]
@@ -334,7 +337,8 @@ fn issues_are_bounded_and_help() {
 fn work_is_linear() {
     const MANY: usize = 50_000;
     let list = |item: &dyn Fn(usize) -> String| (0..MANY).map(item).collect::<Vec<_>>().join(",");
-    let (nulls, extended) = (list(&|_| "null".into()), list(&|_| r#"{"id":"a"}"#.into()));
+    let (nulls, extended) =
+        (list(&|_| "null".into()), list(&|_| r#"{"extension":[{"url":"http://x","valueCode":"x"}]}"#.into()));
     patient(&format!(r#""name":[{{"given":[{nulls}],"_given":[{extended}]}}]"#), &[]);
     let contained = list(&|i| format!(r#"{{"resourceType":"Patient","id":"p{i}"}}"#));
     let references = list(&|i| format!(r##"{{"reference":"#p{i}"}}"##));

@@ -5,11 +5,12 @@ use super::entries::BundleEntries;
 use super::place::Place;
 use super::plan::Row;
 use super::reference::Container;
-use super::{MAX_ISSUES, Validator};
+use super::{Asked, Level, MAX_ISSUES, Validator};
 use crate::base::{Issue, IssueCode, Severity};
 use crate::definitions::{Definitions, Element, ElementType, Structure, TypeId};
 use crate::fhirpath::eval::{Node, NodeType};
 use crate::json::{Kind, Value};
+use rustc_hash::FxHashMap;
 use std::cell::OnceCell;
 
 /// Steps of all invariants of one validation, and those more for each byte.
@@ -24,6 +25,12 @@ pub(super) struct Walk<'v, 'd> {
     pub budget: u64,
     /// Whether it was said that they are used up.
     pub exhausted: bool,
+    /// The profiles that nodes are being held against, with the places of those.
+    pub held: Vec<(usize, u32)>,
+    /// Which nodes were found to keep which profiles.
+    pub tried: FxHashMap<(usize, u32), bool>,
+    /// What the caller wants to know.
+    pub asked: &'v Asked,
     /// The whole document.
     pub root: Value<'d>,
     entries: OnceCell<BundleEntries<'d>>,
@@ -49,9 +56,19 @@ struct Property<'a, 'd> {
 }
 
 impl<'v, 'd> Walk<'v, 'd> {
-    pub(super) fn new(validator: &'v Validator, root: Value<'d>) -> Self {
+    pub(super) fn new(validator: &'v Validator, root: Value<'d>, asked: &'v Asked) -> Self {
         let budget = STEPS + STEPS_PER_BYTE * root.raw().len() as u64;
-        Walk { validator, issues: Vec::new(), budget, exhausted: false, root, entries: OnceCell::new() }
+        Walk {
+            validator,
+            issues: Vec::new(),
+            budget,
+            exhausted: false,
+            held: Vec::new(),
+            tried: FxHashMap::default(),
+            asked,
+            root,
+            entries: OnceCell::new(),
+        }
     }
 
     pub(super) fn definitions(&self) -> &'v Definitions {
@@ -80,8 +97,13 @@ impl<'v, 'd> Walk<'v, 'd> {
 
     /// Notes an issue of any severity.
     pub(super) fn note(&mut self, severity: Severity, code: IssueCode, place: &Place<'_>, message: impl Into<String>) {
-        if !self.full() {
-            self.issues.push(Issue::new(severity, code, message).at(place.expression()));
+        if self.full() {
+            return;
+        }
+        let issue = Issue::new(severity, code, message).at(place.expression());
+        // Rules of an element and of a slice of it may say the same.
+        if !self.issues.contains(&issue) {
+            self.issues.push(issue);
         }
     }
 
@@ -122,7 +144,51 @@ impl<'v, 'd> Walk<'v, 'd> {
             self.contained_meta(value, place);
         }
         let resource = Node { value: Some(value), extra: None, kind: NodeType::Complex(kind) };
-        self.object(kind, value, place, Scope { resource, ..scope });
+        let scope = Scope { resource, ..scope };
+        let place = place.starting();
+        self.object(kind, value, &place, scope);
+        if self.asked.level == Level::Full {
+            self.declared(resource, &place, scope);
+        }
+    }
+
+    /// The profiles that a resource says it keeps, and for the whole document those that the caller names.
+    fn declared(&mut self, resource: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
+        if let Some(bundle) = resource.value.filter(|_| resource.is("Bundle", self.definitions())) {
+            self.bundle(bundle, place);
+        }
+        if let Some(response) = resource.value.filter(|_| resource.is("QuestionnaireResponse", self.definitions())) {
+            self.answers_form(response, place, scope);
+        }
+        let declared = resource.value.and_then(|r| r.get("meta")).and_then(|meta| meta.get("profile"));
+        let declared: Vec<_> = declared.into_iter().flat_map(Value::items).filter_map(Value::as_str).collect();
+        for canonical in &declared {
+            self.against(canonical, resource, place, scope);
+        }
+        if resource.value.map(Value::place) == Some(self.root.place()) {
+            for canonical in self.asked.profiles.iter().filter(|p| !declared.iter().any(|d| **d == ***p)) {
+                self.against(canonical, resource, place, scope);
+            }
+        }
+    }
+
+    fn against(&mut self, canonical: &str, resource: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
+        match self.validator.profile(canonical) {
+            Ok(Some(profile)) if self.is_of(resource, &profile.about) => self.keeps(&profile, resource, place, scope),
+            Ok(Some(profile)) => {
+                let message = format!("the profile {} is about {}", profile.canonical, profile.about);
+                self.report(IssueCode::Invalid, place, message);
+            }
+            Ok(None) => match self.validator.about(canonical) {
+                Some(about) if self.is_of(resource, &about) => {}
+                Some(about) => {
+                    let message = format!("the profile {} is about {about}", shown(canonical));
+                    self.report(IssueCode::Invalid, place, message);
+                }
+                None => self.unknown_profile(canonical, place),
+            },
+            Err(why) => self.unusable(canonical, &why, place),
+        }
     }
 
     /// The rules dom-4 and dom-5: a contained resource has no version and no security labels of its own.
@@ -268,6 +334,14 @@ impl<'v, 'd> Walk<'v, 'd> {
                 if of.row.reference {
                     self.target(of.element, item, place);
                 }
+                if self.asked.level == Level::Full && &*of.element.type_name == "Attachment" {
+                    self.attachment_size(item, place);
+                }
+                if self.asked.level == Level::Full && Some(kind) == self.validator.extension {
+                    let modifier = &*of.element.name == "modifierExtension";
+                    let parent = place.parent().unwrap_or(*place);
+                    self.extension(item, modifier, &parent, place, scope);
+                }
             }
             ElementType::Resource if of.row.contained => {
                 self.resource(None, item, place, Scope { contained: true, ..scope });
@@ -304,7 +378,8 @@ impl<'v, 'd> Walk<'v, 'd> {
             return self.report(IssueCode::Structure, &before.child(&key), message);
         }
         if !of.row.many {
-            return self.extended(value, &place, scope);
+            self.extended(value, &place, scope);
+            return self.alone(value, partner, &place);
         }
         if value.kind() != Kind::Array || value.is_empty() {
             let message = format!("'{name}' may repeat: '_{name}' is a JSON array with an item for each repetition");
@@ -320,10 +395,24 @@ impl<'v, 'd> Walk<'v, 'd> {
             }
             if !item.is_null() {
                 self.extended(item, &place.item(i), scope);
+                if partner.is_none() {
+                    self.alone(item, None, &place.item(i));
+                }
             } else if partner.is_none() {
                 let message = format!("a null in '_{name}' needs a value at the same position of '{name}'");
                 self.report(IssueCode::Structure, &place.item(i), message);
             }
+        }
+    }
+
+    /// What has neither a value nor extensions is no element.
+    fn alone(&mut self, value: Value<'d>, partner: Option<Value<'d>>, place: &Place<'_>) {
+        if partner.is_none()
+            && value.kind() == Kind::Object
+            && value.get("id").is_some()
+            && value.get("extension").is_none()
+        {
+            self.report(IssueCode::Invariant, place, "an element has a value or extensions, not only an id (ele-1)");
         }
     }
 
@@ -359,6 +448,10 @@ impl<'v, 'd> Walk<'v, 'd> {
                 return;
             }
             self.object(extension, item, &place.item(i), scope);
+            if self.asked.level == Level::Full {
+                let parent = place.parent().unwrap_or(*place);
+                self.extension(item, false, &parent, &place.item(i), scope);
+            }
         }
     }
 }

@@ -5,11 +5,11 @@ use crate::support::TestServer;
 use serde_json::{Value, json};
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
-use vesta::cli::settings::Settings;
+use vesta::cli::settings::{Settings, Validation};
 
 /// A hub to which many refer, and a cycle of organizations.
 static SERVER: LazyLock<TestServer> = LazyLock::new(|| {
-    let server = TestServer::with(Settings { validation: Some(false), ..Settings::default() });
+    let server = TestServer::with(Settings { validation: Some(Validation::Off), ..Settings::default() });
     let mut entries = vec![entry(json!({"resourceType": "Patient", "id": "hub"}))];
     for i in 0..1_500 {
         let subject = json!({"reference": "Patient/hub"});
@@ -93,7 +93,8 @@ fn a_huge_count_is_lowered() {
 
 #[test]
 fn a_search_that_looks_at_too_much_is_refused() {
-    let server = TestServer::with(Settings { validation: Some(false), query_rows: Some(50), ..Settings::default() });
+    let server =
+        TestServer::with(Settings { validation: Some(Validation::Off), query_rows: Some(50), ..Settings::default() });
     let entries: Vec<_> = (0..400)
         .map(|i| {
             entry(json!({"resourceType": "Patient", "id": format!("p{i}"), "name": [{"family": format!("x{i}y")}]}))

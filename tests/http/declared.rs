@@ -5,13 +5,13 @@ use crate::support::{Answer, TestServer};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::LazyLock;
-use vesta::cli::settings::Settings;
+use vesta::cli::settings::{Settings, Validation};
 use vesta::definitions::Definitions;
 
 /// These tests write many resources: a server of their own, which does not judge contents, so that one form of
 /// resource will do for all types.
 static SERVER: LazyLock<TestServer> =
-    LazyLock::new(|| TestServer::with(Settings { validation: Some(false), ..Settings::default() }));
+    LazyLock::new(|| TestServer::with(Settings { validation: Some(Validation::Off), ..Settings::default() }));
 
 fn compare(file: &str, made: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);

@@ -11,6 +11,7 @@ mod paging;
 mod panics;
 mod patching;
 mod people;
+mod profiles;
 mod site;
 mod stop;
 mod tls;

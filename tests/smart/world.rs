@@ -17,7 +17,7 @@ use vesta::authorization::client::{Client as App, ClientKind};
 use vesta::authorization::consent::{Answer as Consent, Person};
 use vesta::authorization::people::NewUser;
 use vesta::base::{Clock, SystemClock};
-use vesta::cli::settings::{Auth, Settings};
+use vesta::cli::settings::{Auth, Settings, Validation};
 
 /// Where the app of the tests is led back to.
 pub const BACK: &str = "https://app.example/cb";
@@ -41,7 +41,7 @@ impl World {
     }
 
     pub fn with(settings: Settings) -> World {
-        let server = TestServer::with(Settings { auth: Some(Auth::On), validation: Some(false), ..settings });
+        let server = TestServer::with(Settings { auth: Some(Auth::On), validation: Some(Validation::Off), ..settings });
         let base = server.base.clone();
         let people = &server.authorization.as_ref().expect("access control is on").people;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -6,7 +6,7 @@ mod operations;
 use crate::support::{TestServer, shared_data};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use vesta::cli::settings::Settings;
+use vesta::cli::settings::{Settings, Validation};
 
 /// Tests that do not pass, each with the reason. Any other that fails is a fault.
 const LEFT: &[(&str, &str)] = &[
@@ -115,7 +115,7 @@ fn published_tests() {
         serde_json::from_slice(&std::fs::read(folder.join("test-cases.dev.json")).expect("cases")).expect("JSON");
     let files = Files::read(&folder);
     // The resources of the tests are of a later version: they are not validated.
-    let server = TestServer::with(Settings { validation: Some(false), ..Settings::default() });
+    let server = TestServer::with(Settings { validation: Some(Validation::Off), ..Settings::default() });
     let (mut seen, mut failed) = (0, Vec::new());
     for suite in cases["suites"].as_array().expect("suites") {
         if !matches!(text(suite, "mode"), "" | "general") {

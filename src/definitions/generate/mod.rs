@@ -6,6 +6,7 @@
 mod codes;
 mod elements;
 mod package;
+mod profiles;
 mod schemas;
 mod search;
 mod terminology;
@@ -34,6 +35,8 @@ pub struct Summary {
     pub operations: usize,
     /// Value sets of required bindings.
     pub value_sets: usize,
+    /// Profiles and extensions.
+    pub profiles: usize,
     /// Resource types that have a JSON Schema.
     pub schemas: usize,
     /// Bytes of all files.
@@ -45,7 +48,7 @@ impl fmt::Display for Summary {
         write!(
             f,
             "{} resource types, {} structures with {} elements and {} invariants, {} search parameters, \
-             {} compartments, {} operations, {} value sets, {} JSON Schemas: {} bytes",
+             {} compartments, {} operations, {} value sets, {} profiles and extensions, {} JSON Schemas: {} bytes",
             self.resources,
             self.structures,
             self.elements,
@@ -54,6 +57,7 @@ impl fmt::Display for Summary {
             self.compartments,
             self.operations,
             self.value_sets,
+            self.profiles,
             self.schemas,
             self.bytes
         )
@@ -70,6 +74,8 @@ pub fn write(package: &Path, out: &Path) -> Result<Summary, String> {
     let compartments = search::compartments(&package, &mut summary)?;
     let operations = search::operations(&package, &mut summary)?;
     let value_sets = terminology::value_sets(&package, &mut summary)?;
+    let profiles = profiles::profiles(&package);
+    summary.profiles = profiles.lines().count();
     // Whatever is written can be read back; the JSON Schemas are made from what was read.
     let definitions = load::read(&Tables {
         elements: &elements,
@@ -86,6 +92,7 @@ pub fn write(package: &Path, out: &Path) -> Result<Summary, String> {
         ("compartments.tsv", compartments),
         ("operations.tsv", operations),
         ("value-sets.tsv", value_sets),
+        ("profiles.tsv", profiles),
     ];
     let schemas = schemas::schemas(&package, &definitions);
     summary.schemas = definitions.resources.len();

@@ -10,6 +10,8 @@ use std::path::Path;
 #[derive(Default)]
 pub struct Package {
     pub structures: BTreeMap<String, StructureDefinition>,
+    /// Profiles and extensions, whole.
+    pub constraints: BTreeMap<String, serde_json::Value>,
     pub parameters: BTreeMap<String, SearchParameter>,
     pub compartments: BTreeMap<String, CompartmentDefinition>,
     pub operations: BTreeMap<String, OperationDefinition>,
@@ -253,7 +255,15 @@ impl Package {
         let head: Head = serde_json::from_slice(text)?;
         self.terminology.extend(super::codes::facts(text));
         match head.resource_type.as_deref() {
-            Some("StructureDefinition") => insert(&mut self.structures, text, |r: &StructureDefinition| &r.url),
+            Some("StructureDefinition") => {
+                let whole: serde_json::Value = serde_json::from_slice(text)?;
+                let of =
+                    |name: &str| whole.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+                if of("derivation") == "constraint" && of("kind") != "logical" {
+                    self.constraints.insert(of("url"), whole);
+                }
+                insert(&mut self.structures, text, |r: &StructureDefinition| &r.url)
+            }
             Some("SearchParameter") => insert(&mut self.parameters, text, |r: &SearchParameter| &r.url),
             Some("CompartmentDefinition") => insert(&mut self.compartments, text, |r: &CompartmentDefinition| &r.url),
             Some("OperationDefinition") => insert(&mut self.operations, text, |r: &OperationDefinition| &r.url),

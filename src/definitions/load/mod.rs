@@ -28,6 +28,9 @@ pub const R4: Tables<'static> = Tables {
     value_sets: include_str!("../../../fhir-schemas/value-sets.tsv"),
 };
 
+/// The profiles and extensions of FHIR R4 itself.
+pub const PROFILES: &str = include_str!("../../../fhir-schemas/profiles.tsv");
+
 /// The JSON Schemas: name of the resource type (or `datatypes`, to which all of them refer) and text.
 const JSON_SCHEMAS: &[(&str, &str)] = &include!("../../../fhir-schemas/json/files.rs");
 

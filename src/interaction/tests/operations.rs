@@ -84,7 +84,7 @@ fn capabilities() {
     assert_eq!(resources.len(), 146);
     let document = crate::json::Document::parse(text.as_bytes(), &crate::json::Limits::default()).expect("JSON");
     let kind = api.service.definitions.resource("CapabilityStatement").expect("a type");
-    let issues = api.service.validator.validate(Some(kind), document.root());
+    let issues = api.service.validator().validate(Some(kind), document.root());
     assert!(!issues.iter().any(crate::base::Issue::is_error), "{issues:?}");
     assert!(text.contains(r#""searchRevInclude":["#) && text.contains("Observation:subject"));
 }

@@ -1,0 +1,271 @@
+//! From a StructureDefinition to rules: a snapshot stands for itself; where there is only a differential, it is laid
+//! over the rules of its base, so that no snapshot has to be generated.
+
+use super::super::rule::Rule;
+use super::element::{Bound, Discriminator, DiscriminatorKind, ElementRules, Profile, Slicing, TypeRules};
+use crate::definitions::BindingStrength;
+use crate::fhirpath::parse;
+use crate::json::{Kind, Tree, Value};
+use std::sync::Arc;
+
+/// Elements of a profile at most.
+const MOST: usize = 20_000;
+
+/// Reads a definition. `base` is what it is derived from, where it has only a differential.
+pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Profile, String> {
+    let of = |name: &str| definition.get(name).and_then(Value::as_str).map(|t| t.into_owned()).unwrap_or_default();
+    let (url, version, about) = (of("url"), of("version"), of("type"));
+    let canonical = if version.is_empty() { url.clone() } else { format!("{url}|{version}") };
+    let mut profile = Profile {
+        canonical: canonical.into(),
+        about: about.as_str().into(),
+        elements: base.map(|b| b.elements.clone()).unwrap_or_default(),
+        ..Profile::default()
+    };
+    if profile.elements.is_empty() {
+        profile.elements.push(ElementRules { id: about.as_str().into(), ..ElementRules::default() });
+    }
+    for context in definition.get("context").into_iter().flat_map(Value::items) {
+        let part = |name: &str| context.get(name).and_then(Value::as_str).unwrap_or_default().into_owned();
+        profile.contexts.push((part("type").into(), part("expression").into()));
+    }
+    for rule in definition.get("contextInvariant").into_iter().flat_map(Value::items).filter_map(Value::as_str) {
+        profile.context_rules.push(Arc::new(Rule::new("context", true, &rule, "")));
+    }
+    let list = |name: &str| definition.get(name).and_then(|s| s.get("element")).filter(|e| e.kind() == Kind::Array);
+    let elements = match (list("snapshot"), list("differential")) {
+        (Some(snapshot), _) => Some(snapshot),
+        (None, differential) => differential,
+    };
+    let mut builder = Builder { profile: &mut profile, last: Vec::new() };
+    for element in elements.into_iter().flat_map(Value::items) {
+        builder.element(element)?;
+    }
+    profile.modifier = list("snapshot")
+        .or(list("differential"))
+        .and_then(|e| e.items().next())
+        .and_then(|root| root.get("isModifier"))
+        .and_then(Value::as_bool)
+        .unwrap_or(false);
+    Ok(profile)
+}
+
+struct Builder<'p> {
+    profile: &'p mut Profile,
+    /// Path and number of the elements met last, outermost first: where an element has no id, its place follows.
+    last: Vec<(String, u32)>,
+}
+
+impl Builder<'_> {
+    fn element(&mut self, element: Value<'_>) -> Result<(), String> {
+        let of = |name: &str| element.get(name).and_then(Value::as_str);
+        let path = of("path").ok_or("an element has no path")?;
+        let id = of("id").filter(|id| id.split('.').count() == path.split('.').count());
+        let number = match &id {
+            Some(id) => self.by_id(id)?,
+            None => self.by_path(&path, of("sliceName").as_deref())?,
+        };
+        self.last.retain(|(p, _)| path.strip_prefix(p.as_str()).is_some_and(|rest| rest.starts_with('.')));
+        self.last.push((path.to_string(), number));
+        let rules = self.get(number)?;
+        rules.id = id.as_deref().unwrap_or(&path).into();
+        say(rules, element);
+        Ok(())
+    }
+
+    fn get(&mut self, number: u32) -> Result<&mut ElementRules, String> {
+        self.profile.elements.get_mut(number as usize).ok_or_else(|| "an element is out of place".to_owned())
+    }
+
+    /// The element with an id, such as `Observation.component:systolic.value[x]`.
+    fn by_id(&mut self, id: &str) -> Result<u32, String> {
+        let mut at = 0;
+        for segment in id.split('.').skip(1) {
+            let (name, slice) = segment.split_once(':').map_or((segment, None), |(n, s)| (n, Some(s)));
+            at = self.step(at, name, slice)?;
+        }
+        Ok(at)
+    }
+
+    fn by_path(&mut self, path: &str, slice: Option<&str>) -> Result<u32, String> {
+        let Some((parent, name)) = path.rsplit_once('.') else { return Ok(0) };
+        let parent = match self.last.iter().rev().find(|(p, _)| p == parent) {
+            Some((_, number)) => *number,
+            None => self.by_path(parent, None)?,
+        };
+        self.step(parent, name, slice)
+    }
+
+    /// The child of this name, and its slice; made if they are not there.
+    fn step(&mut self, parent: u32, name: &str, slice: Option<&str>) -> Result<u32, String> {
+        let choice = name.strip_suffix("[x]");
+        let name = choice.unwrap_or(name);
+        let child = match self.child(parent, name)? {
+            Some(child) => child,
+            None => {
+                let new = ElementRules { name: name.into(), ..ElementRules::default() };
+                let number = self.add(new)?;
+                self.get(parent)?.children.push(number);
+                number
+            }
+        };
+        let mut at = child;
+        for slice in slice.into_iter().flat_map(parts) {
+            at = match self.slice(at, slice)? {
+                Some(found) => found,
+                None => self.new_slice(at, name, slice, choice.is_some())?,
+            };
+        }
+        Ok(at)
+    }
+
+    fn child(&mut self, parent: u32, name: &str) -> Result<Option<u32>, String> {
+        let children = self.get(parent)?.children.clone();
+        Ok(children.into_iter().find(|c| self.profile.elements.get(*c as usize).is_some_and(|e| &*e.name == name)))
+    }
+
+    fn slice(&mut self, of: u32, name: &str) -> Result<Option<u32>, String> {
+        let slices = self.get(of)?.slices.clone();
+        let is = |e: &ElementRules| e.slice.as_deref().is_some_and(|s| s == name || s.rsplit('/').next() == Some(name));
+        Ok(slices.into_iter().find(|c| self.profile.elements.get(*c as usize).is_some_and(is)))
+    }
+
+    fn new_slice(&mut self, of: u32, name: &str, slice: &str, choice: bool) -> Result<u32, String> {
+        let parent = self.get(of)?;
+        if parent.slicing.is_none() {
+            // What the specification says where a differential leaves it out: extensions are told apart by their
+            // url, the types of a choice by the type.
+            let (kind, path) = match choice {
+                true => (DiscriminatorKind::Type, "$this"),
+                false if matches!(name, "extension" | "modifierExtension") => (DiscriminatorKind::Value, "url"),
+                false => (DiscriminatorKind::Value, ""),
+            };
+            let discriminators = if path.is_empty() { vec![] } else { vec![discriminator(kind, path)] };
+            parent.slicing = Some(Slicing { discriminators, ..Slicing::default() });
+        }
+        let mut new = ElementRules { name: name.into(), slice: Some(slice.into()), ..ElementRules::default() };
+        if choice && let Some(code) = slice.strip_prefix(name) {
+            // `valueQuantity` names its type.
+            let types = |code: &str| vec![TypeRules { code: code.into(), ..TypeRules::default() }];
+            let lower = code.get(..1).map(|first| first.to_ascii_lowercase() + &code[1..]).unwrap_or_default();
+            new.types = match crate::primitive::Primitive::named(&lower) {
+                Some(_) => types(&lower),
+                None => types(code),
+            };
+        }
+        let number = self.add(new)?;
+        self.get(of)?.slices.push(number);
+        Ok(number)
+    }
+
+    fn add(&mut self, new: ElementRules) -> Result<u32, String> {
+        if self.profile.elements.len() >= MOST {
+            return Err(format!("the profile has more than {MOST} elements"));
+        }
+        self.profile.elements.push(new);
+        Ok(self.profile.elements.len() as u32 - 1)
+    }
+}
+
+/// `a/b` is the slice `b` of the slice `a`.
+fn parts(slice: &str) -> impl Iterator<Item = &str> {
+    slice.split('/').filter(|s| !s.is_empty())
+}
+
+/// Takes over what an element says.
+fn say(rules: &mut ElementRules, element: Value<'_>) {
+    let text = |of: Value<'_>, name: &str| of.get(name).and_then(Value::as_str).map(|t| t.into_owned());
+    if let Some(min) = element.get("min").and_then(Value::as_number).and_then(|n| n.parse().ok()) {
+        rules.min = min;
+    }
+    match text(element, "max").as_deref() {
+        Some("*") => rules.max = None,
+        Some(max) => rules.max = max.parse().ok(),
+        None => {}
+    }
+    let strings = |of: Value<'_>, name: &str| -> Vec<Box<str>> {
+        of.get(name).into_iter().flat_map(Value::items).filter_map(|v| Some(v.as_str()?.into())).collect()
+    };
+    if let Some(types) = element.get("type") {
+        rules.types = types
+            .items()
+            .map(|t| TypeRules {
+                code: text(t, "code").unwrap_or_default().into(),
+                profiles: strings(t, "profile"),
+                targets: strings(t, "targetProfile"),
+            })
+            .collect();
+    }
+    for (key, value) in element.entries() {
+        if key.starts_with("fixed") {
+            rules.fixed = Some(Tree::from(value));
+        } else if key.starts_with("pattern") {
+            rules.pattern = Some(Tree::from(value));
+        } else if key.starts_with("minValue") {
+            rules.range[0] = Some(Tree::from(value));
+        } else if key.starts_with("maxValue") {
+            rules.range[1] = Some(Tree::from(value));
+        }
+    }
+    if let Some(length) = element.get("maxLength").and_then(Value::as_number).and_then(|n| n.parse().ok()) {
+        rules.max_length = Some(length);
+    }
+    if let Some(reference) = text(element, "contentReference") {
+        rules.same_as = reference.rsplit('#').next().map(Into::into);
+    }
+    if let Some(binding) = element.get("binding") {
+        rules.binding = bound(binding).or(rules.binding.take());
+    }
+    for constraint in element.get("constraint").into_iter().flat_map(Value::items) {
+        let (key, expression) = (text(constraint, "key"), text(constraint, "expression"));
+        let (Some(key), Some(expression)) = (key, expression) else { continue };
+        if rules.rules.iter().any(|r| *r.key == *key && *r.expression == *expression) {
+            continue;
+        }
+        let error = constraint.get("severity").and_then(Value::as_plain) != Some("warning");
+        let words = text(constraint, "human").unwrap_or_default();
+        rules.rules.push(Arc::new(Rule::new(&key, error, &expression, &words)));
+    }
+    if let Some(slicing) = element.get("slicing") {
+        rules.slicing = Some(slicing_of(slicing));
+    }
+}
+
+fn bound(binding: Value<'_>) -> Option<Bound> {
+    const MAXIMUM: &str = "http://hl7.org/fhir/StructureDefinition/elementdefinition-maxValueSet";
+    let strength = match binding.get("strength").and_then(Value::as_plain)? {
+        "required" => BindingStrength::Required,
+        "extensible" => BindingStrength::Extensible,
+        "preferred" => BindingStrength::Preferred,
+        _ => BindingStrength::Example,
+    };
+    let mut extensions = binding.get("extension").into_iter().flat_map(Value::items);
+    let most = extensions.find(|e| e.get("url").and_then(Value::as_plain) == Some(MAXIMUM));
+    let most = most.and_then(|e| e.get("valueCanonical").or_else(|| e.get("valueUri"))?.as_str()).map(Into::into);
+    Some(Bound { strength, value_set: binding.get("valueSet")?.as_str()?.into(), most })
+}
+
+fn slicing_of(slicing: Value<'_>) -> Slicing {
+    let rules = slicing.get("rules").and_then(Value::as_plain);
+    let discriminators = slicing.get("discriminator").into_iter().flat_map(Value::items).filter_map(|d| {
+        let kind = match d.get("type").and_then(Value::as_plain)? {
+            "exists" => DiscriminatorKind::Exists,
+            "type" => DiscriminatorKind::Type,
+            "profile" => DiscriminatorKind::Profile,
+            _ => DiscriminatorKind::Value,
+        };
+        Some(discriminator(kind, &d.get("path")?.as_str()?))
+    });
+    Slicing {
+        discriminators: discriminators.collect(),
+        closed: rules == Some("closed"),
+        open_at_end: rules == Some("openAtEnd"),
+        ordered: slicing.get("ordered").and_then(Value::as_bool).unwrap_or(false),
+    }
+}
+
+fn discriminator(kind: DiscriminatorKind, path: &str) -> Discriminator {
+    // Some definitions name a choice as the element table does.
+    let path = &path.replace("[x]", "");
+    Discriminator { kind, path: path.as_str().into(), expression: parse(path).ok().map(Arc::new) }
+}

@@ -1,0 +1,110 @@
+//! What a profile says, as a tree of rules beside the tree of elements: read from the definition once, then only
+//! walked. How it is read is in `build`.
+
+use super::super::rule::Rule;
+use crate::definitions::BindingStrength;
+use crate::fhirpath::Expression;
+use crate::json::Tree;
+use std::sync::Arc;
+
+/// A profile or extension, ready to be checked against.
+#[derive(Default)]
+pub struct Profile {
+    /// Canonical and version, for messages.
+    pub canonical: Box<str>,
+    /// The type that it is about.
+    pub about: Box<str>,
+    /// Where an extension may stand; empty where it is none or says nothing.
+    pub contexts: Vec<(Box<str>, Box<str>)>,
+    /// What must hold where an extension stands.
+    pub context_rules: Vec<Arc<Rule>>,
+    /// The elements; the first is the root.
+    pub elements: Vec<ElementRules>,
+    /// Whether it is an extension that changes the meaning of its element.
+    pub modifier: bool,
+}
+
+/// What is said of one element, or of one slice of it. The number of another is its place in `Profile::elements`.
+#[derive(Clone, Default)]
+pub struct ElementRules {
+    /// Name in FHIRPath; empty for the root.
+    pub name: Box<str>,
+    /// Id in the definition, for messages.
+    pub id: Box<str>,
+    /// Name of the slice.
+    pub slice: Option<Box<str>>,
+    /// Rules of the elements below.
+    pub children: Vec<u32>,
+    /// How its values are divided.
+    pub slicing: Option<Slicing>,
+    /// What is said of each slice.
+    pub slices: Vec<u32>,
+    /// Least number.
+    pub min: u32,
+    /// Largest number; none: any.
+    pub max: Option<u32>,
+    /// Its types; empty: as the base has them.
+    pub types: Vec<TypeRules>,
+    /// The only value.
+    pub fixed: Option<Tree>,
+    /// What the value must contain.
+    pub pattern: Option<Tree>,
+    /// Its binding.
+    pub binding: Option<Bound>,
+    /// Its invariants.
+    pub rules: Vec<Arc<Rule>>,
+    /// Largest length of a string.
+    pub max_length: Option<u64>,
+    /// Least and largest value.
+    pub range: [Option<Tree>; 2],
+    /// Path of the element whose rules hold here too.
+    pub same_as: Option<Box<str>>,
+}
+
+/// One type of an element.
+#[derive(Clone, Default, PartialEq)]
+pub struct TypeRules {
+    /// Its name.
+    pub code: Box<str>,
+    /// Profiles, one of which the value keeps.
+    pub profiles: Vec<Box<str>>,
+    /// Profiles, one of which the target of a reference keeps.
+    pub targets: Vec<Box<str>>,
+}
+
+/// A binding of a profile.
+#[derive(Clone)]
+pub struct Bound {
+    pub strength: BindingStrength,
+    /// Canonical, with version if the profile names one.
+    pub value_set: Box<str>,
+    /// What codes beyond an extensible value set must be in all the same.
+    pub most: Option<Box<str>>,
+}
+
+/// How the values of an element are divided into slices.
+#[derive(Clone, Default)]
+pub struct Slicing {
+    pub discriminators: Vec<Discriminator>,
+    pub closed: bool,
+    pub open_at_end: bool,
+    pub ordered: bool,
+}
+
+/// What tells slices apart.
+#[derive(Clone)]
+pub struct Discriminator {
+    pub kind: DiscriminatorKind,
+    pub path: Box<str>,
+    /// The path as an expression; none: it cannot be read.
+    pub expression: Option<Arc<Expression>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DiscriminatorKind {
+    /// `value` and `pattern`
+    Value,
+    Exists,
+    Type,
+    Profile,
+}

@@ -1,0 +1,81 @@
+//! Profiles (R4 profiling.html): definitions are read into rules once ([`build`]), cut down to what they say beyond
+//! the base definitions ([`prune`]), and resources are held against them ([`check`], [`slicing`]).
+
+mod build;
+mod check;
+mod element;
+mod expected;
+mod prune;
+mod slicing;
+
+pub(super) use check::type_named;
+pub use element::{Bound, Profile};
+
+use super::Validator;
+use crate::definitions::{Conformance, split_canonical};
+use crate::json::{Document, Kind, Limits, Value};
+use std::sync::Arc;
+
+/// Profiles that are derived from one another at most.
+const LONGEST: usize = 20;
+
+/// A profile that was read, or why it cannot be used.
+pub(super) type Digest = Result<Arc<Profile>, Arc<str>>;
+
+impl Validator {
+    /// The rules of a profile; none if it is not known or a type of the specification itself.
+    pub(super) fn profile(&self, canonical: &str) -> Result<Option<Arc<Profile>>, Arc<str>> {
+        if let Some(known) = self.profiles.read().get(canonical) {
+            return known.clone().map(Some);
+        }
+        if self.registry.find("StructureDefinition", canonical).is_none() {
+            return Ok(None);
+        }
+        let digest = self.read_profile(canonical, &mut Vec::new());
+        // Only canonicals of the registry get here, each with and without its versions.
+        self.profiles.write().insert(canonical.into(), digest.clone());
+        digest.map(Some)
+    }
+
+    /// The name of the type that a profile, or a type of the specification, is about.
+    pub(super) fn about(&self, canonical: &str) -> Option<String> {
+        if let Some(found) = self.registry.find("StructureDefinition", canonical) {
+            return Some(found.about.to_string());
+        }
+        let name = split_canonical(canonical).0.strip_prefix("http://hl7.org/fhir/StructureDefinition/")?;
+        let known = self.definitions.type_named(name).is_some() || crate::primitive::Primitive::named(name).is_some();
+        known.then(|| name.to_owned())
+    }
+
+    fn read_profile(&self, canonical: &str, open: &mut Vec<Arc<Conformance>>) -> Digest {
+        let Some(found) = self.registry.find("StructureDefinition", canonical) else {
+            return Err(format!("its base {canonical} is not known").into());
+        };
+        if open.iter().any(|o| Arc::ptr_eq(o, found)) || open.len() >= LONGEST {
+            let chain: Vec<String> = open.iter().chain([found]).map(|c| c.canonical()).collect();
+            return Err(format!("it is derived from itself: {}", chain.join(" -> ")).into());
+        }
+        open.push(found.clone());
+        let json = found.json();
+        let document = Document::parse(&json, &Limits::NONE).map_err(|e| Arc::from(e.to_string()))?;
+        let root = document.root();
+        let base = root.get("baseDefinition").and_then(Value::as_str).unwrap_or_default();
+        let whole = root.get("snapshot").and_then(|s| s.get("element")).is_some_and(|e| e.kind() == Kind::Array);
+        let derived = root.get("derivation").and_then(Value::as_plain) == Some("constraint");
+        let inherited = match self.registry.find("StructureDefinition", &base) {
+            Some(parent) if derived && !whole => {
+                // Not cut down: what is derived from it may say more of everything.
+                Some(self.read_profile(&parent.canonical(), open)?)
+            }
+            _ if derived && !whole && self.about(&base).is_none() => {
+                return Err(format!("its base {base} is not known").into());
+            }
+            _ => None,
+        };
+        let mut profile = build::build(root, inherited.as_deref()).map_err(Arc::<str>::from)?;
+        if open.len() == 1 {
+            prune::prune(&mut profile, &self.definitions, &self.rules).map_err(Arc::<str>::from)?;
+        }
+        Ok(Arc::new(profile))
+    }
+}
