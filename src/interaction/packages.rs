@@ -69,7 +69,7 @@ impl Service {
 
     /// Packages are the server's, not a tenant's.
     fn package_records(&self) -> Records {
-        Records::new(self.store.clone(), TenantId::default())
+        self.records(TenantId::default())
     }
 
     fn swap(&self, registry: Arc<Registry>) {

@@ -42,7 +42,7 @@ impl World {
         let clock = Arc::new(crate::base::SystemClock);
         let store = MemoryStore::new(definitions.clone(), extractor.clone(), clock.clone());
         // The resources of this world are about nothing but references.
-        let settings = Settings { validation: false, ..Settings::default() };
+        let settings = Settings { validation: crate::interaction::Policy::Off, ..Settings::default() };
         let ids = Arc::new(crate::base::RandomIds);
         let service = Service::new(Arc::new(store), definitions.clone(), extractor, clock, ids, settings);
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
