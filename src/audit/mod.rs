@@ -1,6 +1,6 @@
 //! Floor 7: the audit trail. What happened becomes an [`Event`]; written down it is a FHIR AuditEvent of the shapes of
 //! IHE BALP (Basic Audit Log Patterns). The store appends it in the commit of what it tells about and chains it by
-//! hashes; [`verify`] follows the chain, and a signed [`Checkpoint`] lets an auditor prove later that nothing before it
+//! hashes; [`verify()`] follows the chain, and a signed [`Checkpoint`] lets an auditor prove later that nothing before it
 //! was changed. When an event is recorded is decided in `interaction`; who may read the trail, in `access`.
 
 mod checkpoint;

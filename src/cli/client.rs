@@ -12,6 +12,8 @@ use std::io::Write;
 use std::path::PathBuf;
 
 /// What is to be done with clients.
+// What stands here is shown as help on the command line, where an address is an address.
+#[allow(rustdoc::bare_urls)]
 #[derive(Debug, Subcommand)]
 pub enum ClientCommand {
     /// Register an app or a backend service

@@ -73,7 +73,8 @@ pub struct Settings {
     #[arg(long, env = "VESTA_STORE", value_name = "STORE", global = true)]
     pub store: Option<String>,
 
-    /// How resources are validated when they are written: full looks at declared profiles too [default: full]
+    /// How resources are validated when they are written: full looks at extensions, declared profiles and
+    /// answers of questionnaires, too [default: structure]
     #[arg(long, env = "VESTA_VALIDATION", value_name = "POLICY", global = true)]
     pub validation: Option<Validation>,
 
@@ -150,7 +151,7 @@ pub struct Settings {
     #[arg(long, env = "VESTA_SESSION_LENGTH", value_name = "TIME", global = true, help_heading = "Access")]
     pub session_length: Option<Span>,
 
-    /// Outside OpenID providers through which people may sign in: only in the file, as [[provider]].
+    /// Outside OpenID providers through which people may sign in: only in the file, as `[[provider]]`.
     #[arg(skip)]
     pub provider: Option<Vec<Provider>>,
 

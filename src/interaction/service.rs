@@ -63,7 +63,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            validation: Policy::Full,
+            validation: Policy::Structure,
             refuse_unknown_profiles: false,
             update_create: true,
             delete_multiple: false,

@@ -2,6 +2,12 @@
 
 use crate::support::{Answer, TestServer};
 use serde_json::{Value, json};
+use vesta::cli::settings::{Settings, Validation};
+
+/// A server that holds writes against profiles.
+fn full() -> TestServer {
+    TestServer::with(Settings { validation: Some(Validation::Full), ..Settings::default() })
+}
 
 const PROFILE: &str = "http://example.org/fhir/StructureDefinition/named-patient";
 
@@ -71,7 +77,7 @@ fn good() -> Value {
 
 #[test]
 fn packages_and_their_profiles() {
-    let server = TestServer::start();
+    let server = full();
     let bad = json!({"resourceType": "Patient", "meta": {"profile": [PROFILE]}, "gender": "unknown",
                      "identifier": [{"system": "urn:mrn"}, {"system": "urn:other"}]});
     // Nobody knows the profile yet: accepted with a warning, and said by $validate.
@@ -113,7 +119,7 @@ fn packages_and_their_profiles() {
 
 #[test]
 fn bad_packages_are_refused() {
-    let server = TestServer::start();
+    let server = full();
     let headers = [("content-type", "application/octet-stream")];
     server.send("POST", "$package-add", &headers, Some(b"no archive")).refuses(422, "invalid");
     server.send("POST", "$package-add", &headers, Some(&package()[..200])).refuses(422, "invalid");
@@ -125,7 +131,7 @@ fn bad_packages_are_refused() {
 
 #[test]
 fn modes_of_validate() {
-    let server = TestServer::start();
+    let server = full();
     let ask = |query: &str, body: &Value| post(&server, &format!("Patient/$validate{query}"), body);
     let patient = json!({"resourceType": "Patient", "gender": "female"});
     assert_eq!(issues(ask("", &patient).is(200)), ["information informational "]);

@@ -13,7 +13,7 @@ struct Program {
 
 fn start(data: &std::path::Path) -> Program {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vesta"))
-        .args(["--bind", "127.0.0.1:0", "--grace", "5s", "--log-level", "error", "--data"])
+        .args(["--bind", "127.0.0.1:0", "--grace", "5s", "--log-level", "error", "--auth", "off", "--data"])
         .arg(data)
         .stdout(Stdio::piped())
         .spawn()

@@ -224,9 +224,12 @@ pub fn key(byte: u8) -> MasterKey {
     MasterKey::new([byte; 32])
 }
 
+/// How an engine is had; none where it cannot be had here.
+type Open = fn() -> Option<Engine>;
+
 /// Runs a test on every engine that is asked for.
 pub fn on_every_engine<F: Future<Output = ()>>(test: impl Fn(Engine) -> F) {
-    let engines: [(&str, fn() -> Option<Engine>); 5] = [
+    let engines: [(&str, Open); 5] = [
         ("memory", || Some(memory())),
         ("embedded", || Some(embedded())),
         ("sealing", || Some(sealing(9))),

@@ -1,5 +1,5 @@
-//! Fixed values and patterns: whether a value is exactly one, or contains one (R4 elementdefinition.html, fixed[x] and
-//! pattern[x]).
+//! Fixed values and patterns: whether a value is exactly one, or contains one (R4 elementdefinition.html, `fixed[x]` and
+//! `pattern[x]`).
 
 use crate::fhirpath::eval::Number;
 use crate::json::{Kind, Tree, Value};

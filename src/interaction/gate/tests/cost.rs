@@ -11,7 +11,7 @@ fn reads() {
     let world = World::new();
     world.put(&format!(
         r#"{{"resourceType":"Observation","id":"large","status":"final","subject":{{"reference":"Patient/a"}},"code":{{"text":"x"}},"note":[{}]}}"#,
-        vec![r#"{"text":"some words that make the resource about as large as they are in practice"}"#; 12].join(",")
+        [r#"{"text":"some words that make the resource about as large as they are in practice"}"#; 12].join(",")
     ));
     let callers = [
         ("off", Caller::Open),

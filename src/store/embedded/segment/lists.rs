@@ -79,7 +79,7 @@ impl<'s> Stored<'s> {
         Stored { count: 1, docs, form: Form::One(ordinal) }
     }
 
-    /// What [`write`] or [`write_deltas`] wrote.
+    /// What [`write()`] or [`write_deltas`] wrote.
     pub fn read(count: u32, docs: u32, bytes: &'s [u8]) -> Stored<'s> {
         let form = if count as usize <= FEW { Form::Deltas(bytes) } else { Form::Chunks(Chunks::read(bytes, docs)) };
         Stored { count: count.min(docs), docs, form }
