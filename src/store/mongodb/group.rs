@@ -119,7 +119,7 @@ impl<'g> Group<'g> {
                 Some(head) => head,
                 None => self.shared.take_trail(self.tenant, self.attempt, session).await?,
             };
-            let (document, head) = self.shared.link(self.tenant, record, body, &&before, self.attempt)?;
+            let (document, head) = self.shared.link(self.tenant, record, body, &before, self.attempt)?;
             self.records.push(document);
             self.trail = Some(head);
         }
