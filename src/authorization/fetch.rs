@@ -170,7 +170,7 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
 }
 
 /// The certificates that this machine trusts.
-fn roots() -> RootCerts {
+pub(super) fn roots() -> RootCerts {
     const PLACES: [&str; 4] = [
         "/etc/ssl/certs/ca-certificates.crt",
         "/etc/pki/tls/certs/ca-bundle.crt",

@@ -7,6 +7,7 @@ use super::accounts::check_resource;
 use super::book::{self, ERRANDS};
 use super::{NewUser, Outside, People, User, secret};
 use crate::access::Role;
+use crate::authorization::fetch;
 use crate::base::{Failure, FailureKind, Timestamp};
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
 use openidconnect::{
@@ -19,7 +20,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 
 /// An outside provider, as the settings name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -279,32 +280,13 @@ fn fetch(request: HttpRequest) -> Result<HttpResponse, ureq::Error> {
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(Duration::from_secs(10)))
-            .tls_config(TlsConfig::builder().root_certs(roots()).build())
+            .tls_config(TlsConfig::builder().root_certs(fetch::roots()).build())
             .build()
             .new_agent()
     });
     let (head, body) = agent.run(request)?.into_parts();
     let body = body.into_with_config().limit(1 << 20).read_to_vec()?;
     Ok(HttpResponse::from_parts(head, body))
-}
-
-/// The certificates that this machine trusts.
-fn roots() -> RootCerts {
-    const PLACES: [&str; 4] = [
-        "/etc/ssl/certs/ca-certificates.crt",
-        "/etc/pki/tls/certs/ca-bundle.crt",
-        "/etc/ssl/ca-bundle.pem",
-        "/etc/ssl/cert.pem",
-    ];
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    let found = named.into_iter().chain(PLACES.map(PathBuf::from)).find_map(|file| std::fs::read(file).ok());
-    let certificates: Vec<Certificate<'static>> = ureq::tls::parse_pem(&found.unwrap_or_default())
-        .filter_map(|item| match item {
-            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    RootCerts::new_with_certs(&certificates)
 }
 
 #[cfg(test)]
