@@ -1,6 +1,7 @@
-//! Bodies are compressed with zstd and a dictionary for each resource type, trained on the first bodies of the type.
-//! Dictionaries are numbered, stored with the truth, and never taken away. When to train is decided here; storing a
-//! new dictionary is the writer's work.
+//! Bodies are compressed with zstd and a dictionary for each resource type, trained on the first bodies of the type:
+//! a first one early, so that few bodies go without, and a better one when there are ten times as many. Dictionaries
+//! are numbered, stored with the truth, and never taken away. When to train is decided here; storing a new dictionary
+//! is the writer's work.
 
 use crate::definitions::TypeId;
 use crate::store::StoreError;
@@ -16,6 +17,10 @@ const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 const SIZE: usize = 48 << 10;
 /// Bytes of one sample that count: long bodies would crowd out the others.
 const SAMPLE: usize = 16 << 10;
+/// Dictionaries that a type gets.
+const ROUNDS: u32 = 2;
+/// The first dictionary is trained after this part of the bodies that the last one is trained on.
+const EARLY: usize = 10;
 
 /// A dictionary, ready for use.
 struct Dictionary {
@@ -27,17 +32,34 @@ struct Dictionary {
 /// Compresses and decompresses bodies.
 pub struct Codec {
     level: i32,
-    /// Bodies of a type that are looked at before its dictionary is trained; 0: never trained.
+    /// Bodies of a type that are looked at before its last dictionary is trained; 0: never trained.
     train_after: usize,
     dictionaries: RwLock<Dictionaries>,
-    samples: Mutex<FxHashMap<TypeId, Option<Vec<Vec<u8>>>>>,
+    samples: Mutex<FxHashMap<TypeId, Sampling>>,
+}
+
+/// The bodies of a type seen so far.
+#[derive(Default)]
+struct Sampling {
+    bodies: Vec<Vec<u8>>,
+    /// All that were wanted were handed out.
+    done: bool,
 }
 
 #[derive(Default)]
 struct Dictionaries {
     /// Number 1 is the first.
     by_number: Vec<Arc<Dictionary>>,
-    by_type: FxHashMap<TypeId, (u32, Arc<Dictionary>)>,
+    by_type: FxHashMap<TypeId, Newest>,
+}
+
+/// The dictionary that new bodies of a type are compressed with.
+#[derive(Clone)]
+struct Newest {
+    number: u32,
+    /// How many the type has.
+    rounds: u32,
+    dictionary: Arc<Dictionary>,
 }
 
 thread_local! {
@@ -79,8 +101,8 @@ impl Codec {
         let dictionary = Arc::new(Dictionary { bytes, compress: OnceLock::new(), decompress: OnceLock::new() });
         dictionaries.by_number.push(dictionary.clone());
         let number = dictionaries.by_number.len() as u32;
-        dictionaries.by_type.insert(kind, (number, dictionary));
-        self.samples.lock().insert(kind, None);
+        let rounds = dictionaries.by_type.get(&kind).map_or(0, |newest| newest.rounds) + 1;
+        dictionaries.by_type.insert(kind, Newest { number, rounds, dictionary });
         number
     }
 
@@ -89,7 +111,7 @@ impl Codec {
         let dictionary = self.dictionaries.read().by_type.get(&kind).cloned();
         let mut out = Vec::with_capacity(compress_bound(body.len()));
         let done = COMPRESSOR.with_borrow_mut(|context| match &dictionary {
-            Some((_, d)) => {
+            Some(Newest { dictionary: d, .. }) => {
                 let ready = d.compress.get_or_init(|| CDict::create(&d.bytes, self.level));
                 context.compress_using_cdict(&mut out, body, ready)
             }
@@ -98,7 +120,7 @@ impl Codec {
         done.map_err(|code| StoreError::Broken(format!("compression: {}", zstd::zstd_safe::get_error_name(code))))?;
         out.drain(..MAGIC.len());
         out.shrink_to_fit();
-        Ok((dictionary.map_or(0, |(number, _)| number), out))
+        Ok((dictionary.map_or(0, |newest| newest.number), out))
     }
 
     /// Decompresses a body.
@@ -137,19 +159,28 @@ impl Codec {
         })
     }
 
-    /// Looks at a body of a type that has no dictionary yet. Once there are enough of them, they are handed out, once.
+    /// Looks at a body of a type that has not all its dictionaries yet. Whenever there are enough bodies for one, they
+    /// are handed out.
     pub fn sample(&self, kind: TypeId, body: &[u8]) -> Option<Samples> {
-        if self.train_after == 0 {
+        let complete = |newest: &Newest| newest.rounds >= ROUNDS;
+        if self.train_after == 0 || self.dictionaries.read().by_type.get(&kind).is_some_and(complete) {
             return None;
         }
         let mut samples = self.samples.lock();
-        let bodies = samples.entry(kind).or_insert_with(|| Some(Vec::new())).as_mut()?;
-        bodies.push(body[..body.len().min(SAMPLE)].to_vec());
-        if bodies.len() < self.train_after {
+        let seen = samples.entry(kind).or_default();
+        if seen.done {
             return None;
         }
-        let bodies = samples.insert(kind, None).flatten()?;
-        Some(Samples { kind, bodies })
+        seen.bodies.push(body[..body.len().min(SAMPLE)].to_vec());
+        let enough = seen.bodies.len() >= self.train_after;
+        if enough {
+            seen.done = true;
+            return Some(Samples { kind, bodies: std::mem::take(&mut seen.bodies) });
+        }
+        // A type that has its first dictionary from an earlier run only waits for the last.
+        let early = seen.bodies.len() == self.train_after.div_ceil(EARLY);
+        (early && !self.dictionaries.read().by_type.contains_key(&kind))
+            .then(|| Samples { kind, bodies: seen.bodies.clone() })
     }
 }
 
@@ -172,9 +203,11 @@ mod tests {
         let kind = TypeId(5);
         let plain = codec.compress(kind, &body(7)).expect("compressed");
         assert_eq!(plain.0, 0);
-        let samples = (0..300).find_map(|i| codec.sample(kind, &body(i))).expect("enough");
-        assert!(codec.sample(kind, &body(1)).is_none(), "handed out once");
-        assert_eq!(codec.add(kind, samples.train().expect("trained")), 1);
+        let handed: Vec<(usize, Samples)> = (0..400).filter_map(|i| Some((i, codec.sample(kind, &body(i))?))).collect();
+        let sizes: Vec<_> = handed.iter().map(|(at, samples)| (*at, samples.bodies.len())).collect();
+        assert_eq!(sizes, [(29, 30), (299, 300)], "an early round and a last one");
+        let last = handed.into_iter().next_back().expect("the last round").1;
+        assert_eq!(codec.add(kind, last.train().expect("trained")), 1);
         let small = codec.compress(kind, &body(7)).expect("compressed");
         assert_eq!(small.0, 1);
         assert!(small.1.len() * 2 < plain.1.len(), "{} and {}", small.1.len(), plain.1.len());
@@ -183,5 +216,18 @@ mod tests {
         assert_eq!(codec.decompress(0, &codec.compress(TypeId(6), b"").expect("compressed").1), Ok(Vec::new()));
         assert!(codec.decompress(2, &small.1).is_err());
         assert!(codec.decompress(1, &small.1[1..]).is_err());
+    }
+
+    #[test]
+    fn a_type_with_its_first_dictionary_waits_for_the_last_only() {
+        let early = Codec::new(3, 300);
+        let kind = TypeId(5);
+        let bytes = (0..30).find_map(|i| early.sample(kind, &body(i))).expect("enough").bodies.concat();
+        let restarted = Codec::new(3, 300);
+        restarted.add(kind, bytes.clone());
+        let sizes: Vec<_> = (0..400).filter_map(|i| restarted.sample(kind, &body(i))).map(|s| s.bodies.len()).collect();
+        assert_eq!(sizes, [300]);
+        restarted.add(kind, bytes);
+        assert!((0..400).all(|i| restarted.sample(kind, &body(i)).is_none()), "it has all");
     }
 }

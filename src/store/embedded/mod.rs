@@ -74,7 +74,7 @@ pub struct Options {
     pub map_size: usize,
     /// Level of zstd.
     pub level: i32,
-    /// Bodies of a type after which its dictionary is trained; 0: never.
+    /// Bodies of a type after which its last dictionary is trained, the first after a tenth of them; 0: never.
     pub train_after: usize,
     /// Transactions that may wait; more callers wait outside.
     pub queue: usize,
@@ -235,11 +235,10 @@ impl EmbeddedStore {
         }
     }
 
-    /// Compresses a body; gives it to those that make a dictionary where there is none yet.
+    /// Compresses a body; gives it to those that make a dictionary where one is still to come.
     fn compress(&self, kind: TypeId, body: &[u8]) -> Result<(u32, Vec<u8>), StoreError> {
         let (dictionary, packed) = self.shared.codec.compress(kind, body)?;
-        if dictionary == 0
-            && let Some(samples) = self.shared.codec.sample(kind, body)
+        if let Some(samples) = self.shared.codec.sample(kind, body)
             && let Some(queue) = &self.queue
         {
             writer::train(samples, queue.downgrade());
