@@ -4,11 +4,11 @@
 
 use super::client::{Client, ClientKind};
 use super::fetch::Fetched;
+use super::jwk::key_of;
 use super::refusal::Refusal;
 use super::{Authorization, fetch, secret};
 use crate::base::Timestamp;
 use crate::interaction::{Endpoints, ItemWrite};
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,8 +23,6 @@ const USED: &str = "used-assertion";
 
 /// Longest assertion that is looked at.
 const LONGEST: usize = 16 << 10;
-/// Most keys of a client that are looked at.
-const MOST_KEYS: usize = 100;
 /// How far ahead `exp` may be, in seconds (SMART backend services).
 const AHEAD: i64 = 300;
 /// How far clocks may differ, in seconds.
@@ -146,34 +144,6 @@ impl Authorization {
         remember(fetched.clone());
         fetched
     }
-}
-
-fn key_of(keys: &Value, kid: &str, algorithm: Algorithm) -> Option<DecodingKey> {
-    let keys = keys.get("keys")?.as_array()?;
-    if keys.len() > MOST_KEYS {
-        return None;
-    }
-    let mut matching = keys.iter().filter(|key| key.get("kid").and_then(Value::as_str) == Some(kid));
-    let only = matching.next()?;
-    if matching.next().is_some() {
-        return None;
-    }
-    let key: Jwk = serde_json::from_value(only.clone()).ok()?;
-    let signs = !matches!(key.common.public_key_use, Some(PublicKeyUse::Encryption));
-    let told = only.get("alg").and_then(Value::as_str);
-    let fits = match (&key.algorithm, algorithm) {
-        (AlgorithmParameters::RSA(rsa), Algorithm::RS384) => {
-            // Below 2048 bits a key is no key.
-            use base64::Engine;
-            let n = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(&rsa.n).ok()?;
-            n.len() >= 256 && told.is_none_or(|alg| alg == "RS384")
-        }
-        (AlgorithmParameters::EllipticCurve(ec), Algorithm::ES384) => {
-            ec.curve == EllipticCurve::P384 && told.is_none_or(|alg| alg == "ES384")
-        }
-        _ => false,
-    };
-    if signs && fits { DecodingKey::from_jwk(&key).ok() } else { None }
 }
 
 /// Whether a key set can be registered: a set of public keys of which at least one can be used.

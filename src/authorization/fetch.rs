@@ -1,6 +1,7 @@
 //! The one way out: fetching what is at an address that a client has named (its keys). The name is resolved once, the
 //! addresses are judged and exactly those are used; no redirects, no proxy, few bytes, little time. Whoever named the
-//! address learns only that it could not be had.
+//! address learns only that it could not be had. What the settings name may lie inside the own network
+//! ([`json_inside`]); all other bounds are the same.
 
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -43,11 +44,54 @@ pub async fn json(url: &str, loopback: bool) -> Option<Fetched> {
     }
 }
 
+/// Fetches JSON from an address that the settings name: by https from anywhere, without TLS from this machine.
+pub(super) async fn json_inside(url: &str) -> Option<Fetched> {
+    let url = url.to_owned();
+    inside(move || {
+        named(&url)?;
+        read(agent(Reach::Inside).get(&url).header("accept", "application/json").call()?)
+    })
+    .await
+}
+
+/// Posts a form to an address that the settings name, with HTTP Basic; gives the JSON of the answer.
+pub(super) async fn form_inside(url: &str, basic: &str, form: &[(&str, &str)]) -> Option<Fetched> {
+    let (url, basic) = (url.to_owned(), basic.to_owned());
+    let form: Vec<(String, String)> = form.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+    inside(move || {
+        named(&url)?;
+        let asked = agent(Reach::Inside).post(&url).header("accept", "application/json");
+        read(asked.header("authorization", basic).send_form(form.iter().map(|(n, v)| (n.as_str(), v.as_str())))?)
+    })
+    .await
+}
+
+async fn inside(work: impl FnOnce() -> Result<Fetched, ureq::Error> + Send + 'static) -> Option<Fetched> {
+    match tokio::task::spawn_blocking(work).await.ok()? {
+        Ok(fetched) => Some(fetched),
+        Err(error) => {
+            tracing::warn!(%error, "an address that the settings name does not answer as it should");
+            None
+        }
+    }
+}
+
+fn named(url: &str) -> Result<(), ureq::Error> {
+    match is_fetchable(url, true) {
+        true => Ok(()),
+        false => Err(ureq::Error::BadUri("not https, or with credentials".into())),
+    }
+}
+
 fn get(url: &str, loopback: bool) -> Result<Fetched, ureq::Error> {
     if !is_fetchable(url, loopback) {
         return Err(ureq::Error::BadUri("not https, or with credentials".into()));
     }
-    let answer = agent(loopback).get(url).header("accept", "application/json").call()?;
+    let reach = if loopback { Reach::Loopback } else { Reach::Public };
+    read(agent(reach).get(url).header("accept", "application/json").call()?)
+}
+
+fn read(answer: ureq::http::Response<ureq::Body>) -> Result<Fetched, ureq::Error> {
     let kept = answer.headers().get("cache-control").and_then(|v| v.to_str().ok()).map(max_age);
     let bytes = answer.into_body().into_with_config().limit(LARGEST).read_to_vec()?;
     let value = serde_json::from_slice(&bytes).map_err(|e| ureq::Error::Io(std::io::Error::other(e)))?;
@@ -93,10 +137,26 @@ fn is_local_name(host: &str) -> bool {
     matches!(host, "localhost" | "127.0.0.1" | "[::1]")
 }
 
-fn agent(loopback: bool) -> &'static ureq::Agent {
-    static OUTSIDE: OnceLock<ureq::Agent> = OnceLock::new();
-    static DEVELOPMENT: OnceLock<ureq::Agent> = OnceLock::new();
-    let place = if loopback { &DEVELOPMENT } else { &OUTSIDE };
+/// Which addresses may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reach {
+    /// Those of the public internet.
+    Public,
+    /// Those and this machine.
+    Loopback,
+    /// All: whoever has written the settings has named them.
+    Inside,
+}
+
+fn agent(reach: Reach) -> &'static ureq::Agent {
+    static PUBLIC: OnceLock<ureq::Agent> = OnceLock::new();
+    static LOOPBACK: OnceLock<ureq::Agent> = OnceLock::new();
+    static INSIDE: OnceLock<ureq::Agent> = OnceLock::new();
+    let place = match reach {
+        Reach::Public => &PUBLIC,
+        Reach::Loopback => &LOOPBACK,
+        Reach::Inside => &INSIDE,
+    };
     place.get_or_init(|| {
         let config = ureq::Agent::config_builder()
             .max_redirects(0)
@@ -107,17 +167,17 @@ fn agent(loopback: bool) -> &'static ureq::Agent {
             .timeout_global(Some(Duration::from_secs(PATIENCE)))
             .tls_config(TlsConfig::builder().root_certs(roots()).build())
             .build();
-        let resolver = Judged { inner: DefaultResolver::default(), loopback };
+        let resolver = Judged { inner: DefaultResolver::default(), reach };
         ureq::Agent::with_parts(config, DefaultConnector::default(), resolver)
     })
 }
 
-/// A resolver that gives only addresses of the public internet. The connection goes to what it gave: a name cannot
+/// A resolver that gives only addresses that may be asked. The connection goes to what it gave: a name cannot
 /// mean something else a moment later.
 #[derive(Debug)]
 struct Judged {
     inner: DefaultResolver,
-    loopback: bool,
+    reach: Reach,
 }
 
 impl Resolver for Judged {
@@ -128,7 +188,11 @@ impl Resolver for Judged {
         timeout: NextTimeout,
     ) -> Result<ResolvedSocketAddrs, ureq::Error> {
         let found = self.inner.resolve(uri, config, timeout)?;
-        let allowed = |ip: IpAddr| is_public(ip) || (self.loopback && ip.is_loopback());
+        let allowed = |ip: IpAddr| match self.reach {
+            Reach::Public => is_public(ip),
+            Reach::Loopback => is_public(ip) || ip.is_loopback(),
+            Reach::Inside => true,
+        };
         // One address inside is enough to distrust the name.
         match found.iter().all(|address| allowed(address.ip())) {
             true => Ok(found),

@@ -5,7 +5,7 @@
 //! `client`, `register`: registered apps; `keys`: signing keys; `discovery`, `brands`: what is published about it;
 //! `authorize`, `pending`, `launch`: from an app's request to a code; `scope`, `consent`: what is asked and granted;
 //! `token`, `grant`: codes for tokens, and what tokens stand for; `authenticate`, `assertion`, `fetch`: how a client
-//! proves who it is; `inquire`: introspection and revocation; `secret`: random values and digests; `exchange`,
+//! proves who it is; `issuer`: tokens of an outside authorization server; `inquire`: introspection and revocation; `secret`: random values and digests; `exchange`,
 //! `refusal`: questions and answers, free of HTTP; `people`: users, their sessions and how they are known;
 //! `pages`: what they see. Everything that must outlive a process is a record, changed by compare-and-set.
 //!
@@ -23,6 +23,8 @@ pub mod fetch;
 pub mod first;
 pub mod grant;
 mod inquire;
+pub mod issuer;
+mod jwk;
 pub mod keys;
 pub mod launch;
 pub mod pages;
@@ -38,6 +40,7 @@ mod trail;
 
 pub use assertion::is_usable as keys_are_usable;
 
+use crate::access::Principal;
 use crate::base::{Clock, Failure, TenantId, Timestamp};
 use crate::interaction::{Records, Service};
 use parking_lot::RwLock;
@@ -57,6 +60,8 @@ pub struct Settings {
     pub sessions: people::Lifetimes,
     /// What the organisation is called whose server this is.
     pub organization: String,
+    /// An outside authorization server whose access tokens are taken.
+    pub issuer: Option<issuer::Trusted>,
 }
 
 impl Default for Settings {
@@ -66,6 +71,7 @@ impl Default for Settings {
             providers: Vec::new(),
             sessions: people::Lifetimes::default(),
             organization: "Vesta".to_owned(),
+            issuer: None,
         }
     }
 }
@@ -87,6 +93,7 @@ pub struct Authorization {
     tokens: RwLock<FxHashMap<String, grant::Cached>>,
     fetched: RwLock<FxHashMap<String, assertion::Fetch>>,
     failures: authenticate::Failures,
+    issuer: Option<issuer::Issuer>,
     began: Timestamp,
     era: AtomicU64,
 }
@@ -95,7 +102,10 @@ impl Authorization {
     /// An authorization server for the resources of a service.
     pub fn new(service: Arc<Service>, clock: Arc<dyn Clock>, settings: Settings) -> Authorization {
         let people = people::People::new(service.records(TenantId::default()), clock.clone(), settings.sessions);
+        let definitions = service.definitions.clone();
+        let issuer = settings.issuer.clone().map(|trusted| issuer::Issuer::new(trusted, clock.clone(), definitions));
         Authorization {
+            issuer,
             people: people.with_providers(settings.providers.clone()),
             records: service.records(TenantId::default()),
             service,
@@ -108,6 +118,20 @@ impl Authorization {
             fetched: RwLock::default(),
             failures: authenticate::Failures::default(),
             era: AtomicU64::new(0),
+        }
+    }
+
+    /// Who asks with an access token, of this server or of the outside one that it trusts; nobody if it is not valid.
+    pub async fn caller(&self, token: &str) -> Result<Option<Arc<Principal>>, Failure> {
+        // Own tokens are one word without dots.
+        if !token.contains('.')
+            && let Some(valid) = self.token(token).await?
+        {
+            return Ok(Some(valid.principal.clone()));
+        }
+        match &self.issuer {
+            Some(issuer) => issuer.caller(token).await,
+            None => Ok(None),
         }
     }
 

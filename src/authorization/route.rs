@@ -41,7 +41,10 @@ impl Authorization {
     }
 
     /// Answers a request to a well-known address under the FHIR base; `None` if it is none of those.
-    pub fn well_known(&self, name: &str, base: &str) -> Option<Answered> {
+    pub async fn well_known(&self, name: &str, base: &str) -> Option<Answered> {
+        if let Some(issuer) = &self.issuer {
+            return issuer.well_known(name).await;
+        }
         let document = match name {
             "smart-configuration" => self.smart_configuration(base),
             "openid-configuration" => self.openid_configuration(base),

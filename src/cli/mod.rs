@@ -10,6 +10,7 @@ pub mod fault;
 mod fhirpath;
 mod import;
 mod indexes;
+mod issuer;
 mod key;
 mod key_source;
 mod launch;
@@ -174,6 +175,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Some(file) => arguments.settings.over(Settings::of_file(file)?)?,
         None => arguments.settings,
     };
+    settings.issuer().map_err(Fault::Settings)?;
     log::begin(&settings)?;
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&settings),

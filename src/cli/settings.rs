@@ -3,6 +3,7 @@
 //! value is named with its place; unknown keys are refused.
 
 use super::fault::Fault;
+pub use super::issuer::IssuerSettings;
 use super::units::{Size, Span};
 use crate::audit::Level;
 use crate::authorization;
@@ -155,6 +156,11 @@ pub struct Settings {
     #[arg(skip)]
     pub provider: Option<Vec<Provider>>,
 
+    /// The outside authorization server whose access tokens are taken.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub issuer: IssuerSettings,
+
     /// What the organisation is called whose server this is [default: Vesta]
     #[arg(long, env = "VESTA_ORGANIZATION", value_name = "NAME", global = true, help_heading = "Access")]
     pub organization: Option<String>,
@@ -244,7 +250,7 @@ impl Settings {
         Settings::of_toml(&text).map_err(|why| Fault::Settings(format!("{}: {why}", path.display())))
     }
 
-    fn of_toml(text: &str) -> Result<Settings, String> {
+    pub(super) fn of_toml(text: &str) -> Result<Settings, String> {
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| e.to_string())?;
         let value = serde_json::to_value(table).map_err(|e| e.to_string())?;
         let schema: serde_json::Value = serde_json::from_str(SCHEMA).map_err(|e| e.to_string())?;
@@ -349,6 +355,7 @@ impl Settings {
         settings.query_time = self.query_time.map_or(settings.query_time, |t| t.0);
         settings.query_rows = self.query_rows.unwrap_or(settings.query_rows);
         settings.smart = self.access_control();
+        settings.issuer = self.issuer.token_issuer.clone();
         settings.audit = self.audit_level();
         settings.limits.depth = self.max_depth.unwrap_or(settings.limits.depth);
         settings
@@ -370,6 +377,8 @@ impl Settings {
             fetch_from_loopback: self.fetch_from_loopback.unwrap_or(false),
             organization: self.organization.clone().unwrap_or(default.organization),
             providers: self.provider.clone().unwrap_or_default(),
+            // What is wrong with it was said when the settings were read.
+            issuer: self.issuer().ok().flatten(),
             sessions: Lifetimes {
                 idle: seconds(self.session_idle, usual.idle),
                 absolute: seconds(self.session_length, usual.absolute),

@@ -81,13 +81,13 @@ pub async fn preflight(authorization: &Authorization, raw_path: &str, request: &
 }
 
 /// A well-known document under the FHIR base, if there is one of this name.
-pub fn well_known(
+pub async fn well_known(
     site: &Site,
     authorization: &Authorization,
     name: &str,
     request: &HttpRequest,
 ) -> Option<HttpResponse> {
-    authorization.well_known(name, &site.own_base(request.headers(), request.uri())).map(response)
+    authorization.well_known(name, &site.own_base(request.headers(), request.uri())).await.map(response)
 }
 
 fn method(method: &Method) -> Option<Plain> {
@@ -193,8 +193,8 @@ pub async fn caller(authorization: &Authorization, headers: &HeaderMap) -> Resul
     let Some(token) = sent.to_str().ok().and_then(bearer) else {
         return Err(unauthenticated("the Authorization header holds no bearer token"));
     };
-    match authorization.token(token).await? {
-        Some(valid) => Ok(Caller::Known(valid.principal.clone())),
+    match authorization.caller(token).await? {
+        Some(principal) => Ok(Caller::Known(principal)),
         None => Err(invalid()),
     }
 }

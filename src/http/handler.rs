@@ -246,7 +246,7 @@ async fn perform(
     let mut caller = Caller::Open;
     if let Some(authorization) = &site.authorization {
         if let (Some(name), Verb::Get | Verb::Head) = (path.strip_prefix(".well-known/"), verb)
-            && let Some(document) = auth::well_known(site, authorization, name, request)
+            && let Some(document) = auth::well_known(site, authorization, name, request).await
         {
             return Ok(document);
         }

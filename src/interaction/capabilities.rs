@@ -83,7 +83,11 @@ impl Service {
             version = env!("CARGO_PKG_VERSION"),
             base = quoted(base),
             guides = guides(validator.registry()),
-            security = if self.settings.smart { guarded(base) } else { OPEN.to_owned() },
+            security = match (self.settings.smart, &self.settings.issuer) {
+                (false, _) => OPEN.to_owned(),
+                (true, None) => guarded(base),
+                (true, Some(issuer)) => guarded_elsewhere(issuer),
+            },
         );
         let referring = self.referring();
         for (i, kind) in self.definitions.resources.iter().enumerate() {
@@ -222,6 +226,21 @@ fn guarded(base: &str) -> String {
         r#""description":"Every request needs an access token; .well-known/smart-configuration says where from."}"#
     ));
     out
+}
+
+/// `rest.security` where another server issues the tokens: its addresses are its own to tell.
+fn guarded_elsewhere(issuer: &str) -> String {
+    let told = format!(
+        "Every request needs an access token of {issuer}; .well-known/smart-configuration says what is known of it."
+    );
+    format!(
+        concat!(
+            r#"{{"cors":true,"service":[{{"coding":[{{"system":"http://terminology.hl7.org/CodeSystem/"#,
+            r#"restful-security-service","code":"SMART-on-FHIR","display":"SMART-on-FHIR"}}],"#,
+            r#""text":"OAuth 2.0 by SMART App Launch"}}],"description":{}}}"#
+        ),
+        quoted(&told)
+    )
 }
 
 /// The profiles of packages, by the type that they are about.

@@ -56,6 +56,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Whether there is an authorization server in front, which the CapabilityStatement then names.
     pub smart: bool,
+    /// The outside authorization server that issues the tokens, which the CapabilityStatement then names instead.
+    pub issuer: Option<String>,
     /// How much the audit trail records.
     pub audit: Level,
 }
@@ -75,6 +77,7 @@ impl Default for Settings {
             query_rows: 200_000_000,
             limits: Limits::default(),
             smart: false,
+            issuer: None,
             audit: Level::Off,
         }
     }

@@ -77,13 +77,13 @@ impl Provider {
 
     /// The role that the claims tell: of several the first in the order of `access`, from administrator on.
     fn role(&self, claims: &Value) -> Option<Role> {
-        let values = texts(inner(claims, self.role_claim.as_deref()?)?);
+        let values = texts_of(claim_at(claims, self.role_claim.as_deref()?)?);
         let roles: Vec<Role> = values.iter().filter_map(|v| Role::from_code(self.roles.get(*v)?)).collect();
         Role::ALL.into_iter().find(|role| roles.contains(role))
     }
 
     fn resource(&self, claims: &Value) -> Option<String> {
-        let text = inner(claims, self.resource_claim.as_deref()?)?.as_str()?;
+        let text = claim_at(claims, self.resource_claim.as_deref()?)?.as_str()?;
         let mut parts = text.rsplit('/');
         let (id, kind) = (parts.next()?, parts.next()?);
         let resource = format!("{kind}/{id}");
@@ -234,12 +234,13 @@ impl People {
 }
 
 /// A claim, inner ones by a dot: `realm_access.roles`.
-fn inner<'v>(claims: &'v Value, path: &str) -> Option<&'v Value> {
+pub(in crate::authorization) fn claim_at<'v>(claims: &'v Value, path: &str) -> Option<&'v Value> {
     // A claim may have a dot, or all of a URL, in its name.
     claims.get(path).or_else(|| path.split('.').try_fold(claims, |value, part| value.get(part)))
 }
 
-fn texts(value: &Value) -> Vec<&str> {
+/// The texts of a claim that holds one or a list of them.
+pub(in crate::authorization) fn texts_of(value: &Value) -> Vec<&str> {
     match value {
         Value::String(text) => vec![text],
         Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
