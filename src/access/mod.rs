@@ -15,6 +15,7 @@ mod grant;
 mod label;
 mod policy;
 mod principal;
+mod proof;
 mod reach;
 mod rule;
 mod scope;

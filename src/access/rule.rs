@@ -3,6 +3,7 @@
 //! on one resource by what stands in it ([`Rule::holds`]). Where a rule comes from is not known here.
 
 use super::label;
+use super::proof::Proof;
 use crate::base::{ResourceId, Timestamp};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::criteria::{self, SystemMatch};
@@ -246,6 +247,8 @@ pub struct Restriction {
     selection: Option<Selection>,
     /// Whether it needs any terms.
     terms: bool,
+    /// What in the bytes of a body shows that it holds.
+    proof: Proof,
 }
 
 impl Restriction {
@@ -256,7 +259,8 @@ impl Restriction {
         let all = numbers.iter().any(|number| matches!(*number, u16::MAX | INSIDE));
         let terms = !numbers.is_empty();
         let selection = (!all).then(|| extractor.selection(kind, &numbers));
-        Restriction { rule, condition, selection, terms }
+        let proof = Proof::of(&rule, kind, extractor);
+        Restriction { rule, condition, selection, terms, proof }
     }
 
     /// The condition for the store.
@@ -264,10 +268,9 @@ impl Restriction {
         &self.condition
     }
 
-    /// Whether the bytes of a body alone show that it is inside: nothing but labels is asked, and there are none.
-    pub fn surely_holds(&self, body: &[u8]) -> bool {
-        let labels = matches!(&self.rule, Rule::Not(inner) if matches!(**inner, Rule::Labelled(_)));
-        labels && memchr::memmem::find(body, b"\"security\"").is_none()
+    /// Whether the bytes of a stored body alone show that a resource is inside. `false` says nothing.
+    pub fn surely_holds(&self, id: &ResourceId, body: &[u8]) -> bool {
+        self.proof.shows(id, body)
     }
 
     /// Whether a resource is inside, judged by what stands in it alone.

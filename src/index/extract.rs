@@ -8,7 +8,7 @@ use super::values::{Bases, Context, Encoder};
 use super::{Term, Terms, contained, id_term, words};
 use crate::base::{ResourceId, Timestamp};
 use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
-use crate::fhirpath::{Branch, CompileError, Plan, Start, compile, parse};
+use crate::fhirpath::{Branch, CompileError, Plan, Predicate, Start, Step, compile, parse};
 use crate::json::Value;
 use std::sync::{Arc, OnceLock};
 
@@ -184,6 +184,24 @@ impl Extractor {
             }
         }
         targets
+    }
+
+    /// The elements of a resource itself, not of what is inside them, in which a reference to a resource of the type
+    /// `target` is found by a parameter, whatever else stands in the resource.
+    pub fn plain_references(&self, kind: TypeId, parameter: u16, target: &str) -> Vec<Box<str>> {
+        let Some(parameter) = self.definitions.search_parameters.get(usize::from(parameter)) else { return Vec::new() };
+        let start = Start { resource: kind, context: None };
+        let Ok(branches) = branches(&self.definitions, start, &parameter.expression) else { return Vec::new() };
+        let refers = |step: &Step| matches!(step, Step::Guard(Predicate::Refers(name)) if **name == *target);
+        let element = |branch: Branch| match branch.steps.split_first() {
+            Some((Step::Property(name), guards))
+                if &*branch.type_name == "Reference" && branch.condition.is_none() && guards.iter().all(refers) =>
+            {
+                Some(name.clone())
+            }
+            _ => None,
+        };
+        branches.into_iter().filter_map(element).collect()
     }
 
     /// The parameters of a resource type whose expression cannot be compiled, and why. Those without an expression

@@ -1,6 +1,7 @@
 //! What an interaction is asked and what it answers, in terms of FHIR and free of HTTP types: the same shapes serve
 //! an HTTP request and an entry of a batch or transaction.
 
+use super::gate::Granted;
 use super::trail::Ledger;
 use crate::access::Caller;
 use crate::base::{Issue, ResourceId, TenantId, Timestamp};
@@ -228,6 +229,8 @@ pub struct Context {
     pub(crate) ledger: Arc<Ledger>,
     /// Whether it is about the audit trail of the tenant and not about its resources.
     pub(crate) trail: bool,
+    /// The grant of the caller, once somebody has asked for it: the gate's own note.
+    pub(crate) granted: Arc<Granted>,
 }
 
 impl Context {
@@ -243,6 +246,7 @@ impl Context {
             budget: Budget::default(),
             ledger: Arc::default(),
             trail: false,
+            granted: Arc::default(),
         }
     }
 

@@ -1,7 +1,9 @@
 //! The terminology that a tenant has stored: its code systems, value sets and concept maps, made once for each version of
-//! each resource and kept until the change log tells of another.
+//! each resource and kept until the change log tells of another. Whoever asks works with those that they may read, by
+//! the gate's judgement: what is hidden from them is not there, under whatever name it is asked for.
 
 use super::{Context, Service, outcome};
+use crate::access::Action;
 use crate::base::{Failure, ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Condition;
@@ -10,7 +12,7 @@ use crate::search::{CodeList, CodesOf};
 use crate::store::{Query, Snapshot, Version};
 use crate::terminology::{self, CodeSystem, ConceptMap, Rules, Shelf, ValueSet};
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// The types that are terminology.
@@ -36,6 +38,8 @@ pub(crate) struct Terminology {
 struct Held {
     position: u64,
     made: FxHashMap<(TypeId, String), (u64, Made)>,
+    /// Those that may have a security label: whom they are hidden from is a matter of the grant.
+    guarded: Vec<(TypeId, ResourceId)>,
     shelf: Arc<Shelf>,
 }
 
@@ -47,8 +51,35 @@ enum Made {
 }
 
 impl Service {
-    /// The terminology of the tenant as it is now.
+    /// The terminology of the tenant as it is now, as far as the caller may read it.
     pub(crate) async fn terminology(&self, context: &Context) -> Result<Arc<Shelf>, Failure> {
+        let held = self.held(context).await?;
+        let Some(grant) = self.grant(context).await? else { return Ok(held.shelf.clone()) };
+        let kinds: Vec<TypeId> = KINDS.iter().filter_map(|name| self.definitions.resource(name)).collect();
+        let denied: Vec<TypeId> = kinds.iter().copied().filter(|kind| !grant.allows(*kind, Action::Read)).collect();
+        let bound: Vec<TypeId> = kinds.into_iter().filter(|kind| grant.is_bound(*kind, Action::Read)).collect();
+        let judged = |kind: &TypeId| bound.contains(kind) && !denied.contains(kind);
+        // What scope and policy leave whole can only have a label that hides it.
+        let asked = held.made.keys().filter(|(kind, _)| judged(kind)).map(|(kind, id)| (*kind, ResourceId::new(id)));
+        let labelled = held.guarded.iter().filter(|(kind, _)| !bound.contains(kind));
+        let asked = asked.chain(labelled.map(|(kind, id)| (*kind, Some(id.clone()))));
+        let snapshot = self.snapshot(context).await?;
+        let mut hidden: FxHashSet<(TypeId, String)> = FxHashSet::default();
+        for (kind, id) in asked {
+            let Some(id) = id else { continue };
+            if snapshot.read(kind, &id).await.map_err(outcome::of_store)?.is_none() {
+                hidden.insert((kind, id.to_string()));
+            }
+        }
+        if hidden.is_empty() && denied.is_empty() {
+            return Ok(held.shelf.clone());
+        }
+        let seen = |key: &&(TypeId, String)| !denied.contains(&key.0) && !hidden.contains(*key);
+        Ok(Arc::new(shelved(held.made.iter().filter(|(key, _)| seen(key)).map(|(_, (_, made))| made))))
+    }
+
+    /// The terminology of the tenant as it is now, whole.
+    async fn held(&self, context: &Context) -> Result<Arc<Held>, Failure> {
         let kinds: Vec<TypeId> = KINDS.iter().filter_map(|name| self.definitions.resource(name)).collect();
         let held = self.terminology.tenants.lock().get(&context.tenant).cloned();
         // Definitions hold nothing of patients, and what is kept serves every caller: all of them are read.
@@ -56,7 +87,7 @@ impl Service {
         let position = snapshot.position();
         if let Some(held) = &held {
             if held.position == position {
-                return Ok(held.shelf.clone());
+                return Ok(held.clone());
             }
             let changes = self
                 .behind_the_gate()
@@ -65,24 +96,17 @@ impl Service {
                 .map_err(outcome::of_store)?;
             let all_seen = changes.position >= position;
             if all_seen && !changes.versions.iter().any(|v| kinds.contains(&v.kind)) {
-                let same = Held { position, made: held.made.clone(), shelf: held.shelf.clone() };
-                self.terminology.tenants.lock().insert(context.tenant, Arc::new(same));
-                return Ok(held.shelf.clone());
+                let (made, guarded, shelf) = (held.made.clone(), held.guarded.clone(), held.shelf.clone());
+                let same = Arc::new(Held { position, made, guarded, shelf });
+                self.terminology.tenants.lock().insert(context.tenant, same.clone());
+                return Ok(same);
             }
         }
-        let made = self.make(&*snapshot, kinds, held.as_deref()).await?;
-        let mut shelf = Shelf::default();
-        for (_, made) in made.values() {
-            match made {
-                Made::System(system) => shelf.add_code_system(system.clone()),
-                Made::Set(set) => shelf.add_value_set(set.clone()),
-                Made::Map(map) => shelf.add_concept_map(map.clone()),
-            }
-        }
-        let shelf = Arc::new(shelf);
-        let fresh = Held { position, made, shelf: shelf.clone() };
-        self.terminology.tenants.lock().insert(context.tenant, Arc::new(fresh));
-        Ok(shelf)
+        let (made, guarded) = self.make(&*snapshot, kinds, held.as_deref()).await?;
+        let shelf = Arc::new(shelved(made.values().map(|(_, made)| made)));
+        let fresh = Arc::new(Held { position, made, guarded, shelf });
+        self.terminology.tenants.lock().insert(context.tenant, fresh.clone());
+        Ok(fresh)
     }
 
     /// Looks up what searches want to know: the codes of value sets, and those below or above a code.
@@ -119,8 +143,9 @@ impl Service {
         snapshot: &dyn Snapshot,
         kinds: Vec<TypeId>,
         held: Option<&Held>,
-    ) -> Result<FxHashMap<(TypeId, String), (u64, Made)>, Failure> {
+    ) -> Result<(FxHashMap<(TypeId, String), (u64, Made)>, Vec<(TypeId, ResourceId)>), Failure> {
         let mut made = FxHashMap::default();
+        let mut guarded = Vec::new();
         let mut query = Query {
             kinds,
             condition: Condition::Everything,
@@ -140,13 +165,15 @@ impl Service {
                     Some((_, made)) => Some(made.clone()),
                     None => self.read_terminology(version),
                 };
-                if let Some(one) = one {
-                    made.insert(key, (version.version, one));
+                let Some(one) = one else { continue };
+                made.insert(key, (version.version, one));
+                if version.body.as_ref().is_some_and(|body| memchr::memmem::find(body, b"\"security\"").is_some()) {
+                    guarded.push((version.kind, version.id.clone()));
                 }
             }
             query.after = page.rows.last().map(|v| v.number);
             if !page.more || query.after.is_none() {
-                return Ok(made);
+                return Ok((made, guarded));
             }
         }
     }
@@ -160,6 +187,18 @@ impl Service {
             _ => Made::Map(Arc::new(ConceptMap::of(&tree))),
         })
     }
+}
+
+fn shelved<'m>(all: impl Iterator<Item = &'m Made>) -> Shelf {
+    let mut shelf = Shelf::default();
+    for made in all {
+        match made {
+            Made::System(system) => shelf.add_code_system(system.clone()),
+            Made::Set(set) => shelf.add_value_set(set.clone()),
+            Made::Map(map) => shelf.add_concept_map(map.clone()),
+        }
+    }
+    shelf
 }
 
 fn listed_by_canonical(held: &Shelf, canonical: &str) -> Result<CodeList, String> {

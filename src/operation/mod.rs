@@ -260,7 +260,7 @@ pub(crate) fn affects_state(name: &str) -> bool {
 
 /// Whether the operation of this name is for administrators alone.
 pub(crate) fn for_administrators(name: &str) -> bool {
-    name == "access-policy"
+    matches!(name, "access-policy" | "package-add" | "package-list" | "package-remove")
 }
 
 /// What an operation is called on.

@@ -368,6 +368,11 @@ pub trait Store: Send + Sync {
     /// Commits; returns when it is durable. One result for each write, in order.
     async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError>;
 
+    /// Whether other processes may commit to the same data, unseen by this one until it reads.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
     /// Whether a commit can succeed now, as far as the engine knows without trying; if not, why.
     fn writable(&self) -> Result<(), StoreError> {
         Ok(())

@@ -18,14 +18,17 @@ use crate::base::{Failure, FailureKind, IssueCode, TenantId};
 use crate::definitions::{Definitions, TypeId};
 use crate::search::Seal;
 use crate::store::{ItemWrite, Snapshot, Store, StoreError, Transaction};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 use view::View;
 
 /// Most grants that are kept.
 const MOST: usize = 10_000;
+/// How long a grant is kept where another process may change what it is made of, which this one does not hear of.
+const FRESH: Duration = Duration::from_secs(10);
 
 /// The store behind the gate, and the grants of those who were here lately.
 pub(crate) struct Gate {
@@ -42,6 +45,29 @@ pub(crate) struct Gate {
 struct Kept {
     grant: Arc<Grant>,
     made_at: u64,
+    since: Instant,
+}
+
+/// The grant that was found for a request, for whom, and after how many changes: a request asks for it several times.
+#[derive(Default)]
+pub(crate) struct Granted(Mutex<Option<(Arc<Principal>, u64, Arc<Grant>)>>);
+
+impl std::fmt::Debug for Granted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Granted")
+    }
+}
+
+impl Granted {
+    fn get(&self, principal: &Arc<Principal>, changes: u64) -> Option<Arc<Grant>> {
+        let kept = self.0.lock();
+        let (whose, made_at, grant) = kept.as_ref()?;
+        (Arc::ptr_eq(whose, principal) && *made_at == changes).then(|| grant.clone())
+    }
+
+    fn set(&self, principal: &Arc<Principal>, changes: u64, grant: &Arc<Grant>) {
+        *self.0.lock() = Some((principal.clone(), changes, grant.clone()));
+    }
 }
 
 impl Gate {
@@ -110,18 +136,26 @@ impl Service {
             ));
         }
         let changes = self.gate.changes.load(Ordering::Acquire);
-        let kept = self.gate.grants.read().get(principal).filter(|k| k.made_at == changes).map(|k| k.grant.clone());
+        if let Some(grant) = context.granted.get(principal, changes) {
+            return Ok(Some(grant));
+        }
+        let shared = self.gate.store.is_shared();
+        let holds = |kept: &&Kept| kept.made_at == changes && (!shared || kept.since.elapsed() < FRESH);
+        let kept = self.gate.grants.read().get(principal).filter(holds).map(|kept| kept.grant.clone());
         if let Some(grant) = kept
             && grant.valid_until().is_none_or(|moment| self.clock.now() < moment)
         {
+            context.granted.set(principal, changes, &grant);
             return Ok(Some(grant));
         }
         let grant = Arc::new(circumstances::grant(self, principal).await?);
+        context.granted.set(principal, changes, &grant);
         let mut grants = self.gate.grants.write();
         if grants.len() >= MOST {
             grants.clear();
         }
-        grants.insert(principal.clone(), Kept { grant: grant.clone(), made_at: changes });
+        let kept = Kept { grant: grant.clone(), made_at: changes, since: Instant::now() };
+        grants.insert(principal.clone(), kept);
         Ok(Some(grant))
     }
 }

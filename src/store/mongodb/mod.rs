@@ -206,6 +206,10 @@ impl Store for MongoStore {
         result.await.map_err(|_| stopped(()))?
     }
 
+    fn is_shared(&self) -> bool {
+        true
+    }
+
     fn writable(&self) -> Result<(), StoreError> {
         if self.queue.is_closed() {
             return Err(StoreError::Unavailable("the writer has stopped".into()));
