@@ -67,6 +67,10 @@ fn event(asked: &Asked) -> Option<Event> {
         "passkey" => Event::sign_in(form("user"), "passkey"),
         "sign-out" => Event::sign_out(""),
         "authorize" | "consent" => Event::authorization("", client, "answer to an app's request"),
+        "admin" => match super::pages::admin::action(form("action")) {
+            Some((done, sort)) => Event::administration(done, sort, form("which")),
+            None => Event::administration("unknown", "server", ""),
+        },
         "apps" => Event::authorization("", form("app"), "revoked"),
         "token" => Event::token(client, form("grant_type")),
         "introspect" => Event::token(client, "introspection"),

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
+use crate::audit::Event;
 use crate::authorization::Authorization;
 use crate::authorization::client::{Client, ClientKind, ClientState};
 use crate::authorization::{register, scope};
@@ -98,7 +99,25 @@ const USUAL: &str = "openid fhirUser profile launch launch/patient launch/encoun
 /// Runs a command.
 pub fn run(settings: &Settings, command: ClientCommand) -> Result<(), Fault> {
     let authorization = wire::authorization(settings)?;
-    runtime()?.block_on(perform(&authorization, command))
+    let done = administration(&command);
+    runtime()?.block_on(async {
+        perform(&authorization, command).await?;
+        let Some((done, id)) = done else { return Ok(()) };
+        wire::record(&authorization.service, settings, Event::administration(done, "client", &id)).await
+    })
+}
+
+/// What a command changes, for the audit trail.
+fn administration(command: &ClientCommand) -> Option<(&'static str, String)> {
+    let (done, id) = match command {
+        ClientCommand::List | ClientCommand::Show { .. } => return None,
+        ClientCommand::Add(added) => ("create", &added.id),
+        ClientCommand::Approve { id } => ("approve", id),
+        ClientCommand::Disable { id } => ("disable", id),
+        ClientCommand::NewSecret { id } => ("new-secret", id),
+        ClientCommand::Delete { id } => ("delete", id),
+    };
+    Some((done, id.clone()))
 }
 
 /// A runtime for a command.

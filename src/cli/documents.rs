@@ -10,7 +10,7 @@ use std::io::Write;
 
 /// Prints the OpenAPI document.
 pub fn openapi(settings: &Settings) -> Result<(), Fault> {
-    print(&openapi::pretty(&Definitions::core(), &settings.http().base_path))
+    print(&openapi::pretty(&Definitions::core(), &settings.http().base_path, settings.audit_level().is_on()))
 }
 
 /// Prints the CapabilityStatement.

@@ -3,6 +3,7 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
+use crate::audit::Event;
 use crate::base::{Failure, TenantId};
 use crate::definitions::TypeId;
 use crate::interaction::Service;
@@ -15,12 +16,17 @@ use std::path::Path;
 pub fn run(settings: &Settings, to: &Path) -> Result<(), Fault> {
     wire::filled(settings)?;
     let wired = wire::open(settings)?;
+    if to != Path::new("-") {
+        prepare(to)?;
+    }
+    // Before anything leaves.
+    let event = Event::export(&to.display().to_string());
+    wire::wait(wire::record(&wired.service, settings, event))??;
     if to == Path::new("-") {
         let mut out = BufWriter::with_capacity(1 << 16, std::io::stdout());
         each(&wired.service, &mut |_, line| out.write_all(line))?;
         return out.flush().map_err(Fault::Server);
     }
-    prepare(to)?;
     let mut files: BTreeMap<String, (BufWriter<File>, u64)> = BTreeMap::new();
     let all = each(&wired.service, &mut |kind, line| {
         let name = wired.definitions.name(kind);

@@ -4,6 +4,7 @@ use super::client::{print, refused, runtime};
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
+use crate::audit::Event;
 use crate::authorization::keys::Algorithm;
 use clap::{Subcommand, ValueEnum};
 
@@ -48,7 +49,9 @@ pub fn run(settings: &Settings, command: KeyCommand) -> Result<(), Fault> {
                     Which::Rs256 => Algorithm::RS256,
                     Which::Es256 => Algorithm::ES256,
                 };
-                authorization.rotate_key(algorithm).await.map_err(refused)
+                authorization.rotate_key(algorithm).await.map_err(refused)?;
+                let event = Event::administration("rotate", "key", algorithm.name());
+                wire::record(&authorization.service, settings, event).await
             }
         }
     })

@@ -3,10 +3,12 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire::{self, Wired};
+use crate::audit::Event;
 use crate::authorization::Authorization;
 use crate::authorization::first::SAMPLE;
-use crate::base::Failure;
+use crate::base::{Failure, TenantId};
 use crate::http::{Server, told_to_stop};
+use crate::interaction::{Context, Service};
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +28,7 @@ pub fn run(settings: &Settings) -> Result<(), Fault> {
             tracing::warn!(%failure, "page links will not outlive this process");
         }
         let shared = authorization.clone();
+        let told = service.clone();
         let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;
         let first = match &shared {
             Some(authorization) => {
@@ -35,9 +38,21 @@ pub fn run(settings: &Settings) -> Result<(), Fault> {
             }
             None => None,
         };
+        let base = server.base();
+        tell(&told, &base, "start").await?;
         greet(&server, settings, shared.is_some(), first.as_ref());
-        server.run(told_to_stop()).await.map_err(Fault::Server)
+        let ended = server.run(told_to_stop()).await.map_err(Fault::Server);
+        tell(&told, &base, "stop").await?;
+        ended
     })
+}
+
+/// Tells the audit trail that the server starts or stops. A server that is killed tells nothing; its next start shows
+/// it.
+async fn tell(service: &Service, base: &str, what: &'static str) -> Result<(), Fault> {
+    let context = Context::open(TenantId::default(), base);
+    let event = Event::administration(what, "server", env!("CARGO_PKG_VERSION"));
+    service.record(&context, event).await.map_err(|failure| Fault::Store(failure.to_string()))
 }
 
 /// Makes what an authorization server cannot be without: signing keys, and on the first start an administrator, an app

@@ -5,6 +5,7 @@ use super::client::{print, refused, runtime};
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
+use crate::audit::Event;
 use clap::Args;
 
 /// A token.
@@ -20,7 +21,11 @@ pub fn run(settings: &Settings, wanted: &Wanted) -> Result<(), Fault> {
     let base = settings.bases().pop().unwrap_or_default();
     runtime()?.block_on(async {
         match authorization.first_token(&wanted.user, &base).await.map_err(refused)? {
-            Some(token) => print(&token),
+            Some(token) => {
+                wire::record(&authorization.service, settings, Event::token("", "command line").user(&wanted.user))
+                    .await?;
+                print(&token)
+            }
             None => Err(Fault::Store(format!("there is no user '{}'", wanted.user))),
         }
     })

@@ -8,7 +8,6 @@ use crate::access::Role;
 use crate::audit::Event;
 use crate::authorization::people::{Lifetimes, NewUser, Outside, People, User, secret};
 use crate::base::{Failure, SystemClock, TenantId, Timestamp};
-use crate::interaction::Context;
 use clap::{Args, Subcommand};
 use std::io::Write;
 use std::sync::Arc;
@@ -92,7 +91,7 @@ fn role(code: &str) -> Result<Role, String> {
 
 /// Runs a command.
 pub fn run(settings: &Settings, command: UserCommand) -> Result<(), Fault> {
-    let wired = wire::open(settings)?;
+    let wired = wire::administered(settings)?;
     let records = wired.service.records(TenantId::default());
     let people = People::new(records, Arc::new(SystemClock), Lifetimes::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Server)?;
@@ -100,9 +99,7 @@ pub fn run(settings: &Settings, command: UserCommand) -> Result<(), Fault> {
     runtime.block_on(async {
         perform(&people, command).await?;
         let Some((done, name)) = done else { return Ok(()) };
-        let context = Context::open(TenantId::default(), settings.bases().pop().unwrap_or_default());
-        let event = Event::administration(done, "account", &name).detail("by", "command line");
-        wired.service.record(&context, event).await.map_err(refused)
+        wire::record(&wired.service, settings, Event::administration(done, "account", &name)).await
     })
 }
 

@@ -4,11 +4,12 @@
 use super::fault::Fault;
 use super::key_source;
 use super::settings::Settings;
+use crate::audit::Event;
 use crate::authorization::Authorization;
-use crate::base::{RandomIds, SystemClock};
+use crate::base::{RandomIds, SystemClock, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
-use crate::interaction::Service;
+use crate::interaction::{Context, Service};
 use crate::store::embedded::{self, EmbeddedStore, MasterKey, Options};
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "mongodb")]
@@ -155,10 +156,28 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     Ok(Wired { service, definitions, authorization: guarded.map(Arc::new) })
 }
 
+/// The same for commands that administer; while the server has the data directory, they say where to do it instead.
+pub fn administered(settings: &Settings) -> Result<Wired, Fault> {
+    open(settings).map_err(|fault| match fault {
+        Fault::Store(why) if why.contains(embedded::IN_USE) => Fault::Store(format!(
+            "{why}\nWhile the server runs, an administrator approves and disables apps, disables users, gives new \
+             passwords and makes new signing keys at its page /auth/admin. For all else stop the server first."
+        )),
+        other => other,
+    })
+}
+
 /// The authorization server of a data directory, for commands.
 pub fn authorization(settings: &Settings) -> Result<Authorization, Fault> {
-    let service = open(settings)?.service;
+    let service = administered(settings)?.service;
     Ok(Authorization::new(service, Arc::new(SystemClock), settings.authorization()))
+}
+
+/// Tells the audit trail what a command does or has done.
+pub async fn record(service: &Service, settings: &Settings, event: Event) -> Result<(), Fault> {
+    let context = Context::open(TenantId::default(), settings.bases().pop().unwrap_or_default());
+    let told = service.record(&context, event.detail("by", "command line")).await;
+    told.map_err(|failure| Fault::Store(failure.to_string()))
 }
 
 /// Waits for something that a store does, on a thread of its own: the caller's may have a runtime at work already.

@@ -125,6 +125,9 @@ fn foot(here: &Here) -> Markup {
         nav aria-label="Vesta" {
             a href="/auth/account" { (lang.account()) }
             a href="/auth/apps" { (lang.apps()) }
+            @if user.role == crate::access::Role::Administrator {
+                a href="/auth/admin" { (lang.administration()) }
+            }
             a href="/auth/sign-out" { (lang.sign_out()) }
         }
     }

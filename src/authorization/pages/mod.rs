@@ -3,6 +3,7 @@
 //! address to its page; what is true about people is `people`, what an answer at consent leads to is oauth's side.
 
 mod account;
+pub(super) mod admin;
 mod apps;
 mod consent;
 mod layout;
@@ -52,7 +53,7 @@ impl Aim {
 
     fn read(query: &Parameters) -> Aim {
         let request = query.get("request").filter(|id| id.len() <= 128).map(str::to_owned);
-        let page = query.get("next").and_then(|next| ["account", "apps"].into_iter().find(|p| *p == next));
+        let page = query.get("next").and_then(|next| ["account", "admin", "apps"].into_iter().find(|p| *p == next));
         Aim { request, page }
     }
 
@@ -86,6 +87,7 @@ impl Authorization {
                 | "account"
                 | "password"
                 | "authenticator"
+                | "admin"
                 | "apps"
                 | "passkeys"
                 | "passkey"
@@ -121,7 +123,8 @@ impl Authorization {
             page => {
                 let Some(session) = visit.session.clone() else {
                     let mut aim = Aim::of(visit.asked);
-                    aim.page = aim.page.or(if page == "apps" { Some("apps") } else { Some("account") });
+                    let own = ["admin", "apps"].into_iter().find(|own| *own == page);
+                    aim.page = aim.page.or(own.or(Some("account")));
                     return Ok(Answered::see_other(aim.at("sign-in")));
                 };
                 if session.user().must_change && page != "password" {
@@ -133,6 +136,7 @@ impl Authorization {
                     "password" => self.password_page(visit, &session).await,
                     "authenticator" => self.authenticator_page(visit, &session).await,
                     "passkeys" => self.passkeys_page(visit, &session).await,
+                    "admin" => self.admin_page(visit, &session).await,
                     "apps" => self.apps_page(visit, &session).await,
                     _ => Ok(self.account_page(visit, &session)),
                 }

@@ -62,6 +62,24 @@ macro_rules! words {
 }
 
 words! {
+    administration: "Manage this server", "Gérer ce serveur";
+    for_administrators: "This page is for administrators.", "Cette page est réservée aux administrateurs.";
+    done: "Done.", "C’est fait.";
+    not_there: "There is no such thing any more.", "Cela n’existe plus.";
+    not_yourself: "This cannot be done to your own account here.", "Ceci ne peut pas être fait ici sur votre propre compte.";
+    new_password_of: "Shown only now, to be changed at the first sign-in: the new password of",
+        "Affiché une seule fois, à changer à la première connexion : le nouveau mot de passe de";
+    new_password_for: "New password", "Nouveau mot de passe";
+    apps_and_services: "Apps and services", "Applications et services";
+    users: "Users", "Utilisateurs";
+    signing_keys: "Signing keys", "Clés de signature";
+    approve: "Approve", "Approuver";
+    disable: "Disable", "Désactiver";
+    enable: "Enable", "Activer";
+    disabled: "disabled", "désactivé";
+    active: "in use", "en service";
+    waiting: "waits for approval", "attend une approbation";
+    rotate: "Make a new key", "Créer une nouvelle clé";
     skip: "Skip to content", "Aller au contenu";
     sign_in: "Sign in", "Se connecter";
     sign_in_for: "to continue to", "pour continuer vers";

@@ -5,6 +5,9 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 
+/// What the refusal says when another process has the directory.
+pub const IN_USE: &str = "is in use by another process";
+
 /// Held as long as the store is open.
 pub struct DirectoryLock(#[allow(dead_code)] File);
 
@@ -28,7 +31,7 @@ impl DirectoryLock {
                 let mut holder = String::new();
                 let _ = file.read_to_string(&mut holder);
                 return Err(StoreError::Unavailable(format!(
-                    "the data directory {} is in use by another process ({}); only one may have it open",
+                    "the data directory {} {IN_USE} ({}); only one may have it open",
                     directory.display(),
                     if holder.trim().is_empty() { "process id not known" } else { holder.trim() },
                 )));

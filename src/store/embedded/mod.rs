@@ -43,6 +43,7 @@ mod writer;
 pub use check::CheckReport;
 pub use cipher::MasterKey;
 pub use convert::{convert, rotate};
+pub use lock::IN_USE;
 
 use crate::base::{Clock, SystemClock, TenantId};
 use crate::definitions::{Definitions, TypeId};

@@ -1,6 +1,7 @@
 //! People over HTTP: signing in, the second step, the own account, and what must not be possible there.
 
 mod account;
+mod admin;
 mod consent;
 mod outside;
 mod provider;
