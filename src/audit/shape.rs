@@ -99,7 +99,8 @@ fn interaction(code: &'static str) -> Sort {
         _ => (SOURCE, DESTINATION),
     };
     let user = if matches!(action, 'C' | 'U' | 'D') { AUTHOR } else { RECIPIENT };
-    let kind = ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "RESTful Operation");
+    // Written as the profiles of BALP fix it, which is not how R4 writes it.
+    let kind = ("http://terminology.hl7.org/CodeSystem/audit-event-type", "rest", "Restful Operation");
     let subtype = Some((INTERACTION, code, code));
     Sort { kind, subtype, action, client, server, user, profile, source: APPLICATION_SERVER }
 }

@@ -128,7 +128,9 @@ impl Site {
 
     /// The OpenAPI document as JSON; made when it is first asked for.
     pub fn openapi(&self) -> Bytes {
-        self.openapi.get_or_init(|| openapi::document(&self.definitions, &self.options.base_path).into()).clone()
+        let trail = self.service.has_trail();
+        let document = || openapi::document(&self.definitions, &self.options.base_path, trail).into();
+        self.openapi.get_or_init(document).clone()
     }
 
     /// The FHIR base as the client sees it, without a slash at the end: the configured one, else by the Host header.

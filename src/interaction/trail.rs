@@ -113,6 +113,11 @@ impl Service {
         events.into_iter().map(|event| AuditRecord { kind, body: event.body(&origin, &self.definitions) }).collect()
     }
 
+    /// Whether there is an audit trail.
+    pub fn has_trail(&self) -> bool {
+        self.settings.audit.is_on()
+    }
+
     /// Whether the resources of a type are records of the audit trail.
     pub(super) fn is_trail(&self, kind: TypeId) -> bool {
         self.settings.audit.is_on() && self.audit_event() == Some(kind)

@@ -27,7 +27,7 @@ fn compare(file: &str, made: &str) {
 
 #[test]
 fn the_committed_documents_are_current() {
-    compare("openapi/vesta.json", &vesta::http::openapi::pretty(&Definitions::core(), "/fhir"));
+    compare("openapi/vesta.json", &vesta::http::openapi::pretty(&Definitions::core(), "/fhir", true));
     let statement = vesta::cli::documents::capability_statement(&Settings::default()).expect("a statement");
     compare("conformance/capability-statement.json", &statement);
 }

@@ -14,14 +14,14 @@ use utoipa::openapi::path::{Operation, OperationBuilder, PathItem};
 use utoipa::openapi::server::Server;
 use utoipa::openapi::{HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, Ref};
 
-/// The document as JSON on one line.
-pub fn document(definitions: &Definitions, base_path: &str) -> Vec<u8> {
-    serde_json::to_vec(&build(definitions, base_path)).unwrap_or_default()
+/// The document as JSON on one line. `trail`: whether AuditEvents are the audit trail, which nobody writes to.
+pub fn document(definitions: &Definitions, base_path: &str, trail: bool) -> Vec<u8> {
+    serde_json::to_vec(&build(definitions, base_path, trail)).unwrap_or_default()
 }
 
 /// The document for people and for comparing.
-pub fn pretty(definitions: &Definitions, base_path: &str) -> String {
-    indented(&serde_json::to_value(build(definitions, base_path)).unwrap_or_default())
+pub fn pretty(definitions: &Definitions, base_path: &str, trail: bool) -> String {
+    indented(&serde_json::to_value(build(definitions, base_path, trail)).unwrap_or_default())
 }
 
 /// JSON for people: indented, but what fits on a line stays on it.
@@ -60,7 +60,7 @@ fn lay_out(value: &Value, indent: usize, out: &mut String) {
     out.push(close);
 }
 
-fn build(definitions: &Definitions, base_path: &str) -> OpenApi {
+fn build(definitions: &Definitions, base_path: &str, trail: bool) -> OpenApi {
     let about = "HL7 FHIR R4 (4.0.1) over HTTP. Every resource type has the same interactions; the server's \
                  CapabilityStatement is at /metadata.";
     let info = InfoBuilder::new()
@@ -75,11 +75,14 @@ fn build(definitions: &Definitions, base_path: &str) -> OpenApi {
             continue;
         }
         for shape in Shape::all(route, definitions) {
+            if trail && writes(route.target) && shape.kind.is_some_and(|kind| definitions.name(kind) == TRAIL) {
+                continue;
+            }
             add(&mut paths, &shape.path, route.verb, shape.operation(route));
         }
     }
     for operation in OPERATIONS {
-        add_operation(&mut paths, operation, definitions);
+        add_operation(&mut paths, operation, definitions, trail);
     }
     let base_path = if base_path.is_empty() { "/" } else { base_path };
     OpenApiBuilder::new()
@@ -88,6 +91,23 @@ fn build(definitions: &Definitions, base_path: &str) -> OpenApi {
         .paths(paths)
         .components(Some(shared::components(definitions)))
         .build()
+}
+
+/// The type whose resources are the records of the audit trail.
+const TRAIL: &str = "AuditEvent";
+
+/// Whether what a route leads to writes.
+fn writes(target: Target) -> bool {
+    matches!(
+        target,
+        Target::Create
+            | Target::Update
+            | Target::ConditionalUpdate
+            | Target::Patch
+            | Target::ConditionalPatch
+            | Target::Delete
+            | Target::ConditionalDelete
+    )
 }
 
 /// A route with its types filled in.
@@ -247,11 +267,12 @@ fn responses_of(route: &Route) -> &'static [(&'static str, &'static str)] {
 }
 
 /// The addresses of an operation.
-fn add_operation(paths: &mut Paths, served: &operation::Operation, definitions: &Definitions) {
+fn add_operation(paths: &mut Paths, served: &operation::Operation, definitions: &Definitions, trail: bool) {
     let name = served.name;
     let on_kinds = || {
         let all = definitions.resources.iter().map(|kind| definitions.name(*kind));
-        all.filter(|kind| served.kinds.is_empty() || served.kinds.contains(kind))
+        let refused = |kind: &&str| trail && served.affects_state && *kind == TRAIL;
+        all.filter(move |kind| (served.kinds.is_empty() || served.kinds.contains(kind)) && !refused(kind))
     };
     for level in served.levels {
         let places: Vec<(String, &str)> = match level {
