@@ -1,6 +1,7 @@
 //! The authorization server as apps, browsers and attackers see it. Which test shows which case of the threat model
 //! stands in `docs/security.md`.
 
+mod attack;
 mod authorize;
 mod backend;
 mod discovery;
@@ -8,5 +9,7 @@ mod issuer;
 mod limits;
 mod outside_tokens;
 mod registration;
+mod time;
 mod tokens;
+mod trail;
 mod world;

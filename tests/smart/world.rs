@@ -41,7 +41,31 @@ impl World {
     }
 
     pub fn with(settings: Settings) -> World {
-        let server = TestServer::with(Settings { auth: Some(Auth::On), validation: Some(Validation::Off), ..settings });
+        World::of(TestServer::with(Settings { auth: Some(Auth::On), validation: Some(Validation::Off), ..settings }))
+    }
+
+    /// A server whose authorization server has a clock of the test's.
+    pub fn at(clock: Arc<dyn Clock>) -> World {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let data = tempfile::tempdir().expect("a directory");
+        let settings = Settings {
+            data: Some(data.path().to_owned()),
+            bind: "127.0.0.1:0".parse().ok(),
+            workers: Some(2),
+            log_requests: Some(false),
+            auth: Some(Auth::On),
+            validation: Some(Validation::Off),
+            ..Settings::default()
+        };
+        World::of(TestServer::over(settings.http(), data, move || {
+            let wired = vesta::cli::wire::open(&settings).expect("the store opens");
+            let authorization = Authorization::new(wired.service.clone(), clock, settings.authorization());
+            (wired.service, Some(Arc::new(authorization)), wired.definitions)
+        }))
+    }
+
+    /// People at a server.
+    pub fn of(server: TestServer) -> World {
         let base = server.base.clone();
         let people = &server.authorization.as_ref().expect("access control is on").people;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");

@@ -19,6 +19,8 @@ pub type Parts = (Arc<Service>, Option<Arc<Authorization>>, Arc<Definitions>);
 pub struct TestServer {
     pub base: String,
     pub metrics: Option<SocketAddr>,
+    /// Where it listens, whatever its base says.
+    pub listens: SocketAddr,
     /// The authorization server, if access control is on.
     pub authorization: Option<Arc<Authorization>>,
     client: Client,
@@ -67,16 +69,26 @@ impl TestServer {
             let kept = authorization.clone();
             actix_web::rt::System::new().block_on(async {
                 let server = Server::bind(service, authorization, definitions, options).expect("binds");
-                started.send((server.base(), server.metrics_address(), kept)).expect("the test waits");
+                let at = (server.address(), server.metrics_address());
+                started.send((server.base(), at, kept)).expect("the test waits");
                 let told = async {
                     let _ = stopped.await;
                 };
                 server.run(told).await.expect("runs");
             });
         });
-        let (base, metrics, authorization) = start.recv().expect("the server starts");
+        let (base, (listens, metrics), authorization) = start.recv().expect("the server starts");
         let client = Client::new(&base);
-        TestServer { base, metrics, authorization, client, stop: Some(stop), thread: Some(thread), _data: data }
+        TestServer {
+            base,
+            metrics,
+            listens,
+            authorization,
+            client,
+            stop: Some(stop),
+            thread: Some(thread),
+            _data: data,
+        }
     }
 
     /// `host:port`
