@@ -50,7 +50,13 @@ struct Kept {
 
 /// The grant that was found for a request, for whom, and after how many changes: a request asks for it several times.
 #[derive(Default)]
-pub(crate) struct Granted(Mutex<Option<(Arc<Principal>, u64, Arc<Grant>)>>);
+pub(crate) struct Granted(Mutex<Option<Found>>);
+
+struct Found {
+    principal: Arc<Principal>,
+    made_at: u64,
+    grant: Arc<Grant>,
+}
 
 impl std::fmt::Debug for Granted {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -60,13 +66,13 @@ impl std::fmt::Debug for Granted {
 
 impl Granted {
     fn get(&self, principal: &Arc<Principal>, changes: u64) -> Option<Arc<Grant>> {
-        let kept = self.0.lock();
-        let (whose, made_at, grant) = kept.as_ref()?;
-        (Arc::ptr_eq(whose, principal) && *made_at == changes).then(|| grant.clone())
+        let found = self.0.lock();
+        let found = found.as_ref()?;
+        (Arc::ptr_eq(&found.principal, principal) && found.made_at == changes).then(|| found.grant.clone())
     }
 
     fn set(&self, principal: &Arc<Principal>, changes: u64, grant: &Arc<Grant>) {
-        *self.0.lock() = Some((principal.clone(), changes, grant.clone()));
+        *self.0.lock() = Some(Found { principal: principal.clone(), made_at: changes, grant: grant.clone() });
     }
 }
 
