@@ -102,11 +102,14 @@ impl Service {
     /// Validates a resource, unless the settings say otherwise. Gives the warnings.
     pub(crate) fn examine(&self, kind: TypeId, resource: Value<'_>) -> Result<Vec<Issue>, Failure> {
         let asked = match self.settings.validation {
-            Policy::Off => return Ok(Vec::new()),
-            Policy::Structure => Asked::default(),
-            Policy::Full => self.asked(),
+            Policy::Off => None,
+            Policy::Structure => Some(Asked::default()),
+            Policy::Full => Some(self.asked()),
         };
-        let issues = self.validator().judge(Some(kind), resource, &asked);
+        let mut issues = asked.map_or(Vec::new(), |asked| self.validator().judge(Some(kind), resource, &asked));
+        if !issues.iter().any(Issue::is_error) && self.is_search_parameter(kind) {
+            issues.extend(self.examine_search_parameter(resource));
+        }
         if issues.iter().any(Issue::is_error) {
             return Err(Failure::of(FailureKind::Unprocessable, issues));
         }
@@ -115,7 +118,8 @@ impl Service {
 
     /// What is stored of a resource.
     pub(crate) fn content(&self, kind: TypeId, resource: Value<'_>) -> Content {
-        Content { body: Body::of(resource), terms: self.extractor.extract(kind, resource) }
+        let (terms, schema) = self.extractor.extract_marked(kind, resource);
+        Content { body: Body::of(resource), terms, schema }
     }
 
     /// All checks, then what is stored.

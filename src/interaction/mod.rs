@@ -37,6 +37,7 @@ pub(crate) mod references;
 mod request;
 pub mod route;
 pub(crate) mod search;
+pub(crate) mod search_parameters;
 mod security;
 mod service;
 mod subset;
@@ -55,5 +56,6 @@ pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,
     Return, Verb, version_ids,
 };
+pub use search_parameters::Progress;
 pub use security::{Endpoints, PATH as AUTHORIZATION_PATH, origin};
 pub use service::{Policy, Service, Settings};

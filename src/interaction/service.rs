@@ -94,6 +94,7 @@ pub struct Service {
     pub(crate) settings: Settings,
     pub(crate) statements: capabilities::Statements,
     pub(crate) terminology: super::terminology::Terminology,
+    pub(super) parameters: super::search_parameters::Parameters,
 }
 
 impl Service {
@@ -109,8 +110,9 @@ impl Service {
         let validator = RwLock::new(Arc::new(Validator::new(definitions.clone())));
         let statements = capabilities::Statements::default();
         let terminology = super::terminology::Terminology::default();
+        let parameters = super::search_parameters::Parameters::default();
         let gate = Gate::new(store, &definitions);
-        Service { gate, definitions, extractor, validator, clock, ids, settings, statements, terminology }
+        Service { gate, definitions, extractor, validator, clock, ids, settings, statements, terminology, parameters }
     }
 
     /// Answers a request.
