@@ -255,6 +255,10 @@ pub(super) fn roots() -> RootCerts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
 
     #[test]
     fn only_addresses_of_the_public_internet() {
@@ -287,6 +291,49 @@ mod tests {
         for url in ["https://localhost:1/", "https://127.1:1/", "https://2130706433:1/", "https://0x7f000001:1/"] {
             assert!(get(url, false).is_err(), "{url}");
         }
+    }
+
+    /// A server that sends these bytes to whoever asks, keeps the connection open if told so, and counts.
+    fn server(answer: Vec<u8>, open: bool) -> (String, Arc<AtomicU32>) {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/keys", listener.local_addr().expect("an address"));
+        let count = Arc::new(AtomicU32::new(0));
+        let counted = count.clone();
+        std::thread::spawn(move || {
+            let mut kept = Vec::new();
+            for mut stream in listener.incoming().flatten() {
+                counted.fetch_add(1, Ordering::SeqCst);
+                let _ = stream.read(&mut [0; 2_048]);
+                let _ = stream.write_all(&answer);
+                kept.extend(open.then_some(stream));
+            }
+        });
+        (url, count)
+    }
+
+    fn head(more: &str, length: usize) -> String {
+        format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n{more}content-length: {length}\r\n\r\n")
+    }
+
+    #[test]
+    fn redirects_are_not_followed_and_answers_are_bounded() {
+        let (good, asked) = server(format!("{}{{}}", head("connection: close\r\n", 2)).into_bytes(), false);
+        assert!(get(&good, true).is_ok());
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        for status in ["301 Moved", "302 Found", "307 Temporary", "308 Permanent"] {
+            let told =
+                format!("HTTP/1.1 {status}\r\nlocation: {good}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
+            let (led, _) = server(told.into_bytes(), false);
+            assert!(get(&led, true).is_err(), "{status}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), 1, "nobody was led there");
+        let size = LARGEST as usize + 1;
+        let huge = format!("{}\"{}\"", head("connection: close\r\n", size + 2), "x".repeat(size));
+        assert!(get(&server(huge.into_bytes(), false).0, true).is_err(), "too large");
+        assert!(get(&server(head("", 10).into_bytes(), true).0, true).is_err(), "it never ends");
+        assert!(get(&server(Vec::new(), true).0, true).is_err(), "it never begins");
+        let headers = "x-a: b\r\n".repeat(10_000);
+        assert!(get(&server(head(&headers, 2).into_bytes(), false).0, true).is_err(), "many headers");
     }
 
     #[test]

@@ -91,3 +91,72 @@ fn a_store_is_encrypted_at_the_command_line() {
     assert!(vesta(data.path(), &["--encryption-key", &two, "encryption", "off"]).status.success());
     assert!(holds() && vesta(data.path(), &["check"]).status.success());
 }
+
+#[test]
+fn commands_and_the_server_tell_what_they_did() {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+    let (data, files) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("one"));
+    let mut server = Command::new(env!("CARGO_BIN_EXE_vesta"))
+        .args(["--bind", "127.0.0.1:0", "--log-level", "error", "--data"])
+        .arg(data.path())
+        .env_clear()
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut lines = BufReader::new(server.stdout.take().expect("output"));
+    let mut said = String::new();
+    while !said.contains("Stop with Ctrl-C") {
+        assert_ne!(lines.read_line(&mut said).expect("readable"), 0, "{said}");
+    }
+    // While it runs the commands say where it is done instead.
+    for command in [&["user", "list"][..], &["client", "list"], &["key", "list"]] {
+        let refused = vesta(data.path(), command);
+        assert_eq!(refused.status.code(), Some(1), "{command:?}");
+        assert!(err(&refused).contains("/auth/admin"), "{command:?}: {}", err(&refused));
+    }
+    assert!(Command::new("kill").args(["-TERM", &server.id().to_string()]).status().expect("kill").success());
+    assert!(server.wait().expect("ends").success());
+
+    let run = |arguments: &[&str]| {
+        let done = vesta(data.path(), arguments);
+        assert!(done.status.success(), "{arguments:?}: {}", err(&done));
+    };
+    let folder = files.path().join("out");
+    run(&["client", "add", "new-app", "--redirect-uri", "https://app.example/cb"]);
+    run(&["client", "disable", "new-app"]);
+    run(&["client", "approve", "new-app"]);
+    run(&["client", "delete", "new-app"]);
+    run(&["client", "list"]);
+    run(&["key", "rotate", "es256"]);
+    run(&["key", "list"]);
+    run(&["token", "admin"]);
+    run(&["export", &folder.to_string_lossy()]);
+    let listed = vesta(data.path(), &["audit", "list", "--json", "--limit", "100"]);
+    assert!(listed.status.success(), "{}", err(&listed));
+    let details: Vec<String> = out(&listed)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .flat_map(|event| event["entity"].as_array().cloned().unwrap_or_default())
+        .filter_map(|entity| {
+            let details = entity["detail"].as_array()?.clone();
+            let shown = details.iter().map(|d| format!("{}={}", d["type"], d["valueString"]).replace('"', ""));
+            Some(shown.collect::<Vec<_>>().join(" "))
+        })
+        .collect();
+    let count = |what: &str| details.iter().filter(|told| told.starts_with(what)).count();
+    for what in [
+        "action=start server=",
+        "action=stop server=",
+        "action=create client=new-app by=command line",
+        "action=disable client=new-app",
+        "action=approve client=new-app",
+        "action=delete client=new-app",
+        "action=rotate key=ES256",
+        "grant=command line",
+        "export=",
+    ] {
+        assert_eq!(count(what), 1, "{what}: {details:#?}");
+    }
+    assert!(vesta(data.path(), &["audit", "verify"]).status.success());
+}
