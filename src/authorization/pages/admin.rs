@@ -166,7 +166,9 @@ impl Authorization {
                                 @if user.disabled { " · " (lang.disabled()) }
                             }
                         }
-                        @if user.disabled {
+                        @if visit.here.user.as_ref().is_some_and(|own| own.id == user.id) {
+                            // The own password and second factor have pages of their own.
+                        } @else if user.disabled {
                             (button("enable-user", &user.name, lang.enable()))
                         } @else {
                             (button("disable-user", &user.name, lang.disable()))
