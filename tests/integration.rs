@@ -7,7 +7,6 @@ mod http;
 mod own_data;
 mod primitives;
 mod real_data;
-mod search_parameters;
 mod smart;
 mod store_contract;
 mod support;

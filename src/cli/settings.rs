@@ -74,8 +74,8 @@ pub struct Settings {
     #[arg(long, env = "VESTA_STORE", value_name = "STORE", global = true)]
     pub store: Option<String>,
 
-    /// How resources are validated when they are written: full looks at extensions, declared profiles and
-    /// answers of questionnaires, too [default: structure]
+    /// How resources are validated when they are written: off, structure (the base definitions), or full (also
+    /// extensions, codes, declared profiles, answers of questionnaires); a client may ask for more [default: full]
     #[arg(long, env = "VESTA_VALIDATION", value_name = "POLICY", global = true)]
     pub validation: Option<Validation>,
 

@@ -1,8 +1,32 @@
 //! What a terminology answers, for those who only ask.
 
+/// What a terminology knows of a code in its code system.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The code system is not known, or not all of it.
+    Unknown,
+    /// All codes of the system are known, and this is none of them.
+    Missing,
+    /// It is a code of the system; if a display was given that is none of it, the right one stands here.
+    Known {
+        /// The display to write in the place of the one that was given.
+        instead_of_display: Option<String>,
+    },
+}
+
 /// Knows which codes are in which value sets.
 pub trait Codes: Send + Sync {
     /// Whether a code is in a value set (canonical, with or without version); none if that is not known. Without a
     /// system any system of the value set is meant; an empty one says that the coding has none.
     fn contains(&self, value_set: &str, system: Option<&str>, version: Option<&str>, code: &str) -> Option<bool>;
+
+    /// Whether a canonical (without version) is that of a value set or code system.
+    fn knows(&self, _url: &str) -> bool {
+        false
+    }
+
+    /// What is known of a code, and of a display that was given with it.
+    fn standing(&self, _system: &str, _version: Option<&str>, _code: &str, _display: Option<&str>) -> Standing {
+        Standing::Unknown
+    }
 }

@@ -4,7 +4,6 @@
 
 mod archive;
 mod codes;
-mod custom;
 pub mod generate;
 mod load;
 mod model;
@@ -15,10 +14,9 @@ mod xml;
 mod tests;
 
 pub use archive::Package;
-pub use codes::Codes;
-pub use custom::{CustomComponent, CustomParameter, CustomParameters, MOST_CUSTOM};
+pub use codes::{Codes, Standing};
 pub use model::{
-    Binding, BindingStrength, Choice, Compartment, Component, Core, Definitions, Element, ElementType, Invariant,
+    Binding, BindingStrength, Choice, Compartment, Component, Definitions, Element, ElementType, Invariant,
     OperationDefinition, SearchKind, SearchParameter, Structure, StructureKind, TypeId, ValueSet,
 };
 pub use registry::{Conformance, PackageInfo, Registry, split as split_canonical};

@@ -105,6 +105,8 @@ pub struct PackageInfo {
 pub struct Registry {
     /// The packages, in the order in which they were added.
     pub packages: Vec<PackageInfo>,
+    /// What lies below and comes first.
+    base: Option<Arc<Registry>>,
     by_url: HashMap<Box<str>, Vec<Arc<Conformance>>>,
 }
 
@@ -136,10 +138,20 @@ impl Registry {
 
     /// A registry that has more.
     pub fn with(&self, info: PackageInfo, resources: Vec<Conformance>) -> Registry {
-        let mut registry = Registry { packages: self.packages.clone(), by_url: self.by_url.clone() };
+        let mut registry =
+            Registry { packages: self.packages.clone(), base: self.base.clone(), by_url: self.by_url.clone() };
         registry.packages.push(info);
         for resource in resources {
             registry.put(resource);
+        }
+        registry
+    }
+
+    /// A registry with more that displaces nothing: what is in `base` under a canonical is found there.
+    pub fn over(base: Arc<Registry>, resources: Vec<Arc<Conformance>>) -> Registry {
+        let mut registry = Registry { packages: base.packages.clone(), base: Some(base), by_url: HashMap::new() };
+        for resource in resources {
+            registry.by_url.entry(resource.url.clone()).or_default().push(resource);
         }
         registry
     }
@@ -150,6 +162,9 @@ impl Registry {
 
     /// The resource of a type with a canonical; without a version the newest one.
     pub fn find(&self, kind: &str, canonical: &str) -> Option<&Arc<Conformance>> {
+        if let Some(found) = self.base.as_ref().and_then(|base| base.find(kind, canonical)) {
+            return Some(found);
+        }
         let (url, version) = split(canonical);
         let all = self.by_url.get(url)?.iter().filter(|c| &*c.kind == kind);
         match version {
@@ -158,9 +173,17 @@ impl Registry {
         }
     }
 
+    /// All versions of the resource of a type with a canonical (without version).
+    pub fn versions<'r>(&'r self, kind: &'r str, url: &str) -> impl Iterator<Item = &'r Arc<Conformance>> {
+        let below = self.base.as_ref().and_then(|base| base.by_url.get(url));
+        let all = below.into_iter().chain(self.by_url.get(url)).flatten();
+        all.filter(move |c| &*c.kind == kind)
+    }
+
     /// The type of the resource with this canonical, whatever its version.
     pub fn kind_of(&self, url: &str) -> Option<&str> {
-        self.by_url.get(url)?.first().map(|c| &*c.kind)
+        let below = self.base.as_ref().and_then(|base| base.kind_of(url));
+        below.or_else(|| self.by_url.get(url)?.first().map(|c| &*c.kind))
     }
 
     /// All resources of a type that packages brought, without those of the specification.

@@ -4,7 +4,7 @@
 
 use super::negotiate::is_our_version;
 use crate::base::{Failure, FailureKind, IssueCode};
-use crate::interaction::{Handling, Media, Preconditions, Prefer, Return, Verb, version_ids};
+use crate::interaction::{Handling, Media, Preconditions, Prefer, Return, Strictness, Verb, version_ids};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HttpDate};
 use percent_encoding::percent_decode;
@@ -69,7 +69,7 @@ pub fn preconditions(verb: Verb, headers: &HeaderMap) -> Result<Preconditions, F
 /// The preferences of all `Prefer` headers (RFC 7240): of each the first counts, unknown ones are ignored.
 pub fn prefer(headers: &HeaderMap) -> Prefer {
     let mut found = Prefer::default();
-    let (mut returns, mut handling) = (None, None);
+    let (mut returns, mut handling, mut validation) = (None, None, None);
     for value in headers.get_all(PREFER).filter_map(|v| v.to_str().ok()) {
         for preference in value.split([',', ';']).map(str::trim) {
             let Some((name, value)) = preference.split_once('=') else { continue };
@@ -90,11 +90,20 @@ pub fn prefer(headers: &HeaderMap) -> Prefer {
                         _ => None,
                     }
                 }
+                "validation" if validation.is_none() => {
+                    validation = match value {
+                        "structure" => Some(Strictness::Structure),
+                        "full" => Some(Strictness::Full),
+                        "strict" => Some(Strictness::Strict),
+                        _ => None,
+                    }
+                }
                 _ => {}
             }
         }
     }
     found.returns = returns;
+    found.validation = validation;
     found.handling = handling.unwrap_or_default();
     found
 }
@@ -260,6 +269,7 @@ mod tests {
         let read =
             prefer(&headers(&[("prefer", "respond-async, return=minimal; handling=strict, return=representation")]));
         assert_eq!((read.returns, read.handling), (Some(Return::Minimal), Handling::Strict));
+        assert_eq!(prefer(&headers(&[("prefer", "validation=full")])).validation, Some(Strictness::Full));
         let none = prefer(&headers(&[("prefer", "return=nothing")]));
         assert_eq!((none.returns, none.handling), (None, Handling::Lenient));
     }

@@ -10,7 +10,7 @@ use super::{answer, auth, cors, docs, encoding, exchange, limits, metrics, page,
 use crate::access::Caller;
 use crate::authorization::Authorization;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
-use crate::interaction::{Context, Media, Payload, Reply, Request, Verb};
+use crate::interaction::{Context, Media, Payload, Reply, ReplyContent, Request, Verb};
 use crate::xml;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -279,7 +279,10 @@ async fn perform(
         return Err(Failure::malformed(IssueCode::Required, "the body is missing").into());
     }
     let size = bytes.len();
-    let body = if bytes.is_empty() { None } else { Some(taken(verb, &path, headers, bytes, site).await?) };
+    let (body, xml) = match bytes.is_empty() {
+        true => (None, None),
+        false => taken(verb, &path, headers, bytes, site).await.map(|(body, xml)| (Some(body), xml))?,
+    };
     if let Some(Payload { media: Media::Form, bytes }) = &body {
         // The parameters of a search by POST may name the format, too.
         let form = String::from_utf8_lossy(bytes);
@@ -295,6 +298,7 @@ async fn perform(
         provenance: exchange::provenance(headers)?,
         raw: binary && !wanted.named,
         security_context: exchange::security_context(headers)?,
+        as_sent: xml.is_none(),
         body,
         path,
     };
@@ -307,8 +311,12 @@ async fn perform(
     context.language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
     // If the client goes away this future is dropped, and the work ends, on whatever thread it is.
     let _waiting = context.budget.waiting();
-    let reply = if heavy { aside(site, &context, asked).await? } else { site.service.perform(&context, asked).await? };
-    Ok(answer::reply(reply, *wanted, &context.base, &site.definitions).await?)
+    let mut reply =
+        if heavy { aside(site, &context, asked).await } else { site.service.perform(&context, asked).await };
+    if let Some(xml) = &xml {
+        located(xml, site, &mut reply);
+    }
+    Ok(answer::reply(reply?, *wanted, &context.base, &site.definitions).await?)
 }
 
 /// Tells the audit trail of a request that came without a good token; gives the failure to answer.
@@ -362,11 +370,13 @@ async fn taken(
     headers: &header::HeaderMap,
     bytes: Vec<u8>,
     site: &Arc<Site>,
-) -> Result<Payload, Failure> {
+) -> Result<(Payload, Option<Arc<[u8]>>), Failure> {
     let media = match exchange::sent(verb, path, headers, &bytes)? {
-        exchange::Sent::As(media) => return Ok(Payload { media, bytes }),
+        exchange::Sent::As(media) => return Ok((Payload { media, bytes }, None)),
         exchange::Sent::Xml => Media::Json,
     };
+    let xml: Arc<[u8]> = bytes.into();
+    let bytes = xml.clone();
     let (definitions, limits) = (site.definitions.clone(), site.service.settings.limits);
     let convert = move || xml::to_json(&bytes, &*definitions, &limits);
     let json = if headers.get(header::CONTENT_LENGTH).is_none_or(|n| n.len() > 5) {
@@ -374,5 +384,17 @@ async fn taken(
     } else {
         convert()?
     };
-    Ok(Payload { media, bytes: json.into_bytes() })
+    Ok((Payload { media, bytes: json.into_bytes() }, Some(xml)))
+}
+
+/// Gives the issues of an answer their lines in the XML that was sent.
+fn located(xml: &[u8], site: &Site, reply: &mut Result<Reply, Failure>) {
+    let issues = match reply {
+        Ok(Reply { content: ReplyContent::Outcome(issues), .. }) => issues,
+        Err(failure) => &mut failure.issues,
+        Ok(_) => return,
+    };
+    // What was found before is of the JSON that it became.
+    issues.iter_mut().for_each(|issue| issue.position = None);
+    xml::locate(xml, &*site.definitions, &site.service.settings.limits, issues);
 }

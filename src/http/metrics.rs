@@ -1,7 +1,6 @@
 //! Counters in the text format of Prometheus, over atomics: requests by interaction and status class, a histogram of
 //! durations, requests in flight, and when the process started. Served on a listener of its own (see `server`).
 
-use crate::interaction::Progress;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
@@ -136,18 +135,6 @@ impl Metrics {
         );
         out
     }
-}
-
-/// How far the indexing is that search parameters wait for, in the same format.
-pub fn indexing_metrics(progress: Progress) -> String {
-    let rows = [
-        ("vesta_reindex_running", "Whether resources are indexed again.", u64::from(progress.running)),
-        ("vesta_reindex_versions_done", "Versions that were indexed again.", progress.done),
-        ("vesta_reindex_versions", "Versions that are to be indexed again.", progress.total),
-        ("vesta_search_parameters_waiting", "Search parameters that are not ready.", progress.waiting as u64),
-    ];
-    let row = |(name, help, value)| format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
-    rows.into_iter().map(row).collect()
 }
 
 /// Under which of [`NAMES`] a request is counted, by the shape of method and path alone: it is also asked for

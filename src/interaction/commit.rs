@@ -31,7 +31,7 @@ pub(crate) async fn commit(
     let transaction = Transaction { writes, guards, ..Transaction::default() };
     match &request.provenance {
         None => service.commit(context, transaction).await.map_err(Refused::Store),
-        Some(header) => provenance::commit(service, context, header, transaction).await,
+        Some(header) => provenance::commit(service, context, request, header, transaction).await,
     }
 }
 

@@ -66,8 +66,7 @@ pub(crate) fn criteria(
     kind: TypeId,
     criteria: &str,
 ) -> Result<Condition, Failure> {
-    let options = service.search_options(context, super::Handling::Strict);
-    search::criteria(&service.search_definitions(), kind, criteria, &options)
+    search::criteria(&service.definitions, kind, criteria, &service.search_options(context, super::Handling::Strict))
 }
 
 /// What a condition matches.

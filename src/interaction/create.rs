@@ -19,10 +19,11 @@ pub(super) async fn perform(
         Some(criteria) => Some(conditional::criteria(service, context, kind, &criteria)?),
         None => None,
     };
+    let examiner = service.examiner(context, request).await?;
     let draft = {
         let text = incoming::resource_text(service, request, kind)?;
         let document = incoming::parse(&text, &service.settings.limits)?;
-        service.draft(kind, document.root())?
+        service.draft(&examiner, kind, document.root())?
     };
     let id = service.ids.next();
     let body = shows_body(request).then(|| draft.content.body.0.clone());

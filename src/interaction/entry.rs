@@ -122,6 +122,7 @@ pub(super) fn entry<'d>(
         preconditions: preconditions(asked).map_err(|f| f.at(&place(".request")))?,
         prefer: Prefer { returns: outer.prefer.returns.or(Some(Return::Minimal)), ..outer.prefer },
         body: None,
+        as_sent: false,
         provenance: None,
         raw: false,
         security_context: None,

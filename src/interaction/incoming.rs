@@ -1,12 +1,11 @@
 //! What clients send: from the bytes of a body to a resource that may be stored. One parse serves the checks, the
-//! validation, the index and the stored body. Stores nothing.
+//! validation (`examiner`), the index and the stored body. Stores nothing.
 
-use super::{Media, Payload, Policy, Request, Service, binary};
-use crate::base::{Failure, FailureKind, Issue, IssueCode, Severity, TextPosition};
+use super::{Media, Payload, Request, Service, binary};
+use crate::base::{Failure, FailureKind, Issue, IssueCode, TextPosition};
 use crate::definitions::TypeId;
 use crate::json::{Document, Kind, Limits, SyntaxError, Value};
 use crate::store::{Body, Content};
-use crate::validation::Asked;
 use std::borrow::Cow;
 
 /// A resource that passed the checks: what is stored of it, and what was noticed.
@@ -93,40 +92,9 @@ impl Service {
         }
     }
 
-    /// What a full validation looks at.
-    pub(crate) fn asked(&self) -> Asked {
-        let unknown = if self.settings.refuse_unknown_profiles { Severity::Error } else { Severity::Warning };
-        Asked { unknown_profiles: unknown, ..Asked::full() }
-    }
-
-    /// Validates a resource, unless the settings say otherwise. Gives the warnings.
-    pub(crate) fn examine(&self, kind: TypeId, resource: Value<'_>) -> Result<Vec<Issue>, Failure> {
-        let asked = match self.settings.validation {
-            Policy::Off => None,
-            Policy::Structure => Some(Asked::default()),
-            Policy::Full => Some(self.asked()),
-        };
-        let mut issues = asked.map_or(Vec::new(), |asked| self.validator().judge(Some(kind), resource, &asked));
-        if !issues.iter().any(Issue::is_error) && self.is_search_parameter(kind) {
-            issues.extend(self.examine_search_parameter(resource));
-        }
-        if issues.iter().any(Issue::is_error) {
-            return Err(Failure::of(FailureKind::Unprocessable, issues));
-        }
-        Ok(issues)
-    }
-
     /// What is stored of a resource.
     pub(crate) fn content(&self, kind: TypeId, resource: Value<'_>) -> Content {
-        let (terms, schema) = self.extractor.extract_marked(kind, resource);
-        Content { body: Body::of(resource), terms, schema }
-    }
-
-    /// All checks, then what is stored.
-    pub(crate) fn draft(&self, kind: TypeId, resource: Value<'_>) -> Result<Draft, Failure> {
-        self.check_type(kind, resource)?;
-        let warnings = self.examine(kind, resource)?;
-        Ok(Draft { content: self.content(kind, resource), warnings })
+        Content { body: Body::of(resource), terms: self.extractor.extract(kind, resource) }
     }
 }
 

@@ -15,10 +15,12 @@ mod bundle;
 mod capabilities;
 mod commit;
 mod conditional;
+mod conformance;
 mod contained;
 mod create;
 mod delete;
 mod entry;
+pub(crate) mod examiner;
 mod explain;
 mod export;
 mod gate;
@@ -37,7 +39,6 @@ pub(crate) mod references;
 mod request;
 pub mod route;
 pub(crate) mod search;
-pub(crate) mod search_parameters;
 mod security;
 mod service;
 mod subset;
@@ -54,8 +55,7 @@ pub use auditor::Listed;
 pub use records::{Item, ItemExpect, ItemWrite, Records};
 pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,
-    Return, Verb, version_ids,
+    Return, Strictness, Verb, version_ids,
 };
-pub use search_parameters::Progress;
 pub use security::{Endpoints, PATH as AUTHORIZATION_PATH, origin};
 pub use service::{Policy, Service, Settings};

@@ -3,6 +3,7 @@
 
 use super::commit::{Shown, commit};
 use super::conditional::{self, Found};
+use super::examiner::Examiner;
 use super::incoming::{self, Draft, payload};
 use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
 use super::references::Rewriter;
@@ -83,6 +84,7 @@ impl<'p> Patch<'p> {
 /// Applies a patch to a version; gives the draft of the next one. `links`: what references become in a transaction.
 pub(crate) fn apply(
     service: &Service,
+    examiner: &Examiner,
     version: &Version,
     patch: &Patch<'_>,
     links: Option<&Rewriter>,
@@ -111,10 +113,10 @@ pub(crate) fn apply(
     let unreadable = |e: SyntaxError| Failure::new(FailureKind::Unprocessable, IssueCode::Structure, e.message);
     let document = Document::parse(text.as_bytes(), &service.settings.limits).map_err(unreadable)?;
     match links.and_then(|l| l.rewrite(&service.definitions, version.kind, document.root(), None)) {
-        None => service.draft(version.kind, document.root()),
+        None => service.draft(examiner, version.kind, document.root()),
         Some(text) => {
             let document = Document::parse(text.as_bytes(), &service.settings.limits).map_err(unreadable)?;
-            service.draft(version.kind, document.root())
+            service.draft(examiner, version.kind, document.root())
         }
     }
 }
@@ -132,6 +134,7 @@ pub(super) async fn perform(
     };
     let Payload { media, bytes } = payload(request)?;
     let patch = Patch::read(service, media, bytes)?;
+    let examiner = service.examiner(context, request).await?.of_own_making();
     for _ in 0..ATTEMPTS {
         let snapshot = service.snapshot_to_write(context).await?;
         let (before, guards) = match (&target, &condition) {
@@ -143,7 +146,7 @@ pub(super) async fn perform(
             (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
         };
         holds(request, Some(before.version))?;
-        let draft = apply(service, &before, &patch, None)?;
+        let draft = apply(service, &examiner, &before, &patch, None)?;
         let body = draft.content.body.0.clone();
         let expect = Expect::Version(before.version);
         drop(snapshot);

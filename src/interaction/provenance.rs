@@ -1,8 +1,9 @@
 //! The `X-Provenance` header (R4 provenance.html#header): a Provenance that is created in the same commit as what it
 //! is about, with the versions written as its targets.
 
+use super::examiner::Examiner;
 use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
-use super::{Context, Service, incoming, outcome};
+use super::{Context, Request, Service, incoming, outcome};
 use crate::base::Failure;
 use crate::json::{Document, Limits, Tree};
 use crate::store::{Committed, Content, Expect, Method, StoreError, Transaction, Write};
@@ -11,10 +12,12 @@ use crate::store::{Committed, Content, Expect, Method, StoreError, Transaction, 
 pub(super) async fn commit(
     service: &Service,
     context: &Context,
+    request: &Request,
     header: &str,
     transaction: Transaction,
 ) -> Result<Vec<Committed>, Refused> {
     let template = read(service, header)?;
+    let examiner = service.examiner(context, request).await?.of_own_making();
     let Some(kind) = service.definitions.resource("Provenance") else {
         return Err(Failure::internal("Provenance is not defined").into());
     };
@@ -27,7 +30,7 @@ pub(super) async fn commit(
             // Nothing will be written (a delete of what is not there), so there is nothing to tell of.
             return service.commit(context, attempt).await.map_err(Refused::Store);
         }
-        let content = about(service, &template, targets)?;
+        let content = about(service, &examiner, &template, targets)?;
         let expect = Expect::Absent;
         attempt.writes.push(Write { kind, id: id.clone(), method: Method::Create, expect, content: Some(content) });
         match service.commit(context, attempt).await {
@@ -76,11 +79,11 @@ async fn settle(service: &Service, context: &Context, writes: &mut [Write]) -> R
 }
 
 /// The Provenance with its targets.
-fn about(service: &Service, template: &Tree, targets: Vec<Tree>) -> Result<Content, Failure> {
+fn about(service: &Service, examiner: &Examiner, template: &Tree, targets: Vec<Tree>) -> Result<Content, Failure> {
     let mut provenance = template.clone();
     provenance.set("target", Tree::Array(targets));
     let text = provenance.to_json();
     let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(incoming::of_syntax)?;
     let kind = service.definitions.resource("Provenance").ok_or_else(|| Failure::internal("no Provenance"))?;
-    Ok(service.draft(kind, document.root()).map_err(|f| f.at("X-Provenance"))?.content)
+    Ok(service.draft(examiner, kind, document.root()).map_err(|f| f.at("X-Provenance"))?.content)
 }

@@ -107,6 +107,18 @@ pub enum Handling {
     Lenient,
 }
 
+/// `Prefer: validation=…`: how strictly a resource is looked at before it is written. Only what is stricter than the
+/// server's own policy makes a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Strictness {
+    /// Against the base definitions.
+    Structure,
+    /// Against the base definitions, extensions, and every declared profile.
+    Full,
+    /// The same, and every declared profile has to be known.
+    Strict,
+}
+
 /// The preferences of a request.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Prefer {
@@ -115,6 +127,8 @@ pub struct Prefer {
     pub returns: Option<Return>,
     /// What is done with unknown parameters.
     pub handling: Handling,
+    /// How strictly a write is looked at; `None` where the client did not say.
+    pub validation: Option<Strictness>,
 }
 
 /// Preconditions of a request, as they were sent.
@@ -182,6 +196,8 @@ pub struct Request {
     pub prefer: Prefer,
     /// The body, if there is one.
     pub body: Option<Payload>,
+    /// Whether the body is JSON as the client wrote it, so that lines and columns in it mean something to the client.
+    pub as_sent: bool,
     /// `X-Provenance`: a Provenance resource as JSON.
     pub provenance: Option<String>,
     /// The client wants the content of a Binary as it is (its `Accept` names no format of FHIR): a read of a Binary
@@ -201,6 +217,7 @@ impl Request {
             preconditions: Preconditions::default(),
             prefer: Prefer::default(),
             body: None,
+            as_sent: false,
             provenance: None,
             raw: false,
             security_context: None,

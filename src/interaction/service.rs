@@ -25,7 +25,7 @@ pub enum Policy {
     Off,
     /// Against the base definitions.
     Structure,
-    /// Against the base definitions, extensions, and every declared profile.
+    /// Against the base definitions, extensions, codes, and every declared profile.
     Full,
 }
 
@@ -65,7 +65,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Settings {
-            validation: Policy::Structure,
+            validation: Policy::Full,
             refuse_unknown_profiles: false,
             update_create: true,
             delete_multiple: false,
@@ -94,7 +94,7 @@ pub struct Service {
     pub(crate) settings: Settings,
     pub(crate) statements: capabilities::Statements,
     pub(crate) terminology: super::terminology::Terminology,
-    pub(super) parameters: super::search_parameters::Parameters,
+    pub(super) stored: super::conformance::Stored,
 }
 
 impl Service {
@@ -110,9 +110,9 @@ impl Service {
         let validator = RwLock::new(Arc::new(Validator::new(definitions.clone())));
         let statements = capabilities::Statements::default();
         let terminology = super::terminology::Terminology::default();
-        let parameters = super::search_parameters::Parameters::default();
         let gate = Gate::new(store, &definitions);
-        Service { gate, definitions, extractor, validator, clock, ids, settings, statements, terminology, parameters }
+        let stored = super::conformance::Stored::default();
+        Service { gate, definitions, extractor, validator, clock, ids, settings, statements, terminology, stored }
     }
 
     /// Answers a request.

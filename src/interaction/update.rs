@@ -3,6 +3,7 @@
 
 use super::commit::{Shown, commit, precondition, shows_body};
 use super::conditional::{self, Found};
+use super::examiner::Examiner;
 use super::incoming::{self, Draft};
 use super::race::{ATTEMPTS, Refused, lost_race, too_many_races};
 use super::{Context, Effect, Media, Reply, Request, Service, outcome};
@@ -17,7 +18,7 @@ struct Incoming {
     id: Option<ResourceId>,
 }
 
-fn read_body(service: &Service, request: &Request, kind: TypeId) -> Result<Incoming, Failure> {
+fn read_body(service: &Service, examiner: &Examiner, request: &Request, kind: TypeId) -> Result<Incoming, Failure> {
     let text = incoming::resource_text(service, request, kind)?;
     let document = incoming::parse(&text, &service.settings.limits)?;
     let resource = document.root();
@@ -27,7 +28,7 @@ fn read_body(service: &Service, request: &Request, kind: TypeId) -> Result<Incom
         Some(text) => Some(ResourceId::new(&text).ok_or_else(|| illegal_id(name))?),
         None => None,
     };
-    Ok(Incoming { draft: service.draft(kind, resource)?, id })
+    Ok(Incoming { draft: service.draft(examiner, kind, resource)?, id })
 }
 
 fn illegal_id(kind: &str) -> Failure {
@@ -125,7 +126,8 @@ pub(super) async fn perform(
     kind: TypeId,
     id: ResourceId,
 ) -> Result<Reply, Failure> {
-    let Incoming { draft, id: own } = read_body(service, request, kind)?;
+    let examiner = service.examiner(context, request).await?;
+    let Incoming { draft, id: own } = read_body(service, &examiner, request, kind)?;
     // The content of a Binary as it is has no place for an id (R4 binary.html#rest).
     let raw = request.body.as_ref().is_some_and(|body| matches!(body.media, Media::Raw(_)));
     if !raw {
@@ -259,7 +261,8 @@ pub(super) async fn perform_conditional(
 ) -> Result<Reply, Failure> {
     let criteria = conditional::of_address(request)?;
     let condition = conditional::criteria(service, context, kind, &criteria)?;
-    let Incoming { draft, id: own } = read_body(service, request, kind)?;
+    let examiner = service.examiner(context, request).await?;
+    let Incoming { draft, id: own } = read_body(service, &examiner, request, kind)?;
     let body = shows_body(request).then(|| draft.content.body.0.clone());
     for _ in 0..ATTEMPTS {
         let (resolved, guard) = matching(service, context, kind, &condition, own.as_ref()).await?;

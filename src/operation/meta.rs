@@ -5,6 +5,7 @@ use super::Call;
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::TypeId;
 use crate::index::Condition;
+use crate::interaction::examiner::Examiner;
 use crate::interaction::incoming::{parse, payload, unsupported};
 use crate::interaction::race::{ATTEMPTS, lost_race, too_many_races};
 use crate::interaction::{Effect, Media, Reply, ReplyContent, outcome, read};
@@ -141,11 +142,12 @@ pub(super) async fn change(call: Call<'_>, change: Change) -> Result<Reply, Fail
     }
     let document = parse(&payload.bytes, &call.service.settings.limits)?;
     let given = parameter(document.root())?;
+    let examiner = call.service.examiner(call.context, call.request).await?.of_own_making();
     for _ in 0..ATTEMPTS {
         let snapshot = call.service.snapshot_to_write(call.context).await?;
         let before = newest(&call, &*snapshot, kind, &id).await?;
         drop(snapshot);
-        let (write, meta) = changed(&call, &before, &given, change)?;
+        let (write, meta) = changed(&call, &examiner, &before, &given, change)?;
         let Some(write) = write else { return Ok(answer(meta)) };
         let transaction = Transaction { writes: vec![write], ..Transaction::default() };
         match call.service.commit(call.context, transaction).await {
@@ -175,7 +177,13 @@ fn parameter(root: Value<'_>) -> Result<Tree, Failure> {
 }
 
 /// The write that a change comes to (none if it changes nothing), and the meta afterwards.
-fn changed(call: &Call<'_>, before: &Version, given: &Tree, change: Change) -> Result<(Option<Write>, Tree), Failure> {
+fn changed(
+    call: &Call<'_>,
+    examiner: &Examiner,
+    before: &Version,
+    given: &Tree,
+    change: Change,
+) -> Result<(Option<Write>, Tree), Failure> {
     let json = before.to_json(call.service.definitions.name(before.kind)).unwrap_or_default();
     let mut resource = Tree::parse(&json).map_err(Failure::internal)?;
     let old = resource.get("meta").cloned().unwrap_or(Tree::Object(Vec::new()));
@@ -197,7 +205,7 @@ fn changed(call: &Call<'_>, before: &Version, given: &Tree, change: Change) -> R
     resource.set("meta", meta.clone());
     let text = resource.to_json();
     let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(Failure::internal)?;
-    let draft = call.service.draft(before.kind, document.root())?;
+    let draft = call.service.draft(examiner, before.kind, document.root())?;
     let write = Write {
         kind: before.kind,
         id: before.id.clone(),

@@ -8,7 +8,6 @@ mod fhirpath;
 mod meta;
 mod package;
 mod parameters;
-mod reindex_status;
 mod terminology;
 mod validate;
 
@@ -48,7 +47,6 @@ enum Run {
     PackageAdd,
     PackageRemove,
     PackageList,
-    ReindexStatus,
 }
 
 /// An operation that is served.
@@ -234,15 +232,6 @@ pub const OPERATIONS: &[Operation] = &[
         run: Run::PackageRemove,
     },
     Operation {
-        name: "reindex-status",
-        definition: "urn:vesta:operation:reindex-status",
-        levels: &[Level::System],
-        kinds: &[],
-        get: true,
-        affects_state: false,
-        run: Run::ReindexStatus,
-    },
-    Operation {
         name: "validate",
         definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
         levels: &[Level::Type, Level::Instance],
@@ -271,7 +260,7 @@ pub(crate) fn affects_state(name: &str) -> bool {
 
 /// Whether the operation of this name is for administrators alone.
 pub(crate) fn for_administrators(name: &str) -> bool {
-    matches!(name, "access-policy" | "package-add" | "package-list" | "package-remove" | "reindex-status")
+    matches!(name, "access-policy" | "package-add" | "package-list" | "package-remove")
 }
 
 /// What an operation is called on.
@@ -333,7 +322,6 @@ pub(crate) async fn perform(
         Run::PackageAdd => package::add(call).await,
         Run::PackageRemove => package::remove(call).await,
         Run::PackageList => package::list(call).await,
-        Run::ReindexStatus => reindex_status::perform(call).await,
         Run::MetaDelete => meta::change(call, meta::Change::Delete).await,
     }
 }

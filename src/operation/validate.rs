@@ -5,10 +5,10 @@ use super::Call;
 use crate::base::{Failure, Issue, IssueCode, Severity};
 use crate::definitions::TypeId;
 use crate::interaction::incoming::{parse, payload, unsupported};
-use crate::interaction::{Effect, Media, Reply, ReplyContent, Service, read};
+use crate::interaction::{Effect, Media, Reply, ReplyContent, read};
 use crate::json::{Limits, Value};
 use crate::search;
-use crate::validation::Asked;
+use crate::validation::{Asked, Validator};
 
 /// Profiles that one request may name.
 const MOST_PROFILES: usize = 20;
@@ -58,23 +58,23 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     }
     let mut issues = Vec::new();
     // Nobody who asks for a profile by name is answered as if it had been looked at.
-    let validator = call.service.validator();
+    let validator = call.service.validator_of(call.context).await?;
     for profile in given.profiles.iter().filter(|p| !validator.knows(p)) {
         let profile: String = profile.chars().take(200).collect();
         let message = format!("the profile {profile} is not known here, so that nothing was held against it");
         issues.push(Issue::error(IssueCode::NotFound, message));
     }
     given.profiles.retain(|p| validator.knows(p));
-    let asked = Asked { profiles: given.profiles, ..call.service.asked() };
+    let asked = Asked { profiles: given.profiles, columns: call.request.as_sent, ..call.service.asked() };
     match (resource, mode) {
         (Some(resource), _) => {
-            issues.extend(judge(call.service, kind, resource, &asked));
+            issues.extend(judge(&call, &validator, kind, resource, &asked));
             if mode == Some("update") {
                 issues.extend(under_id(&call, kind, resource));
             }
         }
-        (None, Some("delete")) => issues.extend(stored(&call, kind, None).await?),
-        (None, _) if call.id.is_some() => issues.extend(stored(&call, kind, Some(&asked)).await?),
+        (None, Some("delete")) => issues.extend(stored(&call, &validator, kind, None).await?),
+        (None, _) if call.id.is_some() => issues.extend(stored(&call, &validator, kind, Some(&asked)).await?),
         (None, _) => return fault(IssueCode::Required, "there is no parameter 'resource'"),
     }
     Ok(answer(issues))
@@ -99,9 +99,9 @@ fn from_parameters<'d>(parameters: Value<'d>, given: &mut Parameters) -> Option<
     resource
 }
 
-fn judge(service: &Service, kind: TypeId, resource: Value<'_>, asked: &Asked) -> Vec<Issue> {
-    match service.check_type(kind, resource) {
-        Ok(()) => service.validator().judge(Some(kind), resource, asked),
+fn judge(call: &Call<'_>, validator: &Validator, kind: TypeId, resource: Value<'_>, asked: &Asked) -> Vec<Issue> {
+    match call.service.check_type(kind, resource) {
+        Ok(()) => validator.judge(Some(kind), resource, asked),
         Err(failure) => failure.issues,
     }
 }
@@ -120,7 +120,12 @@ fn under_id(call: &Call<'_>, kind: TypeId, resource: Value<'_>) -> Option<Issue>
 }
 
 /// Whether the resource that is stored may be deleted, or is (still) legal.
-async fn stored(call: &Call<'_>, kind: TypeId, validate: Option<&Asked>) -> Result<Vec<Issue>, Failure> {
+async fn stored(
+    call: &Call<'_>,
+    validator: &Validator,
+    kind: TypeId,
+    validate: Option<&Asked>,
+) -> Result<Vec<Issue>, Failure> {
     let Some(id) = &call.id else {
         return Err(Failure::malformed(IssueCode::Required, "a delete can only be validated on an instance"));
     };
@@ -130,7 +135,8 @@ async fn stored(call: &Call<'_>, kind: TypeId, validate: Option<&Asked>) -> Resu
     let Some(asked) = validate else { return Ok(Vec::new()) };
     let json = version.to_json(call.service.definitions.name(kind)).unwrap_or_default();
     let document = parse(&json, &Limits::NONE)?;
-    Ok(call.service.validator().judge(Some(kind), document.root(), asked))
+    let asked = Asked { columns: false, ..asked.clone() };
+    Ok(validator.judge(Some(kind), document.root(), &asked))
 }
 
 fn answer(mut issues: Vec<Issue>) -> Reply {

@@ -177,7 +177,8 @@ pub(super) fn contains(library: &dyn Library, canonical: &str, system: Option<&s
         Some(system) => vec![system.to_owned()],
         None => systems_of(library, &set, &rules, 0),
     };
-    let mut known = true;
+    // Without a system nothing can be said against a code where an import is missing.
+    let mut known = system.is_some() || imports_known(library, &set, &rules, 0);
     for system in systems {
         let sought = Sought { system: &system, version: "", code };
         match find(library, &set, &sought, &rules, &mut Trail::default()) {
@@ -187,6 +188,14 @@ pub(super) fn contains(library: &dyn Library, canonical: &str, system: Option<&s
         }
     }
     known.then_some(false)
+}
+
+/// Whether everything that a value set imports is there.
+fn imports_known(library: &dyn Library, set: &ValueSet, rules: &Rules, depth: usize) -> bool {
+    set.include.iter().flat_map(|include| &include.value_sets).all(|canonical| {
+        library::value_set(library, canonical, rules)
+            .is_ok_and(|other| depth < DEPTH_MAX && imports_known(library, &other, rules, depth + 10))
+    })
 }
 
 /// The code systems that a value set takes concepts from.

@@ -2,8 +2,8 @@
 //! once.
 
 use super::place::Place;
-use super::walk::{Walk, shown};
-use crate::base::IssueCode;
+use super::walk::{Scope, Walk, shown};
+use crate::base::{IssueCode, Severity};
 use crate::json::Value;
 use std::collections::HashSet;
 
@@ -41,6 +41,37 @@ impl<'d> Walk<'_, 'd> {
                 );
                 self.report(IssueCode::Invalid, &at.child("fullUrl"), message);
             }
+        }
+    }
+
+    /// A relative reference against the entries around it (R4 bundle.html#references): where it names another type than
+    /// what stands under its id, and in a document where it leads nowhere though its target is there.
+    pub(super) fn reference_in_bundle(&mut self, reference: Value<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
+        if self.root.get("resourceType").and_then(Value::as_plain) != Some("Bundle") {
+            return;
+        }
+        let Some(text) = reference.get("reference").and_then(Value::as_str) else { return };
+        let Some((kind, id)) = text.split_once('/').filter(|(kind, _)| self.definitions().resource(kind).is_some())
+        else {
+            return;
+        };
+        if id.contains('/') || self.entries().resolve(&text, scope, self.definitions()).is_some() {
+            return;
+        }
+        let at = place.child("reference");
+        let other = self.entries().at(&format!("urn:uuid:{id}")).and_then(|r| r.get("resourceType")?.as_str());
+        if let Some(other) = other.filter(|other| **other != *kind) {
+            let message = format!("'{}' names a {kind}, but a {other} stands under this id", shown(&text));
+            return self.report(IssueCode::Invalid, &at, message);
+        }
+        let document = self.root.get("type").and_then(Value::as_plain) == Some("document");
+        if document && self.entries().holds(&text) {
+            let message = format!(
+                "'{}' leads to no entry: one has this type and id, but its fullUrl is of another base",
+                shown(&text)
+            );
+            // Only a warning: published documents do it, and whoever reads them finds what is meant.
+            self.note(Severity::Warning, IssueCode::Invalid, &at, message);
         }
     }
 

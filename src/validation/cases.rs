@@ -2,7 +2,7 @@
 //! reference. Skipped where the data is missing.
 
 use super::corpus::{archive_paths, shared};
-use super::{Asked, PackagedCodes, Validator};
+use super::{Asked, Validator};
 use crate::base::{Issue, Severity};
 use crate::definitions::{Conformance, Definitions, PackageInfo, Registry};
 use crate::json::{Document, Limits, Value};
@@ -10,7 +10,58 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Verdicts that have to agree at least, in hundredths.
-const LEAST: usize = 85;
+const LEAST: usize = 87;
+
+/// Who is right where the verdicts differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Right {
+    /// The reference; what it sees is not looked at here.
+    Reference,
+    /// We, by the specification.
+    We,
+    /// Neither: it depends on what is known or set beside the resource.
+    Both,
+}
+
+/// Every disagreement: the number of the case, who is right, and why.
+#[rustfmt::skip]
+const DISAGREEMENTS: &[(&str, Right, &str)] = &[
+    ("157", Right::Both, "a display that a supplement has in another language; a wrong display is a warning here, an error there"),
+    ("217", Right::Both, "the target of the link is a resource beside the document, which the reference had loaded"),
+    ("220", Right::Both, "the target of the link is a resource beside the document, which the reference had loaded"),
+    ("256", Right::We, "the profile allows Patient and Location, and the reference names another type; the case turns the check off"),
+    ("260", Right::Reference, "types of search parameters in a CapabilityStatement are not compared with their definitions"),
+    ("291", Right::Reference, "what a Measure names in a CQL library is not looked up"),
+    ("293", Right::Reference, "a MeasureReport is not held against its Measure"),
+    ("294", Right::Reference, "a MeasureReport is not held against its Measure"),
+    ("295", Right::Reference, "a MeasureReport is not held against its Measure"),
+    ("296", Right::Reference, "a MeasureReport is not held against its Measure"),
+    ("304", Right::Reference, "a MeasureReport is not held against its Measure"),
+    ("327", Right::Both, "tags in plain strings are legal FHIR; the case turns on a check that forbids them"),
+    ("341", Right::Reference, "an observation that is not declared as body temperature is not held against that profile for its code"),
+    ("343", Right::Both, "the profile comes from the `global` of an ImplementationGuide that the case loads"),
+    ("351", Right::Both, "the target lies outside of the document, and whether it is there is no matter of validation here"),
+    ("362", Right::Reference, "profiles that Parameters name for a resource in another parameter are not taken over"),
+    ("405", Right::Both, "extensions of example.org are allowed here; the case turns them off"),
+    ("440", Right::We, "an id of a contained resource has 64 characters at most (R4 datatypes.html#id); the case turns the check off"),
+    ("557", Right::Reference, "a slicing that redefines the one around it is not found"),
+    ("572", Right::Reference, "`must-value` is an extension of later versions"),
+    ("574", Right::Reference, "`value-alternatives` is an extension of later versions"),
+    ("607", Right::Reference, "txt-2 is a warning here, since official examples break it"),
+    ("614", Right::Reference, "a relative reference between entries of another base is a warning here, since published documents have it"),
+    ("630", Right::Both, "the extensions are of packages that the reference had loaded"),
+    ("631", Right::Both, "the extensions are of packages that the reference had loaded"),
+    ("647", Right::We, "a definition that is derived from itself cannot be used"),
+    ("651", Right::Reference, "additional bindings are an extension of later versions"),
+    ("680", Right::Reference, "links in narratives are not followed"),
+    ("798", Right::We, "the answer to a choice is a Coding; words are for open-choice (R4 valueset-item-type.html)"),
+    ("822", Right::Both, "a wrong display is a warning here, an error there"),
+    ("861", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
+    ("864", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
+    ("865", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
+    ("868", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
+    ("870", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
+];
 
 struct Cases {
     definitions: Arc<Definitions>,
@@ -55,8 +106,7 @@ impl Cases {
             Err(why) => return unreadable(why.to_string()),
         };
         let registry = self.registry(names);
-        let codes = Arc::new(PackagedCodes::new(self.definitions.clone(), registry.clone()));
-        let validator = Validator::with(self.definitions.clone(), registry, codes);
+        let validator = Validator::new(self.definitions.clone()).over(registry);
         let asked = Asked { profiles, unknown_extensions: Some(Severity::Error), ..Asked::full() };
         validator.judge(None, document.root(), &asked)
     }
@@ -78,6 +128,7 @@ fn verdicts_agree_with_the_reference() {
     let manifest: Vec<serde_json::Value> = serde_json::from_str(&manifest).expect("JSON");
     let cases = Cases { definitions: Definitions::core(), files: files.into_iter().collect() };
     let (mut all, mut agreeing) = (0, 0);
+    let mut differing = Vec::new();
     for case in manifest.iter().filter(|c| c["tier"].as_str().is_some_and(|t| t.starts_with('A'))) {
         let list = |value: &serde_json::Value| -> Vec<String> {
             value.as_array().into_iter().flatten().filter_map(|v| v.as_str().map(str::to_owned)).collect()
@@ -109,7 +160,10 @@ fn verdicts_agree_with_the_reference() {
                 agreeing += 1;
                 continue;
             }
-            println!("{}{what}: the reference says {valid}, we {ours}", case["id"]);
+            let number = case["id"].as_str().and_then(|id| id.split('-').next()).unwrap_or_default().to_owned();
+            let listed = DISAGREEMENTS.iter().find(|(n, _, _)| *n == number);
+            println!("{}{what}: the reference says {valid}, we {ours}; right: {listed:?}", case["id"]);
+            differing.push(number);
             for issue in issues.iter().filter(|i| i.is_error()).take(3) {
                 println!("    ours: {} {}", issue.expression.as_deref().unwrap_or_default(), issue.diagnostics);
             }
@@ -121,4 +175,8 @@ fn verdicts_agree_with_the_reference() {
     }
     println!("{agreeing} of {all} verdicts agree ({} %)", agreeing * 100 / all);
     assert!(agreeing * 100 >= all * LEAST, "{agreeing} of {all} verdicts agree");
+    let unlisted: Vec<_> = differing.iter().filter(|d| !DISAGREEMENTS.iter().any(|(n, _, _)| n == *d)).collect();
+    assert!(unlisted.is_empty(), "nobody says who is right in {unlisted:?}");
+    let mended: Vec<_> = DISAGREEMENTS.iter().filter(|(n, _, _)| !differing.iter().any(|d| d == n)).collect();
+    assert!(mended.is_empty(), "these agree by now: {mended:?}");
 }

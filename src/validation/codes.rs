@@ -1,252 +1,177 @@
-//! Value sets as far as packages list their codes: compose with codes, whole code systems, hierarchies, imports and
-//! exclusions. What cannot be told from that is not guessed; a terminology that knows more answers in its place.
+//! What validation knows of codes: the terminology of the packages (and of whoever gives more), and the core package
+//! behind it. What cannot be told is not guessed. Answers are kept, so that asking again costs a look-up.
 
-use crate::definitions::{Codes, Conformance, Definitions, Registry, split_canonical};
-use crate::json::{Document, Limits, Value};
+use crate::definitions::{Codes, Conformance, Registry, Standing};
+use crate::json::Tree;
+use crate::terminology::{self, CodeSystem, ConceptMap, Content, Library, Shelf, ValueSet};
 use parking_lot::RwLock;
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
-/// Value sets that import one another at most.
-const DEEPEST: usize = 20;
+/// Answers that are kept at most; then it begins again.
+const KEPT: usize = 50_000;
 
-/// The codes of a value set.
-#[derive(Default)]
-struct Expanded {
-    codes: FxHashMap<Box<str>, Vec<Box<str>>>,
-    /// Systems that are in it with all of their codes.
-    whole: FxHashSet<Box<str>>,
-    /// Systems of which some codes are in it, nobody knows here which.
-    unknown: FxHashSet<Box<str>>,
-    /// Whether nothing can be said of codes that are not listed.
-    open: bool,
-}
-
-/// Answers from the packages alone.
-pub struct PackagedCodes {
-    definitions: Arc<Definitions>,
+/// The terminology of packages. A resource is made when it is first named.
+struct Packaged {
     registry: Arc<Registry>,
-    known: RwLock<FxHashMap<Box<str>, Arc<Expanded>>>,
+    systems: RwLock<FxHashMap<Box<str>, Vec<Arc<CodeSystem>>>>,
+    sets: RwLock<FxHashMap<Box<str>, Vec<Arc<ValueSet>>>>,
 }
 
-impl PackagedCodes {
-    /// Over some packages.
-    pub fn new(definitions: Arc<Definitions>, registry: Arc<Registry>) -> Self {
-        PackagedCodes { definitions, registry, known: RwLock::default() }
-    }
-
-    fn expanded(&self, canonical: &str) -> Arc<Expanded> {
-        if let Some(known) = self.known.read().get(canonical) {
+impl Packaged {
+    /// All versions of a resource. Only what is there is kept, as names come from outside.
+    fn made<T>(
+        &self,
+        kept: &RwLock<FxHashMap<Box<str>, Vec<Arc<T>>>>,
+        kind: &str,
+        url: &str,
+        make: impl Fn(&Tree) -> T,
+    ) -> Vec<Arc<T>> {
+        if let Some(known) = kept.read().get(url) {
             return known.clone();
         }
-        let expanded = Arc::new(self.expand(canonical, &mut Vec::new()));
-        self.known.write().insert(canonical.into(), expanded.clone());
-        expanded
+        let read = |found: &Arc<Conformance>| Tree::parse(&found.json()).ok().map(|tree| Arc::new(make(&tree)));
+        let all: Vec<Arc<T>> = self.registry.versions(kind, url).filter_map(read).collect();
+        if !all.is_empty() {
+            kept.write().insert(url.into(), all.clone());
+        }
+        all
+    }
+}
+
+impl Library for Packaged {
+    fn code_systems(&self, url: &str) -> Vec<Arc<CodeSystem>> {
+        self.made(&self.systems, "CodeSystem", url, CodeSystem::of)
     }
 
-    fn expand(&self, canonical: &str, open: &mut Vec<String>) -> Expanded {
-        let nothing = || Expanded { open: true, ..Expanded::default() };
-        // A value set that includes itself is not known; who imports it says so by not deciding.
-        if open.len() >= DEEPEST || open.iter().any(|o| o == canonical) {
-            return nothing();
-        }
-        let Some(found) = self.registry.find("ValueSet", canonical) else {
-            let Some(set) = self.definitions.value_sets.get(split_canonical(canonical).0) else { return nothing() };
-            let mut out = Expanded { open: !set.complete, ..Expanded::default() };
-            for (code, systems) in &set.codes {
-                out.codes.insert(code.clone(), systems.iter().map(|s| (&**s).into()).collect());
+    fn value_sets(&self, url: &str) -> Vec<Arc<ValueSet>> {
+        self.made(&self.sets, "ValueSet", url, ValueSet::of)
+    }
+
+    fn supplements(&self, _url: &str) -> Vec<Arc<CodeSystem>> {
+        Vec::new()
+    }
+
+    fn concept_maps(&self) -> Vec<Arc<ConceptMap>> {
+        Vec::new()
+    }
+}
+
+/// Packages, the core package, and what there is beside them: what is in one of them is not displaced by what is in a
+/// later one, whatever its version. Otherwise a resource could make the rules of a package laxer.
+struct Layers {
+    packaged: Packaged,
+    beside: Arc<dyn Library>,
+}
+
+impl Layers {
+    fn each(&self) -> [&dyn Library; 3] {
+        [&self.packaged, terminology::core_library(), &*self.beside]
+    }
+}
+
+impl Library for Layers {
+    fn code_systems(&self, url: &str) -> Vec<Arc<CodeSystem>> {
+        let mut all = Vec::new();
+        for layer in self.each() {
+            let found = layer.code_systems(url);
+            if found.iter().any(|system| system.content == Content::Complete) {
+                return found;
             }
-            return out;
+            // A name without codes, or with some, gives way to more.
+            all.extend(found);
+        }
+        all
+    }
+
+    fn value_sets(&self, url: &str) -> Vec<Arc<ValueSet>> {
+        self.each().into_iter().map(|layer| layer.value_sets(url)).find(|found| !found.is_empty()).unwrap_or_default()
+    }
+
+    fn supplements(&self, url: &str) -> Vec<Arc<CodeSystem>> {
+        self.each().into_iter().flat_map(|layer| layer.supplements(url)).collect()
+    }
+
+    fn concept_maps(&self) -> Vec<Arc<ConceptMap>> {
+        Vec::new()
+    }
+}
+
+/// Whether codes are in a value set, by system and code.
+type Answers = FxHashMap<Box<str>, Option<bool>>;
+
+/// Answers by the packages, the core package, and a library beside them.
+pub struct KnownCodes {
+    library: Layers,
+    /// By value set, then by system and code.
+    members: RwLock<FxHashMap<Box<str>, Answers>>,
+    /// By system, code and display.
+    standings: RwLock<FxHashMap<Box<str>, Standing>>,
+}
+
+impl KnownCodes {
+    /// By packages alone.
+    pub fn of(registry: Arc<Registry>) -> KnownCodes {
+        KnownCodes::with(Arc::new(Shelf::default()), registry)
+    }
+
+    /// By packages, and by a library beside them.
+    pub fn with(beside: Arc<dyn Library>, registry: Arc<Registry>) -> KnownCodes {
+        let packaged = Packaged { registry, systems: RwLock::default(), sets: RwLock::default() };
+        KnownCodes { library: Layers { packaged, beside }, members: RwLock::default(), standings: RwLock::default() }
+    }
+
+    fn stands(&self, system: &str, version: Option<&str>, code: &str, display: Option<&str>) -> Standing {
+        let library = &self.library;
+        let found = terminology::code_system(library, system, version.unwrap_or_default());
+        let Ok(found) = found.or_else(|_| terminology::code_system(library, system, "")) else {
+            return match system == crate::ucum::SYSTEM && !crate::ucum::is_valid(code) {
+                true => Standing::Missing,
+                false => Standing::Unknown,
+            };
         };
-        open.push(canonical.to_owned());
-        let out = read(found, |root| {
-            let Some(compose) = root.get("compose") else { return self.listed(root) };
-            let mut out = Expanded::default();
-            for part in compose.get("include").into_iter().flat_map(Value::items) {
-                out.join(self.part(part, open));
-            }
-            for part in compose.get("exclude").into_iter().flat_map(Value::items) {
-                let part = self.part(part, open);
-                out.open |= part.open || !part.unknown.is_empty();
-                for (code, systems) in &part.codes {
-                    if let Some(own) = out.codes.get_mut(code) {
-                        own.retain(|s| !systems.contains(s));
-                    }
-                }
-                // Codes of a system that is in it whole are no longer all in it.
-                for system in part.codes.values().flatten().chain(&part.whole) {
-                    if out.whole.remove(system) {
-                        out.unknown.insert(system.clone());
-                    }
-                }
-            }
-            out
-        });
-        open.pop();
-        out.unwrap_or_else(nothing)
-    }
-
-    /// Only an expansion is given.
-    fn listed(&self, root: Value<'_>) -> Expanded {
-        let mut out = Expanded::default();
-        match root.get("expansion").and_then(|e| e.get("contains")) {
-            Some(contains) => contains.items().for_each(|c| contained(c, &mut out)),
-            None => out.open = true,
-        }
-        out
-    }
-
-    fn part(&self, part: Value<'_>, open: &mut Vec<String>) -> Expanded {
-        let system = part.get("system").and_then(Value::as_str);
-        let mut own = system.map(|system| {
-            let mut own = Expanded::default();
-            let system: Box<str> = system.as_ref().into();
-            let filters: Vec<Value<'_>> = part.get("filter").into_iter().flat_map(Value::items).collect();
-            if let Some(concepts) = part.get("concept") {
-                for code in concepts.items().filter_map(|c| c.get("code")?.as_str()) {
-                    own.codes.entry(code.into()).or_default().push(system.clone());
-                }
-                return own;
-            }
-            match self.system(&system, &filters) {
-                Some(codes) => {
-                    for code in codes {
-                        own.codes.entry(code).or_default().push(system.clone());
-                    }
-                }
-                None if filters.is_empty() => {
-                    own.whole.insert(system);
-                }
-                None => {
-                    own.unknown.insert(system);
-                }
-            }
-            own
-        });
-        for url in part.get("valueSet").into_iter().flat_map(Value::items).filter_map(Value::as_str) {
-            let imported = self.expand(&url, open);
-            own = Some(match own {
-                None => imported,
-                Some(own) => own.and(imported),
-            });
-        }
-        own.unwrap_or_default()
-    }
-
-    /// The codes of a system that pass some filters; none where that cannot be told.
-    fn system(&self, system: &str, filters: &[Value<'_>]) -> Option<Vec<Box<str>>> {
-        let found = self.registry.find("CodeSystem", system)?;
-        read(found, |root| {
-            if root.get("content").and_then(Value::as_plain) != Some("complete") {
-                return None;
-            }
-            let mut all = Vec::new();
-            let concepts = root.get("concept");
-            for filter in filters {
-                let of = |name: &str| filter.get(name).and_then(Value::as_str);
-                let (property, op, value) = (of("property")?, of("op")?, of("value")?);
-                if property != "concept" && property != "code" {
-                    return None;
-                }
-                let mut codes: Vec<Box<str>> = Vec::new();
-                match &*op {
-                    "is-a" | "descendent-of" => {
-                        collect(concepts, Some(&value), false, &mut codes);
-                        if op == "descendent-of" {
-                            codes.retain(|c| **c != *value);
-                        }
-                    }
-                    "=" => codes.push((&*value).into()),
-                    "in" => codes.extend(value.split(',').map(|c| c.trim().into())),
-                    _ => return None,
-                }
-                all.push(codes);
-            }
-            let mut codes = Vec::new();
-            collect(concepts, None, true, &mut codes);
-            codes.retain(|c| all.iter().all(|a| a.contains(c)));
-            Some(codes)
-        })?
+        let Some(concept) = found.find(code).and_then(|number| found.concept(number)) else {
+            let whole = found.content == Content::Complete && !found.concepts.is_empty();
+            return if whole { Standing::Missing } else { Standing::Unknown };
+        };
+        let fits = display.and_then(|given| terminology::display_fits(library, system, code, given));
+        let right = concept.display.as_deref().filter(|_| fits == Some(false));
+        Standing::Known { instead_of_display: right.map(str::to_owned) }
     }
 }
 
-fn read<T>(found: &Conformance, with: impl FnOnce(Value<'_>) -> T) -> Option<T> {
-    let json = found.json();
-    let document = Document::parse(&json, &Limits::NONE).ok()?;
-    Some(with(document.root()))
-}
-
-fn contained(concept: Value<'_>, out: &mut Expanded) {
-    let of = |name: &str| concept.get(name).and_then(Value::as_str);
-    if let (Some(system), Some(code)) = (of("system"), of("code")) {
-        out.codes.entry(code.into()).or_default().push(system.into());
-    }
-    concept.get("contains").into_iter().flat_map(Value::items).for_each(|c| contained(c, out));
-}
-
-fn collect(concepts: Option<Value<'_>>, below: Option<&str>, inside: bool, out: &mut Vec<Box<str>>) {
-    for concept in concepts.into_iter().flat_map(Value::items) {
-        let Some(code) = concept.get("code").and_then(Value::as_str) else { continue };
-        let inside = inside || below == Some(&*code);
-        if inside {
-            out.push(code.as_ref().into());
-        }
-        collect(concept.get("concept"), below, inside, out);
-    }
-}
-
-impl Expanded {
-    fn join(&mut self, other: Expanded) {
-        for (code, systems) in other.codes {
-            self.codes.entry(code).or_default().extend(systems);
-        }
-        self.whole.extend(other.whole);
-        self.unknown.extend(other.unknown);
-        self.open |= other.open;
-    }
-
-    /// What is in both.
-    fn and(self, other: Expanded) -> Expanded {
-        let mut out = Expanded { open: self.open && other.open, ..Expanded::default() };
-        for (code, systems) in &self.codes {
-            for system in systems {
-                match other.contains(Some(system), code) {
-                    Some(true) => out.codes.entry(code.clone()).or_default().push(system.clone()),
-                    Some(false) => {}
-                    None => {
-                        out.unknown.insert(system.clone());
-                    }
-                }
-            }
-        }
-        for system in self.whole.iter().chain(&self.unknown) {
-            out.unknown.insert(system.clone());
-        }
-        out
-    }
-
-    fn contains(&self, system: Option<&str>, code: &str) -> Option<bool> {
-        let listed = self.codes.get(code);
-        match system {
-            Some(system) => {
-                if listed.is_some_and(|l| l.iter().any(|s| **s == *system)) || self.whole.contains(system) {
-                    return Some(true);
-                }
-                (!self.open && !self.unknown.contains(system)).then_some(false)
-            }
-            None => {
-                if listed.is_some_and(|l| !l.is_empty()) {
-                    return Some(true);
-                }
-                (!self.open && self.unknown.is_empty() && self.whole.is_empty()).then_some(false)
-            }
-        }
-    }
-}
-
-impl Codes for PackagedCodes {
+impl Codes for KnownCodes {
     fn contains(&self, value_set: &str, system: Option<&str>, _version: Option<&str>, code: &str) -> Option<bool> {
-        self.expanded(value_set).contains(system, code)
+        // A bare code and one whose system is empty are asked for differently.
+        let key = format!("{}\n{}\n{code}", u8::from(system.is_some()), system.unwrap_or_default());
+        if let Some(known) = self.members.read().get(value_set).and_then(|codes| codes.get(key.as_str())) {
+            return *known;
+        }
+        let answer = terminology::member_of(&self.library, value_set, system, code);
+        let mut members = self.members.write();
+        if members.len() >= KEPT || members.get(value_set).is_some_and(|codes| codes.len() >= KEPT) {
+            members.clear();
+        }
+        members.entry(value_set.into()).or_default().insert(key.into(), answer);
+        answer
+    }
+
+    fn knows(&self, url: &str) -> bool {
+        !self.library.value_sets(url).is_empty() || !self.library.code_systems(url).is_empty()
+    }
+
+    fn standing(&self, system: &str, version: Option<&str>, code: &str, display: Option<&str>) -> Standing {
+        let key = format!("{system}\n{}\n{code}\n{}", version.unwrap_or_default(), display.unwrap_or_default());
+        if let Some(known) = self.standings.read().get(key.as_str()) {
+            return known.clone();
+        }
+        let answer = self.stands(system, version, code, display);
+        let mut standings = self.standings.write();
+        if standings.len() >= KEPT {
+            standings.clear();
+        }
+        standings.insert(key.into(), answer.clone());
+        answer
     }
 }
 
@@ -255,37 +180,46 @@ mod tests {
     use super::*;
     use crate::definitions::PackageInfo;
 
-    fn codes(resources: &[(&str, &str, &str)]) -> PackagedCodes {
+    fn codes(resources: &[(&str, &str, &str)]) -> KnownCodes {
         let of = |(kind, url, json): &(&str, &str, &str)| {
+            let json = format!(r#"{{"resourceType":"{kind}","url":"{url}",{json}}}"#);
             Conformance::new(kind, url, "1", "", "p#1".into(), json.as_bytes())
         };
         let info = PackageInfo { name: "p".into(), version: "1".into(), resources: resources.len(), guides: vec![] };
-        let registry = Registry::default().with(info, resources.iter().map(of).collect());
-        PackagedCodes::new(Definitions::core(), Arc::new(registry))
+        KnownCodes::of(Arc::new(Registry::default().with(info, resources.iter().map(of).collect())))
     }
 
     #[test]
     fn composed() {
-        let system = r#"{"content":"complete","concept":[{"code":"a","concept":[{"code":"b"}]},{"code":"c"}]}"#;
-        let below = r#"{"compose":{"include":[{"system":"s","filter":[{"property":"concept","op":"is-a","value":"a"}]}],
-            "exclude":[{"system":"s","concept":[{"code":"b"}]}]}}"#;
-        let large = r#"{"compose":{"include":[{"system":"big"},{"valueSet":["below"]}]}}"#;
-        let own = r#"{"compose":{"include":[{"valueSet":["own"]}]}}"#;
+        let system = r#""content":"complete","concept":[{"code":"a","display":"Alpha","concept":[{"code":"b"}]},
+            {"code":"c"}]"#;
+        let below = r#""compose":{"include":[{"system":"s:s","filter":[{"property":"concept","op":"is-a","value":"a"}]}],
+            "exclude":[{"system":"s:s","concept":[{"code":"b"}]}]}"#;
+        let large = r#""compose":{"include":[{"system":"s:big"},{"valueSet":["s:below"]}]}"#;
+        let own = r#""compose":{"include":[{"valueSet":["s:own"]}]}"#;
         let codes = codes(&[
-            ("CodeSystem", "s", system),
-            ("ValueSet", "below", below),
-            ("ValueSet", "large", large),
-            ("ValueSet", "own", own),
+            ("CodeSystem", "s:s", system),
+            ("ValueSet", "s:below", below),
+            ("ValueSet", "s:large", large),
+            ("ValueSet", "s:own", own),
         ]);
         let ask = |set: &str, system: &str, code: &str| codes.contains(set, Some(system), None, code);
-        assert_eq!(ask("below", "s", "a"), Some(true));
-        assert_eq!(ask("below", "s", "b"), Some(false));
-        assert_eq!(ask("below", "s", "c"), Some(false));
-        assert_eq!(ask("large", "big", "x"), Some(true));
-        assert_eq!(ask("large", "other", "x"), Some(false));
+        assert_eq!(ask("s:below", "s:s", "a"), Some(true));
+        assert_eq!(ask("s:below", "s:s", "b"), Some(false));
+        assert_eq!(ask("s:below", "s:s", "c"), Some(false));
+        // Nobody here knows what is in the large system.
+        assert_eq!(ask("s:large", "s:big", "x"), None);
+        assert_eq!(ask("s:large", "s:other", "x"), Some(false));
         // What includes itself decides nothing.
-        assert_eq!(ask("own", "s", "a"), None);
-        assert_eq!(ask("missing", "s", "a"), None);
+        assert_eq!(ask("s:own", "s:s", "a"), None);
+        assert_eq!(ask("s:missing", "s:s", "a"), None);
         assert_eq!(codes.contains("http://hl7.org/fhir/ValueSet/administrative-gender", None, None, "x"), Some(false));
+        let stands = |system: &str, code: &str, display: &str| codes.standing(system, None, code, Some(display));
+        assert_eq!(stands("s:s", "x", "Alpha"), Standing::Missing);
+        assert_eq!(stands("s:s", "a", "alpha"), Standing::Known { instead_of_display: None });
+        assert_eq!(stands("s:s", "a", "Beta"), Standing::Known { instead_of_display: Some("Alpha".into()) });
+        assert_eq!(stands("s:s", "b", "anything"), Standing::Known { instead_of_display: None });
+        assert_eq!(stands("s:big", "a", "x"), Standing::Unknown);
+        assert_eq!(stands("http://unitsofmeasure.org", "mmm", ""), Standing::Missing);
     }
 }

@@ -1,6 +1,6 @@
 //! Validation held to real data: the official examples, mutants of them, and Synthea. Skipped where the data is missing.
 
-use super::Validator;
+use super::{Asked, Validator};
 use crate::base::{Issue, Severity};
 use crate::definitions::Definitions;
 use crate::json::{Document, Limits, Value};
@@ -192,4 +192,68 @@ fn synthea_is_legal() {
     println!("{} of {count} resources of Synthea accepted", count - wrong.len());
     wrong.truncate(20);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Examples that a full validation refuses, each with the first place and the reason.
+#[rustfmt::skip]
+const REFUSED_IN_FULL: &[(&str, &str, &str)] = &[
+    ("Questionnaire-qs1.json", "Questionnaire.item[0].item[0].linkId", "linkId is 1..1, and 32 items have none"),
+    ("Bundle-10bb101f-a121-4264-a920-67be9cb82c74.json", "Bundle.entry[2].fullUrl", "a fullUrl does not disagree with the id, and this names pat12 for pat2"),
+    ("Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe.json", "Bundle.entry[3].fullUrl", "a fullUrl does not disagree with the id, and this names pat12 for pat2"),
+    ("Bundle-lri-example.json", "Bundle.entry[1].fullUrl", "a fullUrl does not disagree with the id, and 16 do"),
+];
+
+#[test]
+fn official_examples_keep_what_they_declare() {
+    let Some(files) = archive("r4-examples/r4-examples-dev.tar.zst") else { return };
+    let validator = validator();
+    let (mut wrong, mut refused) = (Vec::new(), 0);
+    for (name, bytes) in &files {
+        let mut issues = validator.judge(None, parsed(bytes).root(), &Asked::full());
+        issues.retain(Issue::is_error);
+        refused += usize::from(!issues.is_empty());
+        let listed = REFUSED_IN_FULL.iter().find(|(file, _, _)| file == name).map(|(_, place, _)| *place);
+        if issues.first().and_then(|i| i.expression.as_deref()) != listed {
+            wrong.push(format!("{name}\n{}", described(&issues)));
+        }
+    }
+    println!("{} of {} official examples are valid in full", files.len() - refused, files.len());
+    assert!(wrong.is_empty(), "{} others\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Every bundle of the small set, and of the large one those that hold what the patients refer to and some patients, as
+/// their entries are held against everything when they are written.
+#[test]
+fn synthea_is_legal_in_full() {
+    const PATIENTS: usize = 6;
+    let Some(mut files) = archive("synthea/synthea-small-5.tar.zst") else { return };
+    let Some(large) = archive("synthea/synthea-blaze.dev.tar.zst") else { return };
+    let small = files.len();
+    let common = |name: &str| name.contains("hospital") || name.contains("practitioner");
+    let (others, mut patients): (Vec<_>, Vec<_>) = large.into_iter().partition(|(name, _)| common(name));
+    patients.sort_by_key(|(_, bytes)| bytes.len());
+    // Not the largest: they say the same again and again.
+    patients.truncate(patients.len() / 2);
+    let step = patients.len().div_ceil(PATIENTS);
+    files.extend(others.into_iter().chain(patients.into_iter().step_by(step)));
+    let validator = validator();
+    let (mut count, mut wrong) = (0, Vec::new());
+    for (i, (name, bytes)) in files.iter().enumerate() {
+        let document = parsed(bytes);
+        let entries = document.root().get("entry").into_iter().flat_map(Value::items);
+        // The small ones also as bundles.
+        let whole = (i < small).then(|| document.root());
+        for value in entries.filter_map(|e| e.get("resource")).chain(whole) {
+            count += 1;
+            let mut issues = validator.judge_without_lines(None, value, &Asked::full());
+            issues.retain(Issue::is_error);
+            if !issues.is_empty() {
+                wrong.push(format!("{name}\n{}", described(&issues)));
+            }
+        }
+    }
+    println!("{} of {count} resources of {} bundles of Synthea accepted in full", count - wrong.len(), files.len());
+    let all = wrong.len();
+    wrong.truncate(20);
+    assert!(wrong.is_empty(), "{all}\n{}", wrong.join("\n"));
 }

@@ -6,13 +6,16 @@ use crate::definitions::Definitions;
 use crate::fhirpath::eval::Node;
 use crate::json::Value;
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::cell::OnceCell;
+use std::collections::{HashMap, HashSet};
 
 /// The entries of the outermost Bundle, if the document is one.
 pub(super) struct BundleEntries<'d> {
     by_url: HashMap<Cow<'d, str>, Value<'d>>,
     /// For each resource the fullUrl that it stands under.
     urls: HashMap<u32, Cow<'d, str>>,
+    /// Types and ids of all resources.
+    names: OnceCell<HashSet<String>>,
 }
 
 impl<'d> BundleEntries<'d> {
@@ -28,7 +31,21 @@ impl<'d> BundleEntries<'d> {
                 urls.insert(resource.place(), url);
             }
         }
-        BundleEntries { by_url, urls }
+        BundleEntries { by_url, urls, names: OnceCell::new() }
+    }
+
+    /// The resource under an address.
+    pub(super) fn at(&self, url: &str) -> Option<Value<'d>> {
+        self.by_url.get(url).copied()
+    }
+
+    /// Whether some resource has this type and id: `Patient/1`.
+    pub(super) fn holds(&self, named: &str) -> bool {
+        let name = |r: &Value<'d>| {
+            let of = |name: &str| r.get(name).and_then(Value::as_str);
+            Some(format!("{}/{}", of("resourceType")?, of("id")?))
+        };
+        self.names.get_or_init(|| self.by_url.values().filter_map(name).collect()).contains(named)
     }
 
     /// What a reference points to: a contained resource, or one of the Bundle.

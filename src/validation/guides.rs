@@ -57,6 +57,7 @@ fn examples(validator: &Validator, path: &str) -> Option<(usize, Vec<String>)> {
 const REFUSED: &[(&str, &str)] = &[
     ("Bundle-66c8856b-ba11-4876-8aa8-467aad8c11a2.json", "the fullUrl Endpoint/Endpoint-71 is not that of Endpoint/71"),
     ("Bundle-uscore-mo3.json", "a fullUrl is not absolute"),
+    ("Observation-satO2-fiO2.json", "'L/min' is not in ucum-vitals-common, to which vital signs bind amounts as required"),
     ("DiagnosticReport-cardiology-report.json", "'EQH/..AgME' is no base64"),
     ("AuditEvent-ex-auditPoke-SAML-Comp.json", "ours to mend: extensions of one url are sliced again by the type of their value"),
 ];

@@ -38,11 +38,11 @@ impl<'d> Walk<'_, 'd> {
     }
 
     /// Whether an expression does not say `false`. What cannot be decided is noted and taken to hold.
-    fn holds(&mut self, rule: &Rule, node: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) -> bool {
+    pub(super) fn holds(&mut self, rule: &Rule, node: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) -> bool {
         let expression = match rule.parsed() {
             Ok(expression) => expression,
             Err(why) => {
-                let message = format!("the rule {} was not judged, its expression cannot be read: {why}", rule.key);
+                let message = format!("the rule {} was not judged, its expression cannot be read: {why}", rule.name());
                 self.note(Severity::Warning, IssueCode::Processing, place, message);
                 return true;
             }
@@ -68,7 +68,7 @@ impl<'d> Walk<'_, 'd> {
                 true
             }
             Err(why) => {
-                let message = format!("the rule {} was not judged, its expression failed: {why}", rule.key);
+                let message = format!("the rule {} was not judged, its expression failed: {why}", rule.name());
                 self.note(Severity::Warning, IssueCode::Processing, place, message);
                 true
             }
@@ -79,7 +79,7 @@ impl<'d> Walk<'_, 'd> {
     fn out_of_budget(&mut self, rule: &Rule, place: &Place<'_>) {
         if !self.exhausted {
             self.exhausted = true;
-            let message = format!("the rules from {} on were not judged: they take too many steps", rule.key);
+            let message = format!("the rules from {} on were not judged: they take too many steps", rule.name());
             self.note(Severity::Error, IssueCode::TooCostly, place, message);
         }
     }

@@ -6,9 +6,10 @@
 //! resources than those of the document, and asks others about codes.
 
 mod binding;
-mod bound;
 mod bundle;
+mod coded;
 mod codes;
+mod definition;
 mod entries;
 mod extension;
 mod invariants;
@@ -34,7 +35,7 @@ mod guides;
 #[cfg(test)]
 mod tests;
 
-pub use codes::PackagedCodes;
+pub use codes::KnownCodes;
 
 use crate::base::{Clock, Issue, Severity, SystemClock};
 use crate::definitions::{Codes, Definitions, Registry, TypeId};
@@ -67,6 +68,8 @@ pub struct Asked {
     pub unknown_profiles: Severity,
     /// How bad it is that an extension is not known; none: not worth a word, as FHIR allows it.
     pub unknown_extensions: Option<Severity>,
+    /// Whether columns in a text of one line mean something; if not, only texts of several lines give positions.
+    pub columns: bool,
 }
 
 impl Default for Asked {
@@ -76,6 +79,7 @@ impl Default for Asked {
             profiles: Vec::new(),
             unknown_profiles: Severity::Warning,
             unknown_extensions: None,
+            columns: false,
         }
     }
 }
@@ -84,6 +88,11 @@ impl Asked {
     /// Everything, with the declared profiles.
     pub fn full() -> Self {
         Asked { level: Level::Full, ..Asked::default() }
+    }
+
+    /// Whether profiles and extensions are looked at.
+    pub fn is_full(&self) -> bool {
+        self.level == Level::Full
     }
 }
 
@@ -104,7 +113,7 @@ impl Validator {
     /// A validator for these definitions and the profiles of the specification.
     pub fn new(definitions: Arc<Definitions>) -> Self {
         let registry = Registry::core();
-        let codes = Arc::new(PackagedCodes::new(definitions.clone(), registry.clone()));
+        let codes = Arc::new(KnownCodes::of(registry.clone()));
         Validator::with(definitions, registry, codes)
     }
 
@@ -119,11 +128,17 @@ impl Validator {
 
     /// The same over other packages.
     pub fn over(&self, registry: Arc<Registry>) -> Validator {
+        let codes = Arc::new(KnownCodes::of(registry.clone()));
+        self.over_with(registry, codes)
+    }
+
+    /// The same over other packages, with a terminology.
+    pub fn over_with(&self, registry: Arc<Registry>, codes: Arc<dyn Codes>) -> Validator {
         Validator {
             definitions: self.definitions.clone(),
             plans: self.plans.clone(),
             rules: self.rules.clone(),
-            codes: Arc::new(PackagedCodes::new(self.definitions.clone(), registry.clone())),
+            codes,
             registry,
             profiles: RwLock::default(),
             extension: self.extension,
@@ -131,7 +146,7 @@ impl Validator {
     }
 
     /// The packages that it knows.
-    pub fn registry(&self) -> &Registry {
+    pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
     }
 
@@ -155,8 +170,23 @@ impl Validator {
 
     /// The same, with profiles and extensions as far as they are asked for.
     pub fn judge(&self, expected: Option<TypeId>, resource: json::Value<'_>, asked: &Asked) -> Vec<Issue> {
-        let mut issues = walk::Walk::new(self, resource, asked).document(expected);
-        locate::positions(resource, &mut issues);
+        let mut issues = self.judge_without_lines(expected, resource, asked);
+        self.locate(resource, asked, &mut issues);
         issues
+    }
+
+    /// The same without lines and columns, which cost a look at the whole text.
+    pub fn judge_without_lines(
+        &self,
+        expected: Option<TypeId>,
+        resource: json::Value<'_>,
+        asked: &Asked,
+    ) -> Vec<Issue> {
+        walk::Walk::new(self, resource, asked).document(expected)
+    }
+
+    /// Gives issues on a resource their lines and columns.
+    pub fn locate(&self, resource: json::Value<'_>, asked: &Asked, issues: &mut [Issue]) {
+        locate::positions(resource, asked.columns, issues);
     }
 }

@@ -27,6 +27,8 @@ pub(super) struct Row {
     pub attribute: bool,
     /// Bound to a value set as required, and all codes of it are known.
     pub bound: bool,
+    /// A Coding, CodeableConcept or Quantity.
+    pub coded: bool,
     /// A Reference.
     pub reference: bool,
     /// `contained` of a resource.
@@ -78,6 +80,10 @@ fn row(definitions: &Definitions, element: &Element, rules: &mut Rules) -> Row {
         choice: element.choice.is_some(),
         attribute: element.attribute,
         bound,
+        coded: matches!(
+            &*element.type_name,
+            "Coding" | "CodeableConcept" | "Quantity" | "Age" | "Count" | "Distance" | "Duration"
+        ),
         reference: &*element.type_name == "Reference",
         contained: element.kind == ElementType::Resource && &*element.name == "contained",
         invariants: rules.add(&element.invariants, None).into(),

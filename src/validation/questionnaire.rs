@@ -5,6 +5,7 @@ mod answer;
 mod enabled;
 
 use super::place::Place;
+use super::rule::Rule;
 use super::walk::{Scope, Walk, shown};
 use crate::base::{IssueCode, Severity};
 use crate::json::{Document, Kind, Limits, Value};
@@ -39,6 +40,10 @@ impl<'d> Walk<'_, 'd> {
             let (url, _) = crate::definitions::split_canonical(&canonical);
             if let Some(other) = registry.kind_of(url).filter(|kind| *kind != "Questionnaire") {
                 let message = format!("{} is a {other}, not a Questionnaire", shown(&canonical));
+                return self.report(IssueCode::Invalid, &at, message);
+            }
+            if self.validator.codes.knows(url) {
+                let message = format!("{} is terminology, not a Questionnaire", shown(&canonical));
                 return self.report(IssueCode::Invalid, &at, message);
             }
             let message = format!(
@@ -120,7 +125,7 @@ impl<'d> Walk<'_, 'd> {
         let kind = text(question, "type").unwrap_or_default();
         let truth = |name: &str| question.get(name).and_then(Value::as_bool).unwrap_or(false);
         let (required, repeats) = (truth("required"), truth("repeats"));
-        let enabled = form.answers.enable(question);
+        let enabled = form.answers.enable(question) && self.enabled_by_expression(question, scope);
         let whole = |i: usize| place.child("item").item(i);
         let answers = |item: Value<'d>| item.get("answer").filter(|a| a.kind() == Kind::Array);
         for (i, item) in items {
@@ -186,6 +191,41 @@ impl<'d> Walk<'_, 'd> {
             self.report(IssueCode::Structure, &at, message);
         }
         self.exclusive(question, items, place);
+    }
+
+    /// Whether the expressions of an item (of Structured Data Capture, and of the Finnish guide that had them before) say
+    /// that it is to be answered; one that cannot be judged says nothing.
+    fn enabled_by_expression(&mut self, question: Value<'_>, scope: Scope<'_, 'd>) -> bool {
+        const SDC: &str = "http://hl7.org/fhir/uv/sdc/StructureDefinition/sdc-questionnaire-enableWhenExpression";
+        const KANTA: &str = "http://phr.kanta.fi/StructureDefinition/fiphr-ext-questionnaire-enablewhen";
+        let sdc = extension(question, SDC).and_then(|e| e.get("valueExpression"));
+        let sdc = sdc.filter(|e| e.get("language").and_then(Value::as_plain) == Some("text/fhirpath"));
+        let kanta = extension(question, KANTA).and_then(|e| e.get("valueString"));
+        let Some(text) = sdc.and_then(|e| e.get("expression")).or(kanta).and_then(Value::as_str) else { return true };
+        let rule = Rule::new("enableWhenExpression", true, &text, "");
+        self.holds(&rule, scope.resource, &Place::root("QuestionnaireResponse"), scope)
+    }
+
+    /// A Questionnaire by itself: conditions name items that there are, and not their own.
+    pub(super) fn conditions(&mut self, questionnaire: Value<'d>, place: &Place<'_>) {
+        self.conditions_of(questionnaire, questionnaire, place, 0);
+    }
+
+    fn conditions_of(&mut self, whole: Value<'d>, of: Value<'d>, place: &Place<'_>, depth: usize) {
+        for (i, item) in of.get("item").into_iter().flat_map(Value::items).enumerate().filter(|_| depth <= DEEPEST) {
+            let at = place.child("item").item(i);
+            for condition in item.get("enableWhen").into_iter().flat_map(Value::items) {
+                let Some(link) = text(condition, "question") else { continue };
+                if defines(item, &link, depth) {
+                    let message = format!("the item depends on '{}', which stands beneath it", shown(&link));
+                    self.report(IssueCode::BusinessRule, &at, message);
+                } else if !defines(whole, &link, 0) {
+                    let message = format!("the item depends on '{}', which there is not", shown(&link));
+                    self.report(IssueCode::BusinessRule, &at, message);
+                }
+            }
+            self.conditions_of(whole, item, &at, depth + 1);
+        }
     }
 
     /// An option that excludes the others.

@@ -17,6 +17,8 @@ pub(super) struct Rule {
     pub expression: Box<str>,
     /// What it means, in words; empty: nobody said.
     pub words: Box<str>,
+    /// The definition that it is of; empty: the base definitions.
+    pub origin: Box<str>,
     /// The element that an issue names; empty: where the rule stands.
     pub place: &'static str,
     /// Where there is a function, it decides.
@@ -32,9 +34,23 @@ impl Rule {
             error,
             expression: expression.into(),
             words: words.into(),
+            origin: "".into(),
             place: "",
             swift: None,
             parsed: OnceLock::new(),
+        }
+    }
+
+    /// The same, of a definition.
+    pub(super) fn of(self, canonical: &str) -> Rule {
+        Rule { origin: canonical.into(), ..self }
+    }
+
+    /// Its name, with that of the definition.
+    pub(super) fn name(&self) -> String {
+        match &*self.origin {
+            "" => self.key.to_string(),
+            origin => format!("{} of {origin}", self.key),
         }
     }
 

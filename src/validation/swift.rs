@@ -16,6 +16,8 @@ pub(super) fn of(key: &str) -> Option<Swift> {
         "ref-1" => |reference, scope| fragment_resolves(reference, scope),
         "qty-3" => |quantity, _| !has(quantity, "code") || has(quantity, "system"),
         "dom-3" => |resource, scope| scope.contained || contained_are_used(resource),
+        // The expression of 4.0.1 says "more than two"; its words, and those of `enableBehavior`, say "more than one".
+        "que-12" => |item, _| !conditions_are_several(item) || has(item, "enableBehavior"),
         "obs-7" => |observation, _| no_component_of_same_code(observation),
         _ => return None,
     };
@@ -33,6 +35,10 @@ fn has_choice(object: Value<'_>, name: &str) -> bool {
         let rest = key.strip_prefix('_').unwrap_or(&key).strip_prefix(name);
         rest.is_some_and(|r| r.starts_with(|c: char| c.is_ascii_uppercase()))
     })
+}
+
+fn conditions_are_several(item: Value<'_>) -> bool {
+    item.get("enableWhen").is_some_and(|conditions| conditions.items().nth(1).is_some())
 }
 
 fn text<'d>(object: Value<'d>, name: &str) -> Option<Cow<'d, str>> {

@@ -3,7 +3,7 @@
 use super::place::Place;
 use super::plan::Row;
 use super::walk::{Walk, a, shown};
-use super::{binding, narrative};
+use super::{Level, binding, narrative};
 use crate::base::IssueCode;
 use crate::definitions::Element;
 use crate::json::{Kind, Value};
@@ -54,6 +54,9 @@ impl<'d> Walk<'_, 'd> {
         {
             let message = format!("'{}' is not in the value set {}{}", shown(&text), set.url, binding::choices(set));
             self.report(IssueCode::CodeInvalid, place, message);
+        }
+        if primitive == Primitive::Code && !row.bound && self.asked.level == Level::Full {
+            self.bare_code(element, &text, place);
         }
     }
 

@@ -10,7 +10,7 @@ use crate::base::{Issue, IssueCode, Severity};
 use crate::definitions::{Definitions, Element, ElementType, Structure, TypeId};
 use crate::fhirpath::eval::{Node, NodeType};
 use crate::json::{Kind, Value};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::OnceCell;
 
 /// Steps of all invariants of one validation, and those more for each byte.
@@ -29,6 +29,8 @@ pub(super) struct Walk<'v, 'd> {
     pub held: Vec<(usize, u32)>,
     /// Which nodes were found to keep which profiles.
     pub tried: FxHashMap<(usize, u32), bool>,
+    /// Code systems of which it was said that they are not known.
+    pub unknown_systems: FxHashSet<String>,
     /// What the caller wants to know.
     pub asked: &'v Asked,
     /// The whole document.
@@ -65,6 +67,7 @@ impl<'v, 'd> Walk<'v, 'd> {
             exhausted: false,
             held: Vec::new(),
             tried: FxHashMap::default(),
+            unknown_systems: FxHashSet::default(),
             asked,
             root,
             entries: OnceCell::new(),
@@ -87,6 +90,12 @@ impl<'v, 'd> Walk<'v, 'd> {
         let known = known.and_then(|name| self.definitions().type_named(&name)).or(expected);
         let name = known.map_or("Resource", |t| self.definitions().name(t));
         self.standing(expected, resource, &Place::root(name));
+        while self.issues.len() > MAX_ISSUES {
+            match self.issues.iter().rposition(|issue| !issue.is_error()) {
+                Some(least) => self.issues.remove(least),
+                None => break,
+            };
+        }
         self.issues
     }
 
@@ -97,10 +106,11 @@ impl<'v, 'd> Walk<'v, 'd> {
 
     /// Notes an issue of any severity.
     pub(super) fn note(&mut self, severity: Severity, code: IssueCode, place: &Place<'_>, message: impl Into<String>) {
-        if self.full() {
+        let issue = Issue::new(severity, code, message).at(place.expression());
+        // Warnings, however many, keep no error from being found.
+        if self.issues.len() >= MAX_ISSUES && !issue.is_error() || self.full() {
             return;
         }
-        let issue = Issue::new(severity, code, message).at(place.expression());
         // Rules of an element and of a slice of it may say the same.
         if !self.issues.contains(&issue) {
             self.issues.push(issue);
@@ -108,7 +118,7 @@ impl<'v, 'd> Walk<'v, 'd> {
     }
 
     fn full(&self) -> bool {
-        self.issues.len() >= MAX_ISSUES
+        self.issues.len() >= MAX_ISSUES && self.issues.iter().filter(|i| i.is_error()).count() >= MAX_ISSUES
     }
 
     /// A resource that stands for itself: the whole document, or one in a bundle or parameter.
@@ -160,19 +170,28 @@ impl<'v, 'd> Walk<'v, 'd> {
         if let Some(response) = resource.value.filter(|_| resource.is("QuestionnaireResponse", self.definitions())) {
             self.answers_form(response, place, scope);
         }
+        if let (Some(value), NodeType::Complex(kind)) = (resource.value, resource.kind) {
+            match self.definitions().name(kind) {
+                "StructureDefinition" => self.definition(value, place),
+                "SearchParameter" => self.search_parameter(value, place),
+                "Questionnaire" => self.conditions(value, place),
+                _ => {}
+            }
+        }
         let declared = resource.value.and_then(|r| r.get("meta")).and_then(|meta| meta.get("profile"));
         let declared: Vec<_> = declared.into_iter().flat_map(Value::items).filter_map(Value::as_str).collect();
         for canonical in &declared {
-            self.against(canonical, resource, place, scope);
+            self.against(canonical, false, resource, place, scope);
         }
         if resource.value.map(Value::place) == Some(self.root.place()) {
             for canonical in self.asked.profiles.iter().filter(|p| !declared.iter().any(|d| **d == ***p)) {
-                self.against(canonical, resource, place, scope);
+                self.against(canonical, true, resource, place, scope);
             }
         }
     }
 
-    fn against(&mut self, canonical: &str, resource: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
+    /// `asked`: the caller named it, and is not answered as if it had been looked at.
+    fn against(&mut self, canonical: &str, asked: bool, resource: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
         match self.validator.profile(canonical) {
             Ok(Some(profile)) if self.is_of(resource, &profile.about) => self.keeps(&profile, resource, place, scope),
             Ok(Some(profile)) => {
@@ -187,6 +206,10 @@ impl<'v, 'd> Walk<'v, 'd> {
                 }
                 None => self.unknown_profile(canonical, place),
             },
+            Err(why) if asked => {
+                let message = format!("the profile {} cannot be used: {why}", shown(canonical));
+                self.report(IssueCode::Processing, place, message);
+            }
             Err(why) => self.unusable(canonical, &why, place),
         }
     }
@@ -333,6 +356,12 @@ impl<'v, 'd> Walk<'v, 'd> {
                 }
                 if of.row.reference {
                     self.target(of.element, item, place);
+                }
+                if self.asked.level == Level::Full && of.row.reference {
+                    self.reference_in_bundle(item, place, scope);
+                }
+                if self.asked.level == Level::Full && of.row.coded {
+                    self.coded(of.element, of.row, item, place);
                 }
                 if self.asked.level == Level::Full && &*of.element.type_name == "Attachment" {
                     self.attachment_size(item, place);

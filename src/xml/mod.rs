@@ -1,6 +1,7 @@
 //! Floor 1: resources as XML (R4 xml.html), read to JSON text and written from it without loss. What the types are is
 //! asked of a [`Schema`], so that no type table is known here; whether a resource is legal is not judged.
 
+mod locate;
 mod markup;
 mod narrative;
 mod read;
@@ -10,7 +11,7 @@ mod tree;
 mod write;
 
 pub use crate::json::Limits;
-pub use read::to_json;
+pub use read::{locate, to_json};
 pub use schema::{Child, ChildKind, Schema, TypeNumber};
 pub use tree::{XmlElement, XmlNode};
 pub use write::{from_json, pretty_from_json};

@@ -1,6 +1,7 @@
 //! Reading a resource from XML: to JSON text with the same content (R4 xml.html, json.html). The order of elements is
 //! free and repetitions need not stand together; what the schema does not know is refused with its place.
 
+use super::locate::Marks;
 use super::narrative;
 use super::source::{Fault, Part, Source, position};
 use super::{Child, ChildKind, FHIR, Limits, Schema, TypeNumber, XHTML, XSI, markup};
@@ -22,8 +23,18 @@ pub fn to_json(xml: &[u8], schema: &dyn Schema, limits: &Limits) -> Result<Strin
         }
     };
     let source = Source::new(text).map_err(|fault| failure(text, fault, IssueCode::Structure, None))?;
-    let mut reader = Reader { source, schema, limits, path: Vec::new(), depth: 0, nodes: 0 };
+    let mut reader = Reader { source, schema, limits, path: Vec::new(), depth: 0, nodes: 0, marks: None };
     Ok(reader.document()?.to_json())
+}
+
+/// Sets the positions of issues on a resource that was read from this text, by the places that they name; where that is
+/// not there, the nearest element around it.
+pub fn locate(xml: &[u8], schema: &dyn Schema, limits: &Limits, issues: &mut [Issue]) {
+    let Some(source) = std::str::from_utf8(xml).ok().and_then(|text| Source::new(text).ok()) else { return };
+    let marks = Some(Marks::of(issues));
+    let mut reader = Reader { source, schema, limits, path: Vec::new(), depth: 0, nodes: 0, marks };
+    // It was read before, and as far as it can be read there are places.
+    let _ = reader.document();
 }
 
 fn failure(text: &str, (offset, message): Fault, code: IssueCode, place: Option<String>) -> Failure {
@@ -33,7 +44,7 @@ fn failure(text: &str, (offset, message): Fault, code: IssueCode, place: Option<
     Failure::of(FailureKind::Malformed, vec![issue])
 }
 
-struct Reader<'t, 's> {
+struct Reader<'t, 's, 'm> {
     source: Source<'t>,
     schema: &'s dyn Schema,
     limits: &'s Limits,
@@ -43,6 +54,8 @@ struct Reader<'t, 's> {
     depth: usize,
     /// At least as many as the JSON has so far.
     nodes: usize,
+    /// Places that are looked for.
+    marks: Option<Marks<'m>>,
 }
 
 /// An object that is being filled.
@@ -86,7 +99,7 @@ impl<'s> Object<'s> {
     }
 }
 
-impl<'t, 's> Reader<'t, 's> {
+impl<'t, 's> Reader<'t, 's, '_> {
     fn document(&mut self) -> Result<Tree, Failure> {
         loop {
             match self.next()? {
@@ -111,6 +124,14 @@ impl<'t, 's> Reader<'t, 's> {
 
     fn fault(&self, message: impl Into<String>) -> Failure {
         self.failed(self.source.fault(message))
+    }
+
+    /// Tells those who look for places that an element begins.
+    fn mark(&mut self) {
+        let (path, source) = (&self.path, &self.source);
+        if let Some(marks) = &mut self.marks {
+            marks.met(path, || position(source.text(), source.start()));
+        }
     }
 
     /// The path as a FHIRPath expression.
@@ -154,13 +175,23 @@ impl<'t, 's> Reader<'t, 's> {
         if nested.is_none() {
             self.path.push((self.schema.name(kind), None));
         }
+        if let (Some(marks), Some(_)) = (&mut self.marks, nested) {
+            marks.starts.push((self.path.len(), name.to_owned()));
+        }
+        self.mark();
         self.enter(1)?;
         let mut object = Object::default();
         self.attributes(kind, tag, &mut object)?;
         self.children(kind, &mut object, true)?;
         self.depth -= 1;
-        if nested.is_none() {
-            self.path.pop();
+        match (nested, &mut self.marks) {
+            (None, _) => {
+                self.path.pop();
+            }
+            (Some(_), Some(marks)) => {
+                marks.starts.pop();
+            }
+            (Some(_), None) => {}
         }
         let mut entries = vec![("resourceType".to_owned(), Tree::string(name))];
         object.write(&mut entries);
@@ -260,6 +291,7 @@ impl<'t, 's> Reader<'t, 's> {
             return Err(self.unrepeatable(name));
         }
         self.path.push((child.fhirpath, child.many.then_some(index)));
+        self.mark();
         let levels = 1 + usize::from(child.many);
         self.enter(levels)?;
         let value = match child.kind {

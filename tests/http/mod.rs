@@ -14,6 +14,7 @@ mod people;
 mod profiles;
 mod site;
 mod stop;
+mod stored_profiles;
 mod tls;
 
 use crate::support::TestServer;

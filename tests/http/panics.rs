@@ -8,7 +8,7 @@ use vesta::base::{RandomIds, SystemClock, TenantId};
 use vesta::definitions::Definitions;
 use vesta::http::Options;
 use vesta::index::Extractor;
-use vesta::interaction::{Service, Settings};
+use vesta::interaction::{Policy, Service, Settings};
 use vesta::store::{ChangeLog, Committed, Head, Item, Link, Snapshot, Store, StoreError, Transaction};
 
 /// A store with a defect.
@@ -63,7 +63,9 @@ fn server() -> TestServer {
         let definitions = Definitions::core();
         let extractor = Arc::new(Extractor::new(definitions.clone(), Vec::new()));
         let (clock, ids) = (Arc::new(SystemClock), Arc::new(RandomIds));
-        let service = Service::new(Arc::new(Broken), definitions.clone(), extractor, clock, ids, Settings::default());
+        // Nothing is read before a write, so that it is the write that fails.
+        let settings = Settings { validation: Policy::Structure, ..Settings::default() };
+        let service = Service::new(Arc::new(Broken), definitions.clone(), extractor, clock, ids, settings);
         (Arc::new(service), None, definitions)
     })
 }

@@ -9,10 +9,10 @@ fn full() -> TestServer {
     TestServer::with(Settings { validation: Some(Validation::Full), ..Settings::default() })
 }
 
-const PROFILE: &str = "http://example.org/fhir/StructureDefinition/named-patient";
+pub const PROFILE: &str = "http://example.org/fhir/StructureDefinition/named-patient";
 
 /// A package with a profile that has only a differential, an extension, and a profile that is derived from itself.
-fn package() -> Vec<u8> {
+pub fn package() -> Vec<u8> {
     let profile = json!({
         "resourceType": "StructureDefinition", "url": PROFILE, "version": "1.0.0", "name": "NamedPatient",
         "status": "active", "kind": "resource", "abstract": false, "type": "Patient", "derivation": "constraint",
@@ -57,7 +57,7 @@ fn package() -> Vec<u8> {
 }
 
 /// Severity, code and place of the issues of an OperationOutcome.
-fn issues(answer: &Answer) -> Vec<String> {
+pub fn issues(answer: &Answer) -> Vec<String> {
     let outcome = answer.json();
     let issue = |i: &Value| {
         let place = i["expression"][0].as_str().unwrap_or_default();
@@ -161,4 +161,135 @@ fn modes_of_validate() {
     let places: Vec<_> =
         told["issue"][0]["extension"].as_array().expect("places").iter().map(|e| &e["valueInteger"]).collect();
     assert_eq!(places, [2, 12]);
+}
+
+/// Line and column of each issue, with its code and place.
+fn positions(answer: &Answer) -> Vec<(String, u64, u64)> {
+    let outcome = answer.json();
+    let issue = |i: &Value| {
+        let number = |n: usize| i["extension"][n]["valueInteger"].as_u64().unwrap_or_default();
+        let place = i["expression"][0].as_str().unwrap_or_default();
+        (format!("{} {place}", i["code"].as_str().expect("a code")), number(0), number(1))
+    };
+    outcome["issue"].as_array().expect("issues").iter().map(issue).collect()
+}
+
+/// Every kind of issue has its line and column, in JSON and in XML.
+#[test]
+fn lines_and_columns() {
+    let server = TestServer::start();
+    let headers = [("content-type", "application/octet-stream")];
+    server.send("POST", "$package-add", &headers, Some(&package())).is(200);
+    let json = r#"{
+  "resourceType": "Patient",
+  "meta": {"profile": [
+    "http://example.org/nobody-knows",
+    "http://example.org/fhir/StructureDefinition/named-patient"
+  ]},
+  "extension": [
+    {"url": "http://hl7.org/fhir/StructureDefinition/patient-birthPlace", "valueString": "x"}
+  ],
+  "modifierExtension": [{"url": "http://x.org/m", "valueBoolean": true}],
+  "identifier": [{"system": "urn:other"}],
+  "telecom": [{"value": "1"}],
+  "gender": "f",
+  "birthDate": "yesterday",
+  "maritalStatus": {"coding": [
+    {"system": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus", "code": "M", "display": "Single"}
+  ]},
+  "contact": [{"gender": "male"}],
+  "link": [{"type": "refer"}]
+}"#;
+    let xml = r#"<Patient xmlns="http://hl7.org/fhir">
+  <meta>
+    <profile value="http://example.org/nobody-knows"/>
+    <profile value="http://example.org/fhir/StructureDefinition/named-patient"/>
+  </meta>
+  <extension url="http://hl7.org/fhir/StructureDefinition/patient-birthPlace">
+    <valueString value="x"/>
+  </extension>
+  <modifierExtension url="http://x.org/m"><valueBoolean value="true"/></modifierExtension>
+  <identifier><system value="urn:other"/></identifier>
+  <telecom><value value="1"/></telecom>
+  <gender value="f"/>
+  <birthDate value="yesterday"/>
+  <maritalStatus><coding>
+    <system value="http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"/><code value="M"/>
+    <display value="Single"/>
+  </coding></maritalStatus>
+  <contact><gender value="male"/></contact>
+  <link><type value="refer"/></link>
+</Patient>"#;
+    let ask = |path: &str, kind: &str, text: &str| {
+        let mut found = positions(&server.send("POST", path, &[("content-type", kind)], Some(text.as_bytes())));
+        found.sort();
+        found
+    };
+    let expected = |lines: [(u64, u64); 12]| {
+        let places = [
+            "code-invalid Patient.gender",
+            "extension Patient.modifierExtension[0]",
+            "invalid Patient.maritalStatus.coding[0].display",
+            "invariant Patient.contact[0]",
+            "invariant Patient.gender",
+            "invariant Patient.telecom[0]",
+            "not-found Patient",
+            "required Patient.identifier",
+            "required Patient.link[0].other",
+            "required Patient.name",
+            "structure Patient.extension[0].value",
+            "structure Patient.identifier[0]",
+        ];
+        let mut all: Vec<_> =
+            places.iter().zip(lines).map(|(p, (line, column))| ((*p).to_owned(), line, column)).collect();
+        all.retain(|(place, ..)| place != "invariant Patient.gender");
+        all
+    };
+    for path in ["Patient/$validate", "Patient"] {
+        let mut found = ask(path, "application/fhir+json", json);
+        assert!(found.iter().any(|f| *f == ("value Patient.birthDate".to_owned(), 14, 16)), "{found:?}");
+        found.retain(|(place, ..)| !place.starts_with("value"));
+        let lines = [
+            (13, 13),
+            (10, 25),
+            (16, 98),
+            (18, 15),
+            (0, 0),
+            (12, 15),
+            (1, 1),
+            (11, 17),
+            (19, 12),
+            (1, 1),
+            (8, 90),
+            (11, 18),
+        ];
+        assert_eq!(found, expected(lines), "{path}");
+        let mut found = ask(path, "application/fhir+xml", xml);
+        assert!(found.iter().any(|f| *f == ("value Patient.birthDate".to_owned(), 13, 3)), "{found:?}");
+        found.retain(|(place, ..)| !place.starts_with("value"));
+        let lines =
+            [(12, 3), (9, 3), (16, 5), (18, 3), (0, 0), (11, 3), (1, 1), (10, 3), (19, 3), (1, 1), (7, 5), (10, 3)];
+        assert_eq!(found, expected(lines), "{path}");
+    }
+    // A text of one line has columns.
+    let found = ask("Patient", "application/fhir+json", r#"{"resourceType":"Patient","gender":"f"}"#);
+    assert_eq!(found, [("code-invalid Patient.gender".to_owned(), 1, 36)]);
+    // What is in a parameter, and in an entry, has the lines of the whole text.
+    let wrapped = format!(
+        "<Parameters xmlns=\"http://hl7.org/fhir\">\n<parameter><name value=\"resource\"/><resource>\n{xml}</resource></parameter></Parameters>"
+    );
+    let found = ask("Patient/$validate", "application/fhir+xml", &wrapped);
+    assert!(found.contains(&("code-invalid Patient.gender".to_owned(), 14, 3)), "{found:?}");
+    let bundle = format!(
+        "<Bundle xmlns=\"http://hl7.org/fhir\">\n<type value=\"transaction\"/><entry><resource>\n{xml}</resource>\
+         <request><method value=\"POST\"/><url value=\"Patient\"/></request></entry></Bundle>"
+    );
+    let found = ask("", "application/fhir+xml", &bundle);
+    assert!(found.contains(&("code-invalid Bundle.entry[0].resource.gender".to_owned(), 14, 3)), "{found:?}");
+    let bundle = format!(
+        "{{\"resourceType\": \"Bundle\", \"type\": \"transaction\", \"entry\": [{{\"resource\":\n{json},\n\
+         \"request\": {{\"method\": \"POST\", \"url\": \"Patient\"}}}}]}}"
+    );
+    let found = ask("", "application/fhir+json", &bundle);
+    assert!(found.contains(&("code-invalid Bundle.entry[0].resource.gender".to_owned(), 14, 13)), "{found:?}");
 }

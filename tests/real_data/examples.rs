@@ -5,8 +5,12 @@ use crate::support::{TestServer, shared_data};
 use vesta::json::{Document, Kind, Limits, Tree};
 
 /// Examples that validation refuses, by name, with the reason.
-const REFUSED: &[(&str, &str)] =
-    &[("Questionnaire-qs1.json", "Questionnaire.item.linkId is mandatory, and 32 items have none")];
+const REFUSED: &[(&str, &str)] = &[
+    ("Questionnaire-qs1.json", "Questionnaire.item.linkId is mandatory, and 32 items have none"),
+    ("Bundle-10bb101f-a121-4264-a920-67be9cb82c74.json", "a fullUrl names pat12, its resource is pat2"),
+    ("Bundle-3a0707d3-549e-4467-b8b8-5a2ab3800efe.json", "a fullUrl names pat12, its resource is pat2"),
+    ("Bundle-lri-example.json", "16 fullUrls name other ids than their resources have"),
+];
 
 const JSON: [(&str, &str); 1] = [("content-type", "application/fhir+json")];
 

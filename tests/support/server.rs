@@ -38,11 +38,20 @@ impl TestServer {
     /// A server with these settings; port and data directory are chosen here. Access control is off unless they say
     /// otherwise.
     pub fn with(settings: Settings) -> TestServer {
+        let data = tempfile::tempdir().expect("a temporary directory");
+        let directory = data.path().to_owned();
+        TestServer::on(Settings { data: Some(directory), ..settings }, data)
+    }
+
+    /// A server on the data directory of the settings, which stays when it is dropped.
+    pub fn again(settings: Settings) -> TestServer {
+        TestServer::on(settings, tempfile::tempdir().expect("a temporary directory"))
+    }
+
+    fn on(settings: Settings, data: tempfile::TempDir) -> TestServer {
         // Only the first call installs it.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let data = tempfile::tempdir().expect("a temporary directory");
         let settings = Settings {
-            data: Some(data.path().to_owned()),
             bind: Some(settings.bind.unwrap_or(SocketAddr::from(([127, 0, 0, 1], 0)))),
             workers: settings.workers.or(Some(2)),
             log_requests: Some(false),

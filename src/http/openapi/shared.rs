@@ -125,7 +125,8 @@ fn parameters(definitions: &Definitions) -> Named<Parameter> {
         ("If-None-Exist", "search criteria: only if nothing matches them"),
         (
             "Prefer",
-            "return=minimal, return=representation or return=OperationOutcome; handling=strict or handling=lenient",
+            "return=minimal, return=representation or return=OperationOutcome; handling=strict or handling=lenient; \
+             validation=structure, validation=full or validation=strict (more than the server does anyway, never less)",
         ),
         ("X-Provenance", "a Provenance resource as JSON, stored with what is written"),
     ] {

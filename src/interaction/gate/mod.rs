@@ -84,7 +84,7 @@ impl Gate {
     }
 
     /// Grants are made anew from now on.
-    pub(in crate::interaction) fn changed(&self) {
+    fn changed(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 }
@@ -127,7 +127,7 @@ impl Service {
     ) -> Result<Box<dyn Snapshot>, Failure> {
         match self.grant(context).await? {
             None => Ok(inner),
-            Some(grant) => Ok(Box::new(View { inner, grant, definitions: self.search_definitions(), writing })),
+            Some(grant) => Ok(Box::new(View { inner, grant, definitions: self.definitions.clone(), writing })),
         }
     }
 
@@ -141,8 +141,6 @@ impl Service {
                 "the token is not for this server",
             ));
         }
-        // What scopes ask for may have become searchable.
-        self.settle();
         let changes = self.gate.changes.load(Ordering::Acquire);
         if let Some(grant) = context.granted.get(principal, changes) {
             return Ok(Some(grant));

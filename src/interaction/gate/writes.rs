@@ -29,7 +29,7 @@ impl Service {
     ) -> Result<Vec<Committed>, StoreError> {
         let sources = |t: &Transaction| t.writes.iter().any(|write| self.gate.sources.contains(&write.kind));
         let changes = sources(&transaction);
-        let defines = transaction.writes.iter().any(|write| self.is_search_parameter(write.kind));
+        let regarded = transaction.writes.iter().any(|w| self.stored.regards(self.definitions.name(w.kind)));
         let result = match self.grant(context).await.map_err(denied)? {
             None => self.commit_recorded(context, transaction).await,
             Some(grant) => self.commit_judged(context, &grant, transaction).await,
@@ -37,8 +37,9 @@ impl Service {
         if changes && result.is_ok() {
             self.gate.changed();
         }
-        if defines && result.is_ok() {
-            self.search_parameters_changed().await;
+        // Also after a failure: it may be of the answer and not of the commit.
+        if regarded {
+            self.stored.changed();
         }
         result
     }
@@ -51,7 +52,7 @@ impl Service {
     ) -> Result<Vec<Committed>, StoreError> {
         for _ in 0..ATTEMPTS {
             let inner = self.gate.store.snapshot(context.tenant).await?;
-            let view = View { inner, grant: grant.clone(), definitions: self.search_definitions(), writing: true };
+            let view = View { inner, grant: grant.clone(), definitions: self.definitions.clone(), writing: true };
             let mut judged = transaction.clone();
             let mut pinned = Vec::with_capacity(judged.writes.len());
             for write in &mut judged.writes {

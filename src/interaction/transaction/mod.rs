@@ -12,6 +12,7 @@ mod links;
 
 use super::commit::{commit, precondition};
 use super::entry::{self, Entry, at_entry, join};
+use super::examiner::Examiner;
 use super::incoming::{self, Draft};
 use super::race::{ATTEMPTS, Refused, too_many_races};
 use super::{Context, Interaction, Reply, Request, Service, outcome, patch, read};
@@ -52,6 +53,7 @@ pub(super) async fn perform(
     let mut items = Vec::with_capacity(entries.len());
     let mut failures = Vec::new();
     let mut full_urls = FxHashSet::default();
+    let examiner = service.examiner(context, request).await?;
     for entry in entries {
         let index = entry.index;
         let mut entry = entry;
@@ -61,7 +63,7 @@ pub(super) async fn perform(
             Err(failure) => return Err(at_entry(index, failure)),
         }
         let twice = entry.full_url.as_ref().is_some_and(|url| !full_urls.insert(url.to_string()));
-        let checked = if twice { Err(same_full_url(index)) } else { check(service, entry) };
+        let checked = if twice { Err(same_full_url(index)) } else { check(service, &examiner, entry) };
         match checked {
             Ok(item) => items.push(item),
             Err(failure) => failures.push(at_entry(index, failure)),
@@ -75,7 +77,7 @@ pub(super) async fn perform(
         return Err(failure);
     }
     for _ in 0..ATTEMPTS {
-        match attempt(service, context, request, &items).await {
+        match attempt(service, context, request, &examiner, &items).await {
             Ok(done) => return answer::reply(service, context, items, done).await,
             Err(Refused::Store(_)) => {}
             Err(Refused::Failed(failure)) => return Err(failure),
@@ -90,7 +92,7 @@ fn same_full_url(index: usize) -> Failure {
 }
 
 /// Checks an entry by itself.
-fn check<'d>(service: &Service, entry: Entry<'d>) -> Result<Item<'d>, Failure> {
+fn check<'d>(service: &Service, examiner: &Examiner, entry: Entry<'d>) -> Result<Item<'d>, Failure> {
     let mut item = Item { entry, writes: None, fresh: None, own: None, warnings: Vec::new() };
     let kind = match &item.entry.interaction {
         Interaction::Create { kind } | Interaction::ConditionalUpdate { kind } | Interaction::Update { kind, .. } => {
@@ -124,13 +126,19 @@ fn check<'d>(service: &Service, entry: Entry<'d>) -> Result<Item<'d>, Failure> {
         }
         _ => item.fresh = Some(service.ids.next()),
     }
-    item.warnings = service.examine(kind, resource)?;
+    item.warnings = examiner.examine(kind, resource)?;
     item.writes = Some(kind);
     Ok(item)
 }
 
 /// Settles everything on one snapshot and commits. A lost race is given back as what the store said.
-async fn attempt(service: &Service, context: &Context, request: &Request, items: &[Item<'_>]) -> Result<Done, Refused> {
+async fn attempt(
+    service: &Service,
+    context: &Context,
+    request: &Request,
+    examiner: &Examiner,
+    items: &[Item<'_>],
+) -> Result<Done, Refused> {
     let snapshot = service.snapshot_to_write(context).await?;
     let identities = identity::settle(service, context, &*snapshot, items).await?;
     let rewriter = links::rewriter(service, context, &*snapshot, items, &identities).await?;
@@ -152,8 +160,8 @@ async fn attempt(service: &Service, context: &Context, request: &Request, items:
                     (method, Some(content(service, item, kind, &rewriter)))
                 }
                 (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, None) => {
-                    let draft =
-                        patched(service, &*snapshot, item, target, &rewriter).await.map_err(|f| at_entry(index, f))?;
+                    let draft = patched(service, examiner, &*snapshot, item, target, &rewriter).await;
+                    let draft = draft.map_err(|f| at_entry(index, f))?;
                     (Method::Patch, Some(draft.content))
                 }
                 _ => (Method::Delete, None),
@@ -186,8 +194,7 @@ async fn attempt(service: &Service, context: &Context, request: &Request, items:
 /// What is stored of an entry, its references rewritten.
 fn content(service: &Service, item: &Item<'_>, kind: TypeId, rewriter: &super::references::Rewriter) -> Content {
     let Some(resource) = item.entry.resource else {
-        let (body, schema) = (crate::store::Body(b"}}".to_vec()), service.extractor.fingerprint());
-        return Content { body, terms: crate::index::Terms::default(), schema };
+        return Content { body: crate::store::Body(b"}}".to_vec()), terms: crate::index::Terms::default() };
     };
     let rewritten = rewriter.rewrite(&service.definitions, kind, resource, item.entry.full_url.as_deref());
     let document = rewritten.as_ref().and_then(|text| {
@@ -203,6 +210,7 @@ fn content(service: &Service, item: &Item<'_>, kind: TypeId, rewriter: &super::r
 /// The draft of a patched resource.
 async fn patched(
     service: &Service,
+    examiner: &Examiner,
     snapshot: &dyn Snapshot,
     item: &Item<'_>,
     target: &identity::Target,
@@ -215,5 +223,5 @@ async fn patched(
     };
     let payload = entry::patch(resource)?;
     let patch = patch::Patch::read(service, &payload.media, &payload.bytes)?;
-    patch::apply(service, &before, &patch, Some(rewriter))
+    patch::apply(service, &examiner.clone().of_own_making(), &before, &patch, Some(rewriter))
 }

@@ -2,7 +2,7 @@
 //! over the rules of its base, so that no snapshot has to be generated.
 
 use super::super::rule::Rule;
-use super::element::{Bound, Discriminator, DiscriminatorKind, ElementRules, Profile, Slicing, TypeRules};
+use super::element::{Bound, Discriminator, DiscriminatorKind, ElementRules, Fault, Profile, Slicing, TypeRules};
 use crate::definitions::BindingStrength;
 use crate::fhirpath::parse;
 use crate::json::{Kind, Tree, Value};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 const MOST: usize = 20_000;
 
 /// Reads a definition. `base` is what it is derived from, where it has only a differential.
-pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Profile, String> {
+pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Profile, Fault> {
     let of = |name: &str| definition.get(name).and_then(Value::as_str).map(|t| t.into_owned()).unwrap_or_default();
     let (url, version, about) = (of("url"), of("version"), of("type"));
     let canonical = if version.is_empty() { url.clone() } else { format!("{url}|{version}") };
@@ -30,7 +30,8 @@ pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Pro
         profile.contexts.push((part("type").into(), part("expression").into()));
     }
     for rule in definition.get("contextInvariant").into_iter().flat_map(Value::items).filter_map(Value::as_str) {
-        profile.context_rules.push(Arc::new(Rule::new("context", true, &rule, "")));
+        let rule = Rule::new("context", true, &rule, "").of(&profile.canonical);
+        profile.context_rules.push(Arc::new(rule));
     }
     let list = |name: &str| definition.get(name).and_then(|s| s.get("element")).filter(|e| e.kind() == Kind::Array);
     let elements = match (list("snapshot"), list("differential")) {
@@ -39,7 +40,16 @@ pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Pro
     };
     let mut builder = Builder { profile: &mut profile, last: Vec::new() };
     for element in elements.into_iter().flat_map(Value::items) {
-        builder.element(element)?;
+        builder.element(element).map_err(|why| {
+            let id = element.get("id").or_else(|| element.get("path")).and_then(Value::as_str);
+            Fault::at(&id.unwrap_or_default(), why)
+        })?;
+    }
+    for element in &profile.elements {
+        if let Some(max) = element.max.filter(|max| element.min > *max) {
+            let why = format!("it contradicts itself: {} times at least and {max} times at most", element.min);
+            return Err(Fault::at(&element.id, why));
+        }
     }
     profile.modifier = list("snapshot")
         .or(list("differential"))
@@ -67,10 +77,10 @@ impl Builder<'_> {
         };
         self.last.retain(|(p, _)| path.strip_prefix(p.as_str()).is_some_and(|rest| rest.starts_with('.')));
         self.last.push((path.to_string(), number));
+        let canonical = self.profile.canonical.clone();
         let rules = self.get(number)?;
         rules.id = id.as_deref().unwrap_or(&path).into();
-        say(rules, element);
-        Ok(())
+        say(rules, element, &canonical)
     }
 
     fn get(&mut self, number: u32) -> Result<&mut ElementRules, String> {
@@ -173,7 +183,7 @@ fn parts(slice: &str) -> impl Iterator<Item = &str> {
 }
 
 /// Takes over what an element says.
-fn say(rules: &mut ElementRules, element: Value<'_>) {
+fn say(rules: &mut ElementRules, element: Value<'_>, canonical: &str) -> Result<(), String> {
     let text = |of: Value<'_>, name: &str| of.get(name).and_then(Value::as_str).map(|t| t.into_owned());
     if let Some(min) = element.get("min").and_then(Value::as_number).and_then(|n| n.parse().ok()) {
         rules.min = min;
@@ -198,7 +208,11 @@ fn say(rules: &mut ElementRules, element: Value<'_>) {
     }
     for (key, value) in element.entries() {
         if key.starts_with("fixed") {
-            rules.fixed = Some(Tree::from(value));
+            let fixed = Tree::from(value);
+            if rules.fixed.as_ref().is_some_and(|before| *before != fixed) {
+                return Err("it contradicts its base, which fixes another value".to_owned());
+            }
+            rules.fixed = Some(fixed);
         } else if key.starts_with("pattern") {
             rules.pattern = Some(Tree::from(value));
         } else if key.starts_with("minValue") {
@@ -224,11 +238,12 @@ fn say(rules: &mut ElementRules, element: Value<'_>) {
         }
         let error = constraint.get("severity").and_then(Value::as_plain) != Some("warning");
         let words = text(constraint, "human").unwrap_or_default();
-        rules.rules.push(Arc::new(Rule::new(&key, error, &expression, &words)));
+        rules.rules.push(Arc::new(Rule::new(&key, error, &expression, &words).of(canonical)));
     }
     if let Some(slicing) = element.get("slicing") {
         rules.slicing = Some(slicing_of(slicing));
     }
+    Ok(())
 }
 
 fn bound(binding: Value<'_>) -> Option<Bound> {

@@ -1,6 +1,7 @@
 //! A node against the rules of a profile: number, type, fixed value, pattern, binding, invariants, and everything
 //! below. Slices are told apart in `slicing`.
 
+use super::super::coded::Binding;
 use super::super::place::Place;
 use super::super::reference::Container;
 use super::super::walk::{Scope, Walk, shown};
@@ -82,7 +83,13 @@ impl<'d> Walk<'_, 'd> {
         let Some(rules) = of.rules() else { return };
         self.own_value(of, rules, node, place);
         if let Some(bound) = &rules.binding {
-            self.bound(bound, of.profile, node, place);
+            let binding = Binding {
+                strength: bound.strength,
+                value_set: &bound.value_set,
+                most: bound.most.as_deref(),
+                profile: Some(&of.profile.canonical),
+            };
+            self.bound(binding, node, place);
         }
         for rule in &rules.rules {
             self.invariant(rule, node, place, scope);

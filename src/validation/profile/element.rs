@@ -24,6 +24,43 @@ pub struct Profile {
     pub modifier: bool,
 }
 
+/// Why a definition cannot be used.
+#[derive(Clone, Debug)]
+pub struct Fault {
+    /// Id of the element that is wrong; empty: the definition as a whole.
+    pub element: Box<str>,
+    /// What is wrong.
+    pub why: String,
+}
+
+impl Fault {
+    /// A fault of an element.
+    pub fn at(element: &str, why: impl Into<String>) -> Fault {
+        Fault { element: element.into(), why: why.into() }
+    }
+}
+
+impl From<&str> for Fault {
+    fn from(why: &str) -> Fault {
+        Fault::at("", why)
+    }
+}
+
+impl From<String> for Fault {
+    fn from(why: String) -> Fault {
+        Fault::at("", why)
+    }
+}
+
+impl From<Fault> for std::sync::Arc<str> {
+    fn from(fault: Fault) -> Self {
+        match &*fault.element {
+            "" => fault.why.into(),
+            element => format!("{element}: {}", fault.why).into(),
+        }
+    }
+}
+
 /// What is said of one element, or of one slice of it. The number of another is its place in `Profile::elements`.
 #[derive(Clone, Default)]
 pub struct ElementRules {

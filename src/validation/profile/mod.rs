@@ -9,7 +9,7 @@ mod prune;
 mod slicing;
 
 pub(super) use check::type_named;
-pub use element::{Bound, Profile};
+pub use element::{Fault, Profile};
 
 use super::Validator;
 use crate::definitions::{Conformance, split_canonical};
@@ -31,7 +31,10 @@ impl Validator {
         if self.registry.find("StructureDefinition", canonical).is_none() {
             return Ok(None);
         }
-        let digest = self.read_profile(canonical, &mut Vec::new());
+        let digest = self.read_profile(canonical, &mut Vec::new()).and_then(|mut profile| {
+            prune::prune(&mut profile, &self.definitions, &self.rules)?;
+            Ok(Arc::new(profile))
+        });
         // Only canonicals of the registry get here, each with and without its versions.
         self.profiles.write().insert(canonical.into(), digest.clone());
         digest.map(Some)
@@ -47,7 +50,7 @@ impl Validator {
         known.then(|| name.to_owned())
     }
 
-    fn read_profile(&self, canonical: &str, open: &mut Vec<Arc<Conformance>>) -> Digest {
+    fn read_profile(&self, canonical: &str, open: &mut Vec<Arc<Conformance>>) -> Result<Profile, Arc<str>> {
         let Some(found) = self.registry.find("StructureDefinition", canonical) else {
             return Err(format!("its base {canonical} is not known").into());
         };
@@ -58,24 +61,39 @@ impl Validator {
         open.push(found.clone());
         let json = found.json();
         let document = Document::parse(&json, &Limits::NONE).map_err(|e| Arc::from(e.to_string()))?;
-        let root = document.root();
+        Ok(self.inherited(document.root(), open)?)
+    }
+
+    /// A definition read over what it is derived from; not cut down: what is derived from it may say more of everything.
+    fn inherited(&self, root: Value<'_>, open: &mut Vec<Arc<Conformance>>) -> Result<Profile, Fault> {
         let base = root.get("baseDefinition").and_then(Value::as_str).unwrap_or_default();
         let whole = root.get("snapshot").and_then(|s| s.get("element")).is_some_and(|e| e.kind() == Kind::Array);
         let derived = root.get("derivation").and_then(Value::as_plain) == Some("constraint");
         let inherited = match self.registry.find("StructureDefinition", &base) {
             Some(parent) if derived && !whole => {
-                // Not cut down: what is derived from it may say more of everything.
-                Some(self.read_profile(&parent.canonical(), open)?)
+                let parent = parent.canonical();
+                Some(self.read_profile(&parent, open).map_err(|why| Fault::from(&*why))?)
             }
             _ if derived && !whole && self.about(&base).is_none() => {
                 return Err(format!("its base {base} is not known").into());
             }
             _ => None,
         };
-        let mut profile = build::build(root, inherited.as_deref()).map_err(Arc::<str>::from)?;
-        if open.len() == 1 {
-            prune::prune(&mut profile, &self.definitions, &self.rules).map_err(Arc::<str>::from)?;
+        build::build(root, inherited.as_ref())
+    }
+
+    /// Why a definition that is at hand cannot be used, if so; that its base is not known here is none of its faults.
+    pub(super) fn fault_of(&self, definition: Value<'_>) -> Option<Fault> {
+        let of = |name: &str| definition.get(name).and_then(Value::as_str).unwrap_or_default();
+        let base = of("baseDefinition");
+        if of("derivation") != "constraint" || !matches!(&*of("kind"), "resource" | "complex-type") {
+            return None;
         }
-        Ok(Arc::new(profile))
+        if split_canonical(&base).0 == of("url") {
+            return Some("it is derived from itself".into());
+        }
+        self.about(&base)?;
+        let found = self.inherited(definition, &mut Vec::new());
+        found.and_then(|mut profile| prune::prune(&mut profile, &self.definitions, &self.rules)).err()
     }
 }

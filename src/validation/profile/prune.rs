@@ -1,12 +1,12 @@
 //! Cuts the rules of a profile down to what they say beyond the base definitions, which are checked anyway.
 
 use super::super::rule::Rules;
-use super::element::{ElementRules, Profile, TypeRules};
+use super::element::{ElementRules, Fault, Profile, TypeRules};
 use crate::definitions::{Definitions, Element, ElementType, Structure, TypeId};
 use crate::primitive::Primitive;
 
 /// Fails where the profile names elements that there are not.
-pub(super) fn prune(profile: &mut Profile, definitions: &Definitions, rules: &Rules) -> Result<(), String> {
+pub(super) fn prune(profile: &mut Profile, definitions: &Definitions, rules: &Rules) -> Result<(), Fault> {
     for element in &mut profile.elements {
         element.rules.retain(|rule| !rules.has_key(&rule.key));
     }
@@ -26,7 +26,7 @@ fn keep(
     kind: Option<TypeId>,
     base: Option<&Base<'_>>,
     definitions: &Definitions,
-    faults: &mut Vec<String>,
+    faults: &mut Vec<Fault>,
 ) -> bool {
     let Some(rules) = profile.elements.get(number as usize) else { return false };
     let (children, slices) = (rules.children.clone(), rules.slices.clone());
@@ -44,10 +44,18 @@ fn keep(
     let kept: Vec<u32> = children
         .into_iter()
         .filter(|child| {
-            let name = profile.elements.get(*child as usize).map(|c| c.name.clone()).unwrap_or_default();
+            let Some(rules) = profile.elements.get(*child as usize) else { return false };
+            let name = rules.name.clone();
             let base = structure.and_then(|s| Base::of(s, &name));
-            if let (Some(structure), None) = (structure, &base) {
-                faults.push(format!("it speaks of {}.{name}, which there is not", structure.name));
+            match (structure, &base) {
+                (Some(structure), None) => {
+                    let why = format!("it speaks of {}.{name}, which there is not", structure.name);
+                    faults.push(Fault::at(&rules.id, why));
+                }
+                (_, Some(base)) if rules.max.is_some_and(|max| max < base.min) => {
+                    faults.push(Fault::at(&rules.id, "it forbids what the specification makes mandatory"));
+                }
+                _ => {}
             }
             keep(profile, *child, base.as_ref().and_then(|b| b.kind), base.as_ref(), definitions, faults)
         })

@@ -1,0 +1,75 @@
+//! Definitions that resources will be held against (StructureDefinition): can they be used at all? Expressions that
+//! cannot be read, elements that there are not, and what contradicts itself are told where they stand. And a rule on
+//! search parameters.
+
+use super::place::Place;
+use super::walk::{Walk, shown};
+use crate::base::IssueCode;
+use crate::fhirpath::parse;
+use crate::json::Value;
+
+impl<'d> Walk<'_, 'd> {
+    pub(super) fn definition(&mut self, definition: Value<'d>, place: &Place<'_>) {
+        let text = |name: &str| definition.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (url, version) = (text("url"), text("version"));
+        let canonical = if version.is_empty() { url.into_owned() } else { format!("{url}|{version}") };
+        for (i, rule) in definition.get("contextInvariant").into_iter().flat_map(Value::items).enumerate() {
+            self.readable(rule, "context", &canonical, &place.child("contextInvariant").item(i));
+        }
+        for list in ["snapshot", "differential"] {
+            let at = place.child(list);
+            for (i, element) in elements(definition, list).enumerate() {
+                let at = at.child("element").item(i);
+                for (j, constraint) in element.get("constraint").into_iter().flat_map(Value::items).enumerate() {
+                    let key = constraint.get("key").and_then(Value::as_str).unwrap_or_default();
+                    let Some(expression) = constraint.get("expression") else { continue };
+                    let at = at.child("constraint").item(j);
+                    self.readable(expression, &key, &canonical, &at.child("expression"));
+                }
+            }
+        }
+        let Some(fault) = self.validator.fault_of(definition) else { return };
+        let message = match &*fault.element {
+            "" => format!("the profile {canonical} cannot be used: {}", fault.why),
+            element => format!("the profile {canonical} cannot be used, {element}: {}", fault.why),
+        };
+        for list in ["differential", "snapshot"] {
+            let mut all = elements(definition, list);
+            let named = |e: &Value<'_>| {
+                ["id", "path"].iter().any(|n| e.get(n).and_then(Value::as_str).as_deref() == Some(&*fault.element))
+            };
+            if let Some(i) = all.position(|e| named(&e)) {
+                let at = place.child(list);
+                return self.report(IssueCode::Invalid, &at.child("element").item(i), message);
+            }
+        }
+        self.report(IssueCode::Invalid, place, message);
+    }
+
+    /// A search parameter that is derived from one of the specification is for no other types than that.
+    pub(super) fn search_parameter(&mut self, parameter: Value<'d>, place: &Place<'_>) {
+        let Some(canonical) = parameter.get("derivedFrom").and_then(Value::as_str) else { return };
+        let (url, _) = crate::definitions::split_canonical(&canonical);
+        let Some(from) = self.definitions().search_parameters.iter().find(|p| &*p.url == url) else { return };
+        let abstracts = |base: &str| matches!(base, "Resource" | "DomainResource");
+        for (i, base) in parameter.get("base").into_iter().flat_map(Value::items).enumerate() {
+            let Some(base) = base.as_str() else { continue };
+            if !from.bases.iter().any(|b| **b == *base || abstracts(b)) {
+                let message = format!("{url}, from which this is derived, is not for {}", shown(&base));
+                self.report(IssueCode::BusinessRule, &place.child("base").item(i), message);
+            }
+        }
+    }
+
+    fn readable(&mut self, expression: Value<'d>, key: &str, canonical: &str, place: &Place<'_>) {
+        let Some(text) = expression.as_str() else { return };
+        if let Err(why) = parse(&text) {
+            let message = format!("the expression of the rule {key} of {canonical} cannot be read: {why}");
+            self.report(IssueCode::Invalid, place, message);
+        }
+    }
+}
+
+fn elements<'d>(definition: Value<'d>, list: &str) -> impl Iterator<Item = Value<'d>> {
+    definition.get(list).and_then(|l| l.get("element")).into_iter().flat_map(Value::items)
+}
