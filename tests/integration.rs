@@ -6,6 +6,8 @@ mod fuzz;
 mod http;
 mod own_data;
 mod primitives;
+#[cfg(feature = "mongodb")]
+mod processes;
 mod real_data;
 mod smart;
 mod store_contract;

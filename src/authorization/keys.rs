@@ -84,6 +84,13 @@ pub struct SigningKey {
 #[derive(Default)]
 pub(super) struct Keys(parking_lot::RwLock<Option<(Instant, Vec<Arc<SigningKey>>)>>);
 
+impl Keys {
+    /// They are read anew when they are needed next.
+    pub(super) fn forget(&self) {
+        *self.0.write() = None;
+    }
+}
+
 impl SigningKey {
     fn of(item: &Item) -> Result<SigningKey, Failure> {
         let damaged = |why: &dyn std::fmt::Display| Failure::internal(format_args!("signing key {}: {why}", item.key));

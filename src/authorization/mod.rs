@@ -21,6 +21,7 @@ mod discovery;
 pub mod exchange;
 pub mod fetch;
 pub mod first;
+mod follow;
 pub mod grant;
 mod inquire;
 pub mod issuer;
@@ -42,12 +43,13 @@ pub use assertion::is_usable as keys_are_usable;
 
 use crate::access::Principal;
 use crate::base::{Clock, Failure, TenantId, Timestamp};
-use crate::interaction::{Records, Service};
+use crate::interaction::{Lease, Records, Service};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 /// What can be set.
 #[derive(Clone, Debug)]
@@ -140,6 +142,11 @@ impl Authorization {
         self.era.fetch_add(1, Ordering::SeqCst);
         self.clients.write().clear();
         self.tokens.write().clear();
+    }
+
+    /// The lease on a job that one of several server processes does for all.
+    pub fn lease(&self, job: &str, holder: &str, length: Duration) -> Lease {
+        self.records.lease(self.clock.clone(), job, holder, length)
     }
 
     /// Counts the changes; what was read in an earlier era is not kept.

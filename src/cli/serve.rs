@@ -11,7 +11,10 @@ use crate::http::{Server, told_to_stop};
 use crate::interaction::{Context, Service};
 use std::io::Write;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How often what is over is taken away.
+const SWEEPING: Duration = Duration::from_secs(60);
 
 /// What is shown on the first start and never again.
 struct First {
@@ -27,13 +30,17 @@ pub fn run(settings: &Settings) -> Result<(), Fault> {
         if let Err(failure) = service.keep_page_links().await {
             tracing::warn!(%failure, "page links will not outlive this process");
         }
+        let following = service.clone();
+        actix_web::rt::spawn(async move { following.follow().await });
         let shared = authorization.clone();
         let told = service.clone();
         let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;
         let first = match &shared {
             Some(authorization) => {
                 let first = begin(authorization, &server.base()).await.map_err(|f| Fault::Store(f.to_string()))?;
-                actix_web::rt::spawn(sweep(authorization.clone()));
+                actix_web::rt::spawn(sweep(authorization.clone(), settings.job_lease()));
+                let following = authorization.clone();
+                actix_web::rt::spawn(async move { following.follow().await });
                 first
             }
             None => None,
@@ -66,12 +73,29 @@ async fn begin(authorization: &Authorization, base: &str) -> Result<Option<First
     Ok(Some(First { name, password, token }))
 }
 
-/// Takes away what is over, for as long as the server runs.
-async fn sweep(authorization: Arc<Authorization>) {
+/// Takes away what is over, for as long as the server runs. Of several server processes one does it.
+async fn sweep(authorization: Arc<Authorization>, length: Duration) {
+    let process = format!("{}-{}", std::process::id(), uuid::Uuid::new_v4().simple());
+    let lease = authorization.lease("sweep", &process, length);
+    let (mut held, mut swept) = (false, Instant::now());
     loop {
-        actix_web::rt::time::sleep(Duration::from_secs(60)).await;
-        if let Err(failure) = authorization.sweep().await {
-            tracing::warn!(%failure, "what is over could not be taken away");
+        actix_web::rt::time::sleep(length / 3).await;
+        match lease.hold().await {
+            Ok(now) if now != held => {
+                held = now;
+                tracing::info!(job = "sweep", held, "the job has changed hands");
+            }
+            Ok(_) => {}
+            Err(error) => {
+                held = false;
+                tracing::warn!(%error, "the lease on a job could not be renewed");
+            }
+        }
+        if held && swept.elapsed() >= SWEEPING {
+            swept = Instant::now();
+            if let Err(failure) = authorization.sweep().await {
+                tracing::warn!(%failure, "what is over could not be taken away");
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::json;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
@@ -227,6 +228,11 @@ pub struct Settings {
     #[arg(long, env = "VESTA_GRACE", value_name = "TIME", global = true, help_heading = "Limits")]
     pub grace: Option<Span>,
 
+    /// How long a job is left to a server process that does not answer before another takes it over, where several
+    /// run on one database [default: 30s]
+    #[arg(long, env = "VESTA_JOB_LEASE", value_name = "TIME", global = true, help_heading = "Limits")]
+    pub job_lease: Option<Span>,
+
     /// Form of the log lines, which go to standard error [default: text]
     #[arg(long, env = "VESTA_LOG", value_name = "FORM", value_enum, global = true, help_heading = "Log")]
     pub log: Option<LogFormat>,
@@ -322,6 +328,11 @@ impl Settings {
             grace: self.grace.map_or(default.grace, |t| t.0),
             log_requests: self.log_requests.unwrap_or(true),
         }
+    }
+
+    /// How long a job belongs to a process that does not renew its lease; a tenth of a second at least.
+    pub fn job_lease(&self) -> Duration {
+        self.job_lease.map_or(Duration::from_secs(30), |span| span.0.max(Duration::from_millis(100)))
     }
 
     fn limits(&self) -> Limits {

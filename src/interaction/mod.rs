@@ -5,7 +5,8 @@
 //! `bundle` with `batch` and `transaction` (over `entry`), `capabilities`. They share `incoming` (what clients send),
 //! `commit` (what is written, and the answer to it), `race` (when a write is tried again), `page` (the Bundles that
 //! answer) and `subset` (`_summary`, `_elements`).
-//! Between all of them and the store stands `gate`: it alone hands out states of the store and takes commits.
+//! Between all of them and the store stands `gate`: it alone hands out states of the store and takes commits. `follow`
+//! keeps what is in memory in step with other server processes.
 //! Knows nothing of HTTP.
 
 mod auditor;
@@ -23,6 +24,7 @@ mod entry;
 pub(crate) mod examiner;
 mod explain;
 mod export;
+mod follow;
 mod gate;
 mod history;
 mod include;
@@ -50,7 +52,7 @@ mod trail;
 mod transaction;
 mod update;
 
-pub use crate::store::{Budget, Waiting};
+pub use crate::store::{Budget, Lease, Notice, Notices, Waiting};
 pub use auditor::Listed;
 pub use records::{Item, ItemExpect, ItemWrite, Records};
 pub use request::{

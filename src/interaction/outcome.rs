@@ -83,7 +83,9 @@ pub(crate) fn of_store(error: StoreError) -> Failure {
         StoreError::Full => {
             Failure::new(FailureKind::StoreFull, IssueCode::NoStore, "there is no room left in the store")
         }
-        StoreError::Unavailable(why) => Failure::new(FailureKind::Unavailable, IssueCode::Transient, why),
+        StoreError::Unavailable(why) | StoreError::Undecided(why) => {
+            Failure::new(FailureKind::Unavailable, IssueCode::Transient, why)
+        }
         StoreError::TooLarge(bound) => Failure::new(FailureKind::TooLarge, IssueCode::TooLong, bound),
         StoreError::Refused(failure) => *failure,
         StoreError::Exceeded(limit) => exceeded(limit),

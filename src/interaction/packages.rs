@@ -8,7 +8,7 @@ use crate::validation::Validator;
 use std::sync::Arc;
 
 /// The collection of the records.
-const COLLECTION: &str = "package";
+pub(super) const COLLECTION: &str = "package";
 /// Packages at most.
 const MOST: usize = 200;
 

@@ -2,9 +2,10 @@
 //! sessions). They are the store's items of one tenant; what is in them is not known here.
 
 use super::outcome;
-use crate::base::{Failure, TenantId};
-use crate::store::{Store, StoreError, Transaction};
+use crate::base::{Clock, Failure, TenantId};
+use crate::store::{Lease, Store, StoreError, Transaction};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use crate::store::{Item, ItemExpect, ItemWrite};
 
@@ -55,6 +56,11 @@ impl Records {
             Err(StoreError::ItemConflict { .. }) => Ok(false),
             Err(other) => Err(outcome::of_store(other)),
         }
+    }
+
+    /// The lease on a job that one process does for all; `holder` is different for each process.
+    pub fn lease(&self, clock: Arc<dyn Clock>, job: &str, holder: &str, length: Duration) -> Lease {
+        Lease::new(self.store.clone(), clock, self.tenant, job, holder, length)
     }
 
     /// Takes away items that are over, as many as asked for at most; says how many.

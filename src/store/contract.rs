@@ -1,6 +1,6 @@
 //! The contract that every engine keeps.
 
-use super::{AuditRecord, Body, Budget, Head, Item, ItemWrite, Limit, Link};
+use super::{AuditRecord, Body, Budget, Head, Item, ItemWrite, Limit, Link, Notices};
 use crate::base::{Failure, ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::{Condition, Terms};
@@ -267,6 +267,8 @@ pub enum StoreError {
     Full,
     /// Not now (closing, overloaded, database away); nothing was written.
     Unavailable(String),
+    /// The store does not say whether it was committed: whoever asked has to look before trying again.
+    Undecided(String),
     /// Larger than the engine can commit at once; says the bound.
     TooLarge(String),
     /// The budget of a query is used up.
@@ -290,7 +292,10 @@ impl std::fmt::Display for StoreError {
                 write!(f, "item {item} is in another state than expected; its revision is {current:?}")
             }
             StoreError::Full => f.write_str("no room left in the store"),
-            StoreError::Unavailable(why) | StoreError::TooLarge(why) | StoreError::Broken(why) => f.write_str(why),
+            StoreError::Unavailable(why)
+            | StoreError::Undecided(why)
+            | StoreError::TooLarge(why)
+            | StoreError::Broken(why) => f.write_str(why),
             StoreError::Exceeded(limit) => write!(f, "the budget of the query is used up: {limit:?}"),
             StoreError::Refused(failure) => failure.fmt(f),
             StoreError::UnknownPosition => f.write_str("this position is not readable"),
@@ -376,6 +381,17 @@ pub trait Store: Send + Sync {
     /// Whether a commit can succeed now, as far as the engine knows without trying; if not, why.
     fn writable(&self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// Whether other processes may have the same store open.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Tells from now on what is changed, within a second or so, also by this process. None where only this process
+    /// can change the store: whoever changes something then tells those who keep it in memory.
+    fn notices(&self) -> Option<Notices> {
+        None
     }
 
     /// An item as it is now.

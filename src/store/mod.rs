@@ -10,9 +10,11 @@ mod budget;
 mod contract;
 pub mod embedded;
 mod item;
+mod lease;
 pub mod memory;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
+mod notice;
 mod trail;
 mod vocabulary;
 
@@ -23,5 +25,7 @@ pub use contract::{
     Snapshot, Sort, Store, StoreError, Transaction, Version, Write,
 };
 pub use item::{Item, ItemExpect, ItemWrite, MAX_KEY};
+pub use lease::Lease;
+pub use notice::{Crier, Notice, Notices};
 pub use trail::{AuditRecord, Chain, Hash, Head, Link, LinkContent, sha256};
 pub use vocabulary::{FhirVocabulary, Vocabulary};

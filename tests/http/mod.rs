@@ -11,7 +11,7 @@ mod paging;
 mod panics;
 mod patching;
 mod people;
-mod profiles;
+pub mod profiles;
 mod site;
 mod stop;
 mod stored_profiles;

@@ -69,20 +69,33 @@ fn import_export_and_check_by_command() {
     for (name, content) in &files {
         std::fs::write(bundles.join(name), content).expect("a file");
     }
+    // With `VESTA_TEST_STORE=mongodb` on two databases, and without the command that is for the embedded store only.
+    #[cfg(feature = "mongodb")]
+    let databases: Vec<_> = match crate::support::mongodb::is_asked_for() {
+        true => (0..2).filter_map(|_| crate::support::mongodb::TestDatabase::new()).collect(),
+        false => Vec::new(),
+    };
+    #[cfg(feature = "mongodb")]
+    let stores: Vec<String> = databases.iter().map(|database| database.uri().to_owned()).collect();
+    #[cfg(not(feature = "mongodb"))]
+    let stores: Vec<String> = Vec::new();
+    let second = std::cell::Cell::new(0);
     let run = |arguments: &[&str]| {
-        let output = Command::new(env!("CARGO_BIN_EXE_vesta"))
-            .args(arguments)
-            .arg("--data")
-            .arg(work.path().join("store"))
-            .output()
-            .expect("the program runs");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_vesta"));
+        if let Some(store) = stores.get(second.get()) {
+            command.args(["--store", store]);
+        }
+        command.args(arguments).arg("--data").arg(work.path().join("store"));
+        let output = command.output().expect("the program runs");
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{arguments:?}: {text}");
         text
     };
     let summary = run(&["import", bundles.to_str().expect("UTF-8")]);
     assert!(summary.contains("Patient"), "{summary}");
-    run(&["check"]);
+    if stores.is_empty() {
+        run(&["check"]);
+    }
     let out = work.path().join("out");
     run(&["export", out.to_str().expect("UTF-8")]);
     let lines = std::fs::read_to_string(out.join("Patient.ndjson")).expect("patients");
@@ -92,7 +105,10 @@ fn import_export_and_check_by_command() {
         let id = |l: &str| serde_json::from_str::<serde_json::Value>(l).expect("JSON")["id"].to_string();
         text.lines().map(id).collect()
     };
-    std::fs::remove_dir_all(work.path().join("store")).expect("removed");
+    second.set(1);
+    if stores.is_empty() {
+        std::fs::remove_dir_all(work.path().join("store")).expect("removed");
+    }
     run(&["import", out.to_str().expect("UTF-8")]);
     let again = work.path().join("again");
     run(&["export", again.to_str().expect("UTF-8")]);

@@ -12,4 +12,4 @@ mod registration;
 mod time;
 mod tokens;
 mod trail;
-mod world;
+pub mod world;

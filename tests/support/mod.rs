@@ -4,6 +4,10 @@
 mod client;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
+#[cfg(feature = "mongodb")]
+pub mod processes;
+#[cfg(feature = "mongodb")]
+pub mod proxy;
 mod server;
 
 pub use client::{Answer, Client, json};

@@ -4,6 +4,11 @@
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// Whether the tests are to run on it, and on nothing else.
+pub fn is_asked_for() -> bool {
+    std::env::var("VESTA_TEST_STORE").is_ok_and(|store| store == "mongodb")
+}
+
 /// A database that no other test uses.
 pub struct TestDatabase {
     uri: String,

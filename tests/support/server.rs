@@ -27,6 +27,8 @@ pub struct TestServer {
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     _data: tempfile::TempDir,
+    #[cfg(feature = "mongodb")]
+    _database: Option<super::mongodb::TestDatabase>,
 }
 
 impl TestServer {
@@ -36,11 +38,19 @@ impl TestServer {
     }
 
     /// A server with these settings; port and data directory are chosen here. Access control is off unless they say
-    /// otherwise.
+    /// otherwise. With `VESTA_TEST_STORE=mongodb` it is on a database of its own.
     pub fn with(settings: Settings) -> TestServer {
         let data = tempfile::tempdir().expect("a temporary directory");
-        let directory = data.path().to_owned();
-        TestServer::on(Settings { data: Some(directory), ..settings }, data)
+        let settings = Settings { data: Some(data.path().to_owned()), ..settings };
+        #[cfg(feature = "mongodb")]
+        if settings.store.is_none() && super::mongodb::is_asked_for() {
+            let database = super::mongodb::TestDatabase::new().expect("VESTA_TEST_MONGODB_URI names a replica set");
+            let store = Some(database.uri().to_owned());
+            let mut server = TestServer::on(Settings { store, ..settings }, data);
+            server._database = Some(database);
+            return server;
+        }
+        TestServer::on(settings, data)
     }
 
     /// A server on the data directory of the settings, which stays when it is dropped.
@@ -97,6 +107,8 @@ impl TestServer {
             stop: Some(stop),
             thread: Some(thread),
             _data: data,
+            #[cfg(feature = "mongodb")]
+            _database: None,
         }
     }
 

@@ -20,6 +20,7 @@ pub mod totp;
 mod user;
 
 pub use accounts::{NewUser, check_resource};
+pub(super) use book::USERS;
 pub use ceremony::handle;
 pub use own::Refusal;
 pub use session::{Lifetimes, Session};

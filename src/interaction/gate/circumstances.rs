@@ -11,7 +11,7 @@ use crate::store::{Budget, ItemExpect, ItemWrite, Query, Snapshot, Transaction};
 use std::sync::Arc;
 
 /// The collection of the policies that an administrator wrote.
-const POLICIES: &str = "policy";
+pub(in crate::interaction) const POLICIES: &str = "policy";
 
 /// Most resources of one sort that a grant is made of.
 const MOST: usize = 20_000;

@@ -17,13 +17,15 @@ use crate::access::{Action, Grant, Principal};
 use crate::base::{Failure, FailureKind, IssueCode, TenantId};
 use crate::definitions::{Definitions, TypeId};
 use crate::search::Seal;
-use crate::store::{ItemWrite, Snapshot, Store, StoreError, Transaction};
+use crate::store::{ItemWrite, Notices, Snapshot, Store, StoreError, Transaction};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use view::View;
+
+pub(in crate::interaction) use circumstances::POLICIES;
 
 /// Most grants that are kept.
 const MOST: usize = 10_000;
@@ -83,8 +85,18 @@ impl Gate {
         Gate { store, grants: RwLock::default(), changes: AtomicU64::new(0), sources, seal: RwLock::new(seal()) }
     }
 
+    /// Whether grants are made of resources of this type.
+    pub(in crate::interaction) fn is_source(&self, kind: TypeId) -> bool {
+        self.sources.contains(&kind)
+    }
+
+    /// What other processes change; none where there are no others.
+    pub(in crate::interaction) fn notices(&self) -> Option<Notices> {
+        self.store.notices()
+    }
+
     /// Grants are made anew from now on.
-    fn changed(&self) {
+    pub(in crate::interaction) fn changed(&self) {
         self.changes.fetch_add(1, Ordering::AcqRel);
     }
 }

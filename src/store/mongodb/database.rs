@@ -14,12 +14,18 @@ use std::time::Duration;
 
 /// How long a request waits for a primary before it is told to try again.
 const SELECTION: Duration = Duration::from_millis(900);
+/// How long a primary may take to answer when nothing is asked of it.
+const ANSWER: Duration = Duration::from_millis(1500);
+/// Connections to each member at most, where the connection string does not say.
+const CONNECTIONS: u32 = 64;
 /// Name of the database where the connection string has none.
 const DATABASE: &str = "vesta";
 
 /// The open collections.
 pub struct Collections {
     pub client: Client,
+    /// A client of its own, whose connections nobody else uses up.
+    pub pulse: Database,
     pub database: Database,
     pub versions: Collection<Document>,
     pub tenants: Collection<Document>,
@@ -83,6 +89,8 @@ pub async fn open(uri: &str) -> Result<Collections, StoreError> {
     options.write_concern = Some(write_concern());
     options.selection_criteria = Some(primary());
     let name = options.default_database.clone().unwrap_or_else(|| DATABASE.into());
+    options.max_pool_size.get_or_insert(CONNECTIONS);
+    let pulse = Client::with_options(options.clone()).map_err(unusable)?.database(&name);
     let client = Client::with_options(options).map_err(unusable)?;
     let database = client.database(&name);
     let there = database.list_collection_names().await?;
@@ -105,6 +113,7 @@ pub async fn open(uri: &str) -> Result<Collections, StoreError> {
         tenants: database.collection("tenants"),
         items: database.collection("items"),
         client,
+        pulse,
         database,
     })
 }
@@ -126,7 +135,10 @@ pub fn is_unknown(error: &Error) -> bool {
 
 impl From<Error> for StoreError {
     fn from(error: Error) -> StoreError {
-        let away = match &*error.kind {
+        if let Some(own) = error.get_custom::<StoreError>() {
+            return own.clone();
+        }
+        let unreachable = match &*error.kind {
             ErrorKind::Io(_)
             | ErrorKind::ServerSelection { .. }
             | ErrorKind::ConnectionPoolCleared { .. }
@@ -134,11 +146,14 @@ impl From<Error> for StoreError {
             | ErrorKind::Shutdown => true,
             // What a member says that is no primary any more, or is going away.
             ErrorKind::Command(c) => matches!(c.code, 91 | 189 | 262 | 10107 | 11600 | 11602 | 13435 | 13436),
-            _ => is_transient(&error) || is_unknown(&error) || error.contains_label(RETRYABLE_WRITE_ERROR),
+            _ => is_unknown(&error) || error.contains_label(RETRYABLE_WRITE_ERROR),
         };
-        if away {
+        if unreachable {
             tracing::warn!(%error, "the database does not answer");
-            return StoreError::Unavailable("the database does not answer at the moment; try again".into());
+            return away();
+        }
+        if is_transient(&error) {
+            return StoreError::Unavailable("other servers write at the same time; try again".into());
         }
         if let ErrorKind::Command(command) = &*error.kind {
             match command.code {
@@ -156,8 +171,13 @@ impl From<Error> for StoreError {
 pub const TOO_LARGE: &str = "the database cannot commit so much at once (16 MB a resource, 100 MB a transaction): \
                              send it as a batch, in several transactions, or by 'vesta import'";
 
-/// The command that proves that a primary answers.
-pub async fn ping(collections: &Collections) -> Result<(), StoreError> {
-    collections.database.run_command(doc! { "ping": 1 }).await?;
-    Ok(())
+/// What is said while no primary answers.
+pub fn away() -> StoreError {
+    StoreError::Unavailable("the database does not answer at the moment; try again".into())
+}
+
+/// Whether a primary answers.
+pub async fn answers(collections: &Collections) -> bool {
+    let ping = async { collections.pulse.run_command(doc! { "ping": 1 }).await };
+    matches!(tokio::time::timeout(ANSWER, ping).await, Ok(Ok(_)))
 }

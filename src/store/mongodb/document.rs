@@ -20,11 +20,28 @@ use crate::index::{Term, Terms};
 use crate::store::{Method, StoreError, Version, Vocabulary};
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
+use std::time::Duration;
 
 /// In `s`: not superseded.
 pub const CURRENT: i64 = i64::MAX;
 /// Level of zstd.
 const LEVEL: i32 = 3;
+
+/// The name of an attempt to commit: when it began (microseconds since 1970 in hexadecimal), and a random part.
+pub fn new_attempt() -> String {
+    format!("{:016x}-{}", micros(), uuid::Uuid::new_v4().simple())
+}
+
+/// Whether an attempt is older than this.
+pub fn is_older(attempt: &str, than: Duration) -> bool {
+    let began = attempt.get(..16).and_then(|hex| u64::from_str_radix(hex, 16).ok());
+    began.is_none_or(|began| u128::from(micros().saturating_sub(began)) > than.as_micros())
+}
+
+fn micros() -> u64 {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    now.map_or(0, |since| u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}
 
 /// The `_id` of a version.
 pub fn version_key(tenant: TenantId, number: u64) -> String {

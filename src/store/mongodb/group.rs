@@ -3,21 +3,37 @@
 //! processes only one at a time numbers versions, and a guard that holds then holds at the commit.
 
 use super::Shared;
-use super::document::{CURRENT, Head, NewVersion, name_of, terms_of, version_key};
+use super::document::{CURRENT, Head, NewVersion, is_older, name_of, terms_of, version_key};
 use super::filter::Settled;
+use super::notices::increments;
+use super::queue::{Job, Prepared};
 use super::trail;
-use super::writer::{Job, Prepared};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::{Alone, Condition, Terms};
 use crate::store::{Committed, Effect, Expect, Guard, Item, ItemExpect, ItemWrite, Method, StoreError, item};
 use mongodb::ClientSession;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use mongodb::error::Error;
 use std::collections::HashMap;
+use std::time::Duration;
 
-/// Attempts that the counter of a tenant remembers.
-const REMEMBERED: i32 = 64;
+/// The counter of a tenant remembers the last attempt of each process; of so many, those of long ago are forgotten.
+const REMEMBERED: usize = 32;
+/// After this nobody asks for the outcome of an attempt any more.
+const FORGOTTEN: Duration = Duration::from_secs(3600);
+/// Whoever has committed within this may be about to do it again.
+const LATELY: Duration = Duration::from_secs(10);
+
+/// A group that was begun.
+pub struct Opened<'g> {
+    /// It.
+    pub group: Group<'g>,
+    /// The last attempt of this process that was committed.
+    pub last: Option<String>,
+    /// Whether other processes write, too.
+    pub crowded: bool,
+}
 
 /// The open group.
 pub struct Group<'g> {
@@ -39,6 +55,8 @@ pub struct Group<'g> {
     /// Where the audit trail ends with what the group appends, and that.
     trail: Option<trail::Head>,
     records: Vec<Document>,
+    /// Processes whose last attempt is forgotten.
+    stale: Vec<String>,
 }
 
 impl<'g> Group<'g> {
@@ -48,11 +66,11 @@ impl<'g> Group<'g> {
         tenant: TenantId,
         attempt: &'g str,
         session: &mut ClientSession,
-    ) -> Result<Group<'g>, Error> {
-        let remember = doc! { "$each": [attempt], "$slice": -REMEMBERED };
+    ) -> Result<Opened<'g>, Error> {
+        let remember = format!("p.{}", shared.process);
         let counter = shared
             .tenants
-            .find_one_and_update(doc! { "_id": i64::from(tenant.0) }, doc! { "$push": { "a": remember } })
+            .find_one_and_update(doc! { "_id": i64::from(tenant.0) }, doc! { "$set": { remember: attempt } })
             .upsert(true)
             .session(session)
             .await?;
@@ -62,7 +80,17 @@ impl<'g> Group<'g> {
                 (counter.get_i64("n").unwrap_or(0) as u64, Timestamp(counter.get_i64("u").unwrap_or(i64::MIN)))
             }
         };
-        Ok(Group {
+        let attempts = counter.as_ref().and_then(|c| c.get_document("p").ok());
+        let last = attempts.and_then(|p| p.get_str(&shared.process).ok()).map(str::to_owned);
+        let stale = match attempts {
+            Some(attempts) if attempts.len() > REMEMBERED => {
+                let is_stale = |attempt: &Bson| attempt.as_str().is_none_or(|a| is_older(a, FORGOTTEN));
+                let stale = attempts.iter().filter(|(process, a)| **process != shared.process && is_stale(a));
+                stale.map(|(process, _)| process.clone()).collect()
+            }
+            _ => Vec::new(),
+        };
+        let group = Group {
             shared,
             tenant,
             attempt,
@@ -76,7 +104,11 @@ impl<'g> Group<'g> {
             item_writes: Vec::new(),
             trail: None,
             records: Vec::new(),
-        })
+            stale,
+        };
+        let others = attempts.into_iter().flatten().filter(|(process, _)| **process != shared.process);
+        let crowded = others.filter_map(|(_, attempt)| attempt.as_str()).any(|attempt| !is_older(attempt, LATELY));
+        Ok(Opened { group, last, crowded })
     }
 
     /// Adds a transaction, or says why it may not be. An error is one of the whole group.
@@ -310,7 +342,16 @@ impl<'g> Group<'g> {
             self.shared.versions.insert_many(&self.records).session(&mut *session).await?;
             self.shared.put_trail(self.tenant, head, session).await?;
         }
-        let set = doc! { "$set": { "n": self.position as i64, "u": self.last_updated.0 } };
+        let mut set = doc! { "$set": { "n": self.position as i64, "u": self.last_updated.0 } };
+        let collections = self.item_writes.iter().map(|(write, _)| write.collection);
+        let grow = increments(collections, versions.iter().filter_map(|v| v.get_str("k").ok()));
+        if !grow.is_empty() {
+            set.insert("$inc", grow);
+        }
+        if !self.stale.is_empty() {
+            let gone: Document = self.stale.iter().map(|process| (format!("p.{process}"), "".into())).collect();
+            set.insert("$unset", gone);
+        }
         self.shared.tenants.update_one(doc! { "_id": i64::from(self.tenant.0) }, set).session(session).await?;
         Ok(true)
     }

@@ -1,8 +1,8 @@
 //! The engine on a MongoDB replica set or sharded cluster, for several server processes on one database.
 //!
 //! `database` connects and knows concerns, indexes and errors; `document` is how versions look; `writer` and `group`
-//! commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items` keeps what is no resource, `trail` the
-//! audit trail.
+//! commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items` keeps what is no resource,
+//! `trail` the audit trail; `notices` learns what other processes have changed.
 //! Every version is one document, written once and only marked when it is superseded, so that a search of an earlier
 //! position finds what was current then. Everything runs on a runtime of its own.
 
@@ -11,6 +11,8 @@ mod document;
 mod filter;
 mod group;
 mod items;
+mod notices;
+mod queue;
 mod resolve;
 mod snapshot;
 mod trail;
@@ -22,22 +24,23 @@ use crate::base::{Clock, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::store::{
-    ChangeLog, Committed, FhirVocabulary, Head, Item, Link, Snapshot, Store, StoreError, Transaction, Vocabulary,
+    ChangeLog, Committed, Crier, FhirVocabulary, Head, Item, Link, Notices, Snapshot, Store, StoreError, Transaction,
+    Vocabulary,
 };
 use async_trait::async_trait;
 use database::Collections;
 use document::{version_key, version_of};
 use futures_util::TryStreamExt;
 use mongodb::bson::doc;
+use queue::{Job, Prepared, Ticket};
 use snapshot::MongoSnapshot;
 use std::future::Future;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
-use tokio::sync::{mpsc, oneshot};
-use writer::{Job, Prepared};
+use tokio::sync::{mpsc, oneshot, watch};
 
 /// Transactions that may wait; more callers wait outside.
 const QUEUE: usize = 1024;
@@ -50,8 +53,12 @@ pub(super) struct Shared {
     vocabulary: Arc<dyn Vocabulary>,
     clock: Arc<dyn Clock>,
     handle: Handle,
+    /// The name of this process among those on the database.
+    process: String,
     /// Whether a primary answered when it was last asked.
-    answers: AtomicBool,
+    answering: watch::Sender<bool>,
+    /// How often the outcome of a commit was looked up.
+    looked_up: AtomicU64,
 }
 
 impl Deref for Shared {
@@ -63,13 +70,38 @@ impl Deref for Shared {
 }
 
 impl Shared {
-    /// Runs on the store's own runtime, whatever runtime the caller has.
+    /// Whether a primary answered when it was last asked.
+    fn answers(&self) -> bool {
+        *self.answering.borrow()
+    }
+
+    /// Waits until no primary answers.
+    async fn until_away(&self) {
+        // The sender lives as long as this.
+        let _ = self.answering.subscribe().wait_for(|answers| !answers).await;
+    }
+
+    /// Does something that may be broken off, for as long as a primary answers.
+    async fn while_it_answers<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
+        tokio::select! {
+            biased;
+            done = work => Ok(done),
+            () = self.until_away() => Err(database::away()),
+        }
+    }
+
+    /// Runs on the store's own runtime, whatever runtime the caller has; refuses and breaks off while no primary
+    /// answers.
     async fn run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, StoreError>> + Send + 'static,
     ) -> Result<T, StoreError> {
+        if !self.answers() {
+            return Err(database::away());
+        }
         let mut task = Task(self.handle.spawn(work));
-        (&mut task.0).await.map_err(|_| StoreError::Broken("a task of the store has ended before its time".into()))?
+        let done = self.while_it_answers(&mut task.0).await?;
+        done.map_err(|_| StoreError::Broken("a task of the store has ended before its time".into()))?
     }
 
     async fn position(&self, tenant: TenantId) -> Result<u64, StoreError> {
@@ -104,10 +136,15 @@ impl Shared {
 /// Asks again and again whether a primary answers, until the store is closed.
 async fn watch(shared: Weak<Shared>) {
     while let Some(shared) = shared.upgrade() {
-        let answers = database::ping(&shared).await.is_ok();
-        shared.answers.store(answers, Ordering::Relaxed);
+        let answers = database::answers(&shared).await;
+        let changed = shared.answering.send_if_modified(|before| std::mem::replace(before, answers) != answers);
+        match answers {
+            true if changed => tracing::info!("the database answers again"),
+            false if changed => tracing::warn!("the database does not answer"),
+            _ => {}
+        }
         drop(shared);
-        tokio::time::sleep(PULSE).await;
+        tokio::time::sleep(if answers { PULSE } else { PULSE / 5 }).await;
     }
 }
 
@@ -124,6 +161,8 @@ impl<T> Drop for Task<T> {
 pub struct MongoStore {
     shared: Arc<Shared>,
     queue: mpsc::Sender<Job>,
+    crier: Crier,
+    streaming: Arc<AtomicBool>,
     runtime: Option<Runtime>,
 }
 
@@ -155,11 +194,35 @@ impl MongoStore {
         let opened = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(database::open(uri))).join());
         let collections = opened.map_err(|_| StoreError::Broken("opening the store has panicked".into()))??;
         let handle = runtime.handle().clone();
-        let shared = Arc::new(Shared { collections, vocabulary, clock, handle, answers: AtomicBool::new(true) });
+        let shared = Arc::new(Shared {
+            collections,
+            vocabulary,
+            clock,
+            handle,
+            process: uuid::Uuid::new_v4().simple().to_string(),
+            answering: watch::Sender::new(true),
+            looked_up: AtomicU64::new(0),
+        });
+        let reading = shared.clone();
+        let seen = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(notices::counts(&reading))).join());
+        let seen = seen.map_err(|_| StoreError::Broken("opening the store has panicked".into()))??;
         let (queue, waiting) = mpsc::channel(QUEUE);
         runtime.spawn(writer::run(shared.clone(), waiting));
         runtime.spawn(watch(Arc::downgrade(&shared)));
-        Ok(MongoStore { shared, queue, runtime: Some(runtime) })
+        let (crier, streaming) = (Crier::default(), Arc::new(AtomicBool::new(false)));
+        let follower = notices::Follower::new(&shared, crier.clone(), seen, streaming.clone());
+        runtime.spawn(follower.run());
+        Ok(MongoStore { shared, queue, crier, streaming, runtime: Some(runtime) })
+    }
+
+    /// Whether what others change is told by a change stream at the moment; if not, by comparing twice a second.
+    pub fn is_streaming(&self) -> bool {
+        self.streaming.load(Ordering::Relaxed)
+    }
+
+    /// How often the outcome of a commit was not known and had to be looked up.
+    pub fn looked_up(&self) -> u64 {
+        self.shared.looked_up.load(Ordering::Relaxed)
     }
 
     /// Compresses the bodies of a transaction, before the writer's turn.
@@ -200,10 +263,15 @@ impl Store for MongoStore {
         let audit = audit.collect::<Result<_, _>>()?;
         let writes = MongoStore::prepare(writes)?;
         let (answer, result) = oneshot::channel();
-        let stopped = |_| StoreError::Unavailable("the store is closing".into());
-        let job = Job { tenant, writes, guards, items, audit, answer };
-        self.queue.send(job).await.map_err(|_| stopped(()))?;
-        result.await.map_err(|_| stopped(()))?
+        let ticket = Ticket::default();
+        let job = Job { tenant, writes, guards, items, audit, ticket: ticket.clone(), answer };
+        job.check_size()?;
+        if !self.shared.answers() {
+            return Err(database::away());
+        }
+        let sent = self.shared.while_it_answers(self.queue.send(job)).await?;
+        sent.map_err(|_| StoreError::Unavailable("the store is closing".into()))?;
+        queue::answer(&ticket, result, self.shared.until_away()).await
     }
 
     fn is_shared(&self) -> bool {
@@ -214,10 +282,15 @@ impl Store for MongoStore {
         if self.queue.is_closed() {
             return Err(StoreError::Unavailable("the writer has stopped".into()));
         }
-        match self.shared.answers.load(Ordering::Relaxed) {
-            true => Ok(()),
-            false => Err(StoreError::Unavailable("the database does not answer".into())),
-        }
+        if self.shared.answers() { Ok(()) } else { Err(database::away()) }
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn notices(&self) -> Option<Notices> {
+        Some(self.crier.listen())
     }
 
     async fn item(&self, tenant: TenantId, collection: &'static str, key: &str) -> Result<Option<Item>, StoreError> {

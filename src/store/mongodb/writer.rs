@@ -1,98 +1,100 @@
-//! The writer of one process: one task that takes all waiting transactions and commits them together, so that many
-//! share one transaction of the database. Conflicts with other processes are tried again; of a commit whose outcome is
-//! not known it is looked up whether it took place. What stands in a group is in `group`.
+//! The writer of one process: one task that takes waiting transactions and commits them together, so that many share
+//! one transaction of the database (`queue` says which are next). Conflicts with other processes are tried again; of a
+//! commit whose outcome is not known it is looked up whether it took place, by the next transaction, which cannot begin
+//! before that is settled. What stands in a group is in `group`.
 
 use super::Shared;
 use super::database::{is_transient, is_unknown, transaction_options};
-use super::group::Group;
-use crate::base::{ResourceId, TenantId};
-use crate::definitions::TypeId;
-use crate::index::Terms;
-use crate::store::{AuditRecord, Committed, Expect, Guard, ItemWrite, Method, StoreError};
+use super::group::{Group, Opened};
+use super::queue::{Job, Queue};
+use crate::base::TenantId;
+use crate::store::{Committed, StoreError};
+use mongodb::ClientSession;
 use mongodb::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
-/// Writes of one transaction of the database, roughly, at most.
-const GROUP: usize = 500;
-/// Bytes of bodies of one transaction of the database, roughly, at most.
-const BYTES: usize = 24 << 20;
 /// How long a group is tried before its callers are told to try again.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A write whose body is compressed already.
-pub struct Prepared {
-    pub kind: TypeId,
-    pub id: ResourceId,
-    pub method: Method,
-    pub expect: Expect,
-    /// Body and terms; none for a delete.
-    pub content: Option<(Vec<u8>, Terms)>,
-}
-
-/// A transaction that waits.
-pub struct Job {
-    pub tenant: TenantId,
-    pub writes: Vec<Prepared>,
-    pub guards: Vec<Guard>,
-    pub items: Vec<ItemWrite>,
-    /// Records of the audit trail, with their bodies compressed.
-    pub audit: Vec<(AuditRecord, Vec<u8>)>,
-    pub answer: oneshot::Sender<Result<Vec<Committed>, StoreError>>,
-}
-
-impl Job {
-    fn bytes(&self) -> usize {
-        self.writes.iter().filter_map(|w| w.content.as_ref()).map(|(body, _)| body.len()).sum()
-    }
-}
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How long it is tried to learn what became of a commit.
+const CERTAINTY: Duration = Duration::from_secs(5);
+/// How long a commit may take before it is sent again (which is harmless: it commits once).
+const COMMIT: Duration = Duration::from_secs(2);
+/// How long a session is kept that is not used; the database forgets it after half an hour.
+const SESSION: Duration = Duration::from_secs(600);
+/// The longest pause between two attempts, and how long a process that has committed lets others go first: longer than
+/// the pause, so that who waits finds its turn.
+const PAUSE: Duration = Duration::from_millis(16);
+const YIELD: Duration = Duration::from_millis(25);
 
 /// One result for each transaction of a group.
 pub type Answers = Vec<Result<Vec<Committed>, StoreError>>;
 
+/// An attempt whose commit was sent and not answered.
+struct Sent {
+    attempt: String,
+    answers: Answers,
+}
+
 /// Takes transactions until all senders are gone.
-pub async fn run(shared: Arc<Shared>, mut queue: mpsc::Receiver<Job>) {
-    let mut kept = None;
-    loop {
-        let first = match kept.take() {
-            Some(job) => Some(job),
-            None => queue.recv().await,
-        };
-        let Some(first) = first else { return };
-        let (tenant, mut writes, mut bytes) = (first.tenant, first.writes.len(), first.bytes());
-        let mut jobs = vec![first];
-        while writes < GROUP && bytes < BYTES {
-            match queue.try_recv() {
-                Ok(job) if job.tenant == tenant && writes + job.writes.len() <= GROUP => {
-                    writes += job.writes.len();
-                    bytes += job.bytes();
-                    jobs.push(job);
-                }
-                Ok(job) => {
-                    kept = Some(job);
-                    break;
-                }
-                Err(_) => break,
-            }
+pub async fn run(shared: Arc<Shared>, waiting: mpsc::Receiver<Job>) {
+    let mut queue = Queue::new(waiting);
+    let mut session = Session::default();
+    while let Some((tenant, jobs)) = queue.next().await {
+        commit(&shared, &mut session, tenant, jobs).await;
+        if session.crowded {
+            sleep(YIELD).await;
         }
-        commit(&shared, tenant, jobs).await;
+    }
+}
+
+/// The one session of the writer. A transaction whose end did not reach the database is ended by the next one of the
+/// same session; that of another would wait for it until the database gives it up, after a minute.
+#[derive(Default)]
+struct Session {
+    open: Option<(ClientSession, Instant)>,
+    /// Whether other processes write, too.
+    crowded: bool,
+}
+
+impl Session {
+    /// Begins a transaction.
+    async fn begin(&mut self, shared: &Shared) -> Result<&mut ClientSession, Error> {
+        let old = self.open.take().filter(|(_, used)| used.elapsed() < SESSION);
+        let (session, used) = match old {
+            Some(old) => self.open.insert(old),
+            None => self.open.insert((shared.client.start_session().await?, Instant::now())),
+        };
+        *used = Instant::now();
+        session.start_transaction().with_options(transaction_options()).await?;
+        Ok(session)
+    }
+
+    /// Ends the transaction, if it is open, so that nobody waits for it.
+    async fn end(&mut self) {
+        if let Some((session, _)) = &mut self.open {
+            // What was committed already, or never begun, says so: nothing is to be done then.
+            let _ = timeout(COMMIT, session.abort_transaction()).await;
+        }
     }
 }
 
 /// Commits a group and answers all of it.
-async fn commit(shared: &Shared, tenant: TenantId, jobs: Vec<Job>) {
-    match attempt(shared, tenant, &jobs).await {
+async fn commit(shared: &Shared, session: &mut Session, tenant: TenantId, jobs: Vec<Job>) {
+    match attempt(shared, session, tenant, &jobs).await {
         Ok(answers) => {
             for (job, answer) in jobs.into_iter().zip(answers) {
                 // A caller that went away does not hear the answer; its commit stands.
                 let _ = job.answer.send(answer);
             }
         }
-        Err(error) if jobs.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
+        Err(error) if jobs.len() > 1 && !matches!(error, StoreError::Unavailable(_) | StoreError::Undecided(_)) => {
             // One of them is at fault, or only all together are too much: each for itself.
             for job in jobs {
-                Box::pin(commit(shared, tenant, vec![job])).await;
+                Box::pin(commit(shared, session, tenant, vec![job])).await;
             }
         }
         Err(error) => {
@@ -104,57 +106,109 @@ async fn commit(shared: &Shared, tenant: TenantId, jobs: Vec<Job>) {
 }
 
 /// Tries a group until it is committed, refused, or patience is at its end.
-async fn attempt(shared: &Shared, tenant: TenantId, jobs: &[Job]) -> Result<Answers, StoreError> {
+async fn attempt(
+    shared: &Shared,
+    session: &mut Session,
+    tenant: TenantId,
+    jobs: &[Job],
+) -> Result<Answers, StoreError> {
     let began = Instant::now();
     let mut pause = Duration::from_millis(2);
+    let mut sent: Option<Sent> = None;
     loop {
-        let error = match once(shared, tenant, jobs).await {
+        let error = match once(shared, session, tenant, jobs, &mut sent).await {
             Ok(answers) => return Ok(answers),
             Err(error) => error,
         };
-        if let Some(own) = error.get_custom::<StoreError>() {
-            return Err(own.clone());
+        session.end().await;
+        if began.elapsed() > CERTAINTY && sent.is_some() {
+            tracing::error!(%error, "it is not known whether a commit took place");
+            return Err(StoreError::Undecided(
+                "the database does not say whether this was stored; read before you send it again".into(),
+            ));
         }
-        if !is_transient(&error) || began.elapsed() > PATIENCE {
-            return Err(error.into());
+        if sent.is_none() {
+            if let Some(own) = error.get_custom::<StoreError>() {
+                return Err(own.clone());
+            }
+            if !is_transient(&error) || began.elapsed() > PATIENCE || !shared.answers() {
+                return Err(error.into());
+            }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(Duration::from_millis(100));
+        // Not all processes at the same time.
+        sleep(pause.mul_f64(0.5 + f64::from(uuid::Uuid::new_v4().as_bytes()[0]) / 256.0)).await;
+        pause = (pause * 2).min(PAUSE);
     }
 }
 
-/// One transaction of the database.
-async fn once(shared: &Shared, tenant: TenantId, jobs: &[Job]) -> Result<Answers, Error> {
-    let attempt = uuid::Uuid::new_v4().simple().to_string();
-    let mut session = shared.client.start_session().await?;
-    session.start_transaction().with_options(transaction_options()).await?;
-    let mut group = Group::open(shared, tenant, &attempt, &mut session).await?;
-    let mut answers = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        answers.push(group.add(job, &mut session).await?);
-    }
-    if !group.write(&mut session).await? {
-        session.abort_transaction().await?;
+/// One transaction of the database. What `sent` holds is looked up first.
+async fn once(
+    shared: &Shared,
+    own: &mut Session,
+    tenant: TenantId,
+    jobs: &[Job],
+    sent: &mut Option<Sent>,
+) -> Result<Answers, Error> {
+    let attempt = super::document::new_attempt();
+    let session = own.begin(shared).await?;
+    let fill = fill(shared, tenant, jobs, &attempt, sent, session);
+    let Filled { answers, empty, crowded } = shared.while_it_answers(fill).await.map_err(Error::custom)??;
+    if empty {
+        // Nothing of it is to be written: what it holds is let go at once, so that others do not wait for it.
+        own.end().await;
         return Ok(answers);
     }
     let began = Instant::now();
     loop {
-        match session.commit_transaction().await {
-            Ok(()) => return Ok(answers),
-            Err(error) if is_unknown(&error) && began.elapsed() < PATIENCE => {
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        let error = match timeout(COMMIT, session.commit_transaction()).await {
+            Ok(Ok(())) => {
+                own.crowded = crowded;
+                return Ok(answers);
             }
-            Err(error) if is_unknown(&error) || is_transient(&error) => {
-                // Never assumed: the counter says which attempt was the last, and remembers those before it.
-                return if took_place(shared, tenant, &attempt).await? { Ok(answers) } else { Err(error) };
-            }
-            Err(error) => return Err(error),
+            Ok(Err(error)) => Some(error),
+            Err(_) => None,
+        };
+        // Never assumed: also an error that says no may be the answer to a commit that the driver has sent twice.
+        let again = error.as_ref().is_none_or(is_unknown);
+        if !again || began.elapsed() > CERTAINTY / 2 {
+            *sent = Some(Sent { attempt, answers });
+            return Err(error.unwrap_or_else(|| Error::custom(super::database::away())));
         }
+        sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// Whether an attempt was committed.
-async fn took_place(shared: &Shared, tenant: TenantId, attempt: &str) -> Result<bool, Error> {
-    let found = shared.tenants.find_one(mongodb::bson::doc! { "_id": i64::from(tenant.0), "a": attempt }).await?;
-    Ok(found.is_some())
+/// What a group has come to.
+struct Filled {
+    answers: Answers,
+    /// Whether there is nothing to commit.
+    empty: bool,
+    crowded: bool,
+}
+
+/// Puts a group into the open transaction.
+async fn fill(
+    shared: &Shared,
+    tenant: TenantId,
+    jobs: &[Job],
+    attempt: &str,
+    sent: &mut Option<Sent>,
+    session: &mut ClientSession,
+) -> Result<Filled, Error> {
+    let Opened { mut group, last, crowded } = Group::open(shared, tenant, attempt, session).await?;
+    if let Some(Sent { attempt, answers }) = sent.take() {
+        // The counter is taken: what was sent before has either taken place by now or never will.
+        let took_place = last.as_deref() == Some(attempt.as_str());
+        shared.looked_up.fetch_add(1, Ordering::Relaxed);
+        tracing::warn!(took_place, "the outcome of a commit was looked up");
+        if took_place {
+            return Ok(Filled { answers, empty: true, crowded });
+        }
+    }
+    let mut answers = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        answers.push(group.add(job, session).await?);
+    }
+    let written = group.write(session).await?;
+    Ok(Filled { answers, empty: !written, crowded })
 }

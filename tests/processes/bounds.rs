@@ -1,0 +1,104 @@
+//! What is too large for the database is refused with the bound and what to do; large transactions do not keep small
+//! ones waiting.
+
+use crate::support::mongodb::TestDatabase;
+use crate::support::processes::Process;
+use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use vesta::base::{ResourceId, TenantId};
+use vesta::definitions::Definitions;
+use vesta::index::Terms;
+use vesta::json::{Document, Limits};
+use vesta::store::{Body, Content, Expect, Method, Store, StoreError, Transaction, Write};
+
+fn write(n: usize, text: &str) -> Write {
+    let json = format!(r#"{{"resourceType":"Basic","id":"b{n}","code":{{"text":"{text}"}}}}"#);
+    let document = Document::parse(json.as_bytes(), &Limits::default()).expect("JSON");
+    let content = Content { body: Body::of(document.root()), terms: Terms::default() };
+    Write {
+        kind: Definitions::core().resource("Basic").expect("a type"),
+        id: ResourceId::new(&format!("b{n}")).expect("an id"),
+        method: Method::Update,
+        expect: Expect::Any,
+        content: Some(content),
+    }
+}
+
+fn of(writes: std::ops::Range<usize>) -> Transaction {
+    Transaction { writes: writes.map(|n| write(n, "x")).collect(), ..Transaction::default() }
+}
+
+#[test]
+fn what_is_too_large_is_refused_with_the_bound() {
+    let Some(database) = TestDatabase::new() else { return };
+    let store = super::store(database.uri());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let tenant = TenantId::default();
+    let refused = |transaction: Transaction| match runtime.block_on(store.commit(tenant, transaction)) {
+        Err(StoreError::TooLarge(why)) => why,
+        other => panic!("not refused: {other:?}"),
+    };
+    let many = refused(of(0..20_001));
+    assert!(many.contains("20000") && many.contains("batch") && many.contains("vesta import"), "{many}");
+    // What does not compress.
+    let noise = |seed: u64, bytes: usize| -> String {
+        (0..bytes as u64 / 16).map(|n| format!("{:016x}", super::at_once::scatter(seed + n))).collect()
+    };
+    let mut one = of(0..0);
+    one.writes.push(write(1, &noise(1, 40 << 20)));
+    let why = refused(one);
+    assert!(why.contains("b1") && why.contains("15 MB"), "{why}");
+    let mut bytes = of(0..0);
+    bytes.writes.extend((0..8).map(|n| write(n, &noise(n as u64 * 10_000_000, 20 << 20))));
+    let why = refused(bytes);
+    assert!(why.contains("64 MB") && why.contains("batch"), "{why}");
+    assert_eq!(runtime.block_on(store.snapshot(tenant)).expect("a snapshot").position(), 0, "nothing was written");
+
+    // Over HTTP, as an OperationOutcome; as a batch it goes.
+    let process = Process::start(database.uri(), &["--auth", "off", "--validation", "off", "--max-entries", "30000"]);
+    let bundle = |kind: &str, count: usize| {
+        let entry = json!({
+            "resource": {"resourceType": "Basic", "code": {"text": "x"}}, "request": {"method": "POST", "url": "Basic"}
+        });
+        json!({"resourceType": "Bundle", "type": kind, "entry": vec![entry; count]})
+    };
+    let answer = process.put("POST", "", &bundle("transaction", 20_001));
+    answer.refuses(413, "too-long");
+    assert!(answer.text().contains("at most 20000 writes"), "{}", answer.text());
+    process.put("POST", "", &bundle("batch", 3)).is(200);
+}
+
+/// While large transactions wait in a row, a small one is done after one of them at most.
+#[test]
+fn a_small_transaction_waits_for_one_large_one_at_most() {
+    let Some(database) = TestDatabase::new() else { return };
+    let store = Arc::new(super::store(database.uri()));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    const LARGE: usize = 8;
+    runtime.block_on(async {
+        let done = Arc::new(AtomicUsize::new(0));
+        let tasks: Vec<_> = (0..LARGE)
+            .map(|n| {
+                let (store, done) = (store.clone(), done.clone());
+                tokio::spawn(async move {
+                    let first = n * 1000;
+                    store.commit(TenantId::default(), of(first..first + 400)).await.expect("committed");
+                    done.fetch_add(1, Ordering::SeqCst);
+                })
+            })
+            .collect();
+        while done.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        let before = done.load(Ordering::SeqCst);
+        store.commit(TenantId::default(), of(900_000..900_001)).await.expect("committed");
+        let after = done.load(Ordering::SeqCst);
+        println!("{before} large ones were done before, {after} after the small one, of {LARGE}");
+        // One was under way, and its answer may be heard later than that of the small one.
+        assert!(after <= before + 2 && after < LARGE);
+        for task in tasks {
+            task.await.expect("ran");
+        }
+    });
+}
