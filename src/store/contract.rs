@@ -383,11 +383,6 @@ pub trait Store: Send + Sync {
         Ok(())
     }
 
-    /// Whether other processes may have the same store open.
-    fn is_shared(&self) -> bool {
-        false
-    }
-
     /// Tells from now on what is changed, within a second or so, also by this process. None where only this process
     /// can change the store: whoever changes something then tells those who keep it in memory.
     fn notices(&self) -> Option<Notices> {

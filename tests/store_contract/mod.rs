@@ -13,6 +13,7 @@ mod encryption;
 mod guards;
 mod history;
 mod items;
+mod lease;
 mod searches;
 mod segments;
 mod snapshots;

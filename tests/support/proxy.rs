@@ -41,6 +41,7 @@ struct State {
     connections: Mutex<Vec<TcpStream>>,
     mishaps: Mutex<VecDeque<Mishap>>,
     happened: AtomicU64,
+    recorded: Mutex<Option<Vec<Document>>>,
 }
 
 /// The three addresses.
@@ -66,6 +67,7 @@ impl ReplicaSet {
             connections: Mutex::default(),
             mishaps: Mutex::default(),
             happened: AtomicU64::new(0),
+            recorded: Mutex::default(),
         });
         for (member, listener) in listeners.into_iter().enumerate() {
             let state = state.clone();
@@ -132,6 +134,16 @@ impl ReplicaSet {
     /// What becomes of the next commits.
     pub fn befall(&self, mishaps: &[Mishap]) {
         self.state.mishaps.lock().expect("a lock").extend(mishaps);
+    }
+
+    /// Notes from now on what is asked.
+    pub fn record(&self) {
+        *self.state.recorded.lock().expect("a lock") = Some(Vec::new());
+    }
+
+    /// What was asked since then.
+    pub fn recorded(&self) -> Vec<Document> {
+        self.state.recorded.lock().expect("a lock").take().unwrap_or_default()
     }
 
     /// How many mishaps have happened.
@@ -234,6 +246,9 @@ fn exchange(state: &State, member: usize, client: &mut TcpStream, server: &mut T
             let refused = doc! { "ok": 0.0, "code": 40573, "codeName": "Location40573", "errmsg": "no change streams" };
             send(client, &answer(&asked, &refused))?;
             continue;
+        }
+        if let Some(recorded) = &mut *state.recorded.lock().expect("a lock") {
+            recorded.push(command.clone());
         }
         let mishap = match name.as_str() {
             "committransaction" => state.mishaps.lock().expect("a lock").pop_front(),

@@ -29,7 +29,8 @@ pub(in crate::interaction) use circumstances::POLICIES;
 
 /// Most grants that are kept.
 const MOST: usize = 10_000;
-/// How long a grant is kept where another process may change what it is made of, which this one does not hear of.
+/// How long a grant is kept where other processes may change what it is made of: notices tell of it, but nothing depends
+/// on them alone.
 const FRESH: Duration = Duration::from_secs(10);
 
 /// The store behind the gate, and the grants of those who were here lately.

@@ -44,6 +44,32 @@ impl Filter {
     }
 }
 
+/// A filter of which the first part is what an index answers, and the rest is looked at. `mongod` takes the parts
+/// together in any form; simpler planners take an index only where a part is nothing else than its first keys.
+pub fn led(lead: Document, rest: Vec<Document>) -> Document {
+    let rest: Vec<Document> = rest.into_iter().filter(|part| !part.is_empty()).collect();
+    if rest.is_empty() {
+        lead
+    } else {
+        doc! { "$and": [lead, { "$and": rest }] }
+    }
+}
+
+/// Takes a term, or alternatives of terms, out of a filter: what an index on terms can be asked for. Gives that and
+/// what is left.
+pub fn leading_term(filter: Document) -> (Option<Bson>, Vec<Document>) {
+    let mut parts: Vec<Document> = match filter.get_array("$and") {
+        Ok(parts) if filter.len() == 1 => parts.iter().filter_map(|p| p.as_document().cloned()).collect(),
+        _ => vec![filter],
+    };
+    let alone = |part: &Document| part.len() == 1 && part.contains_key("x");
+    let term = parts.iter().position(|p| alone(p) && p.get_str("x").is_ok());
+    let any = || parts.iter().position(|p| alone(p) && p.get_document("x").is_ok_and(|x| x.contains_key("$in")));
+    let Some(at) = term.or_else(any) else { return (None, parts) };
+    let term = parts.remove(at).remove("x");
+    (term, parts)
+}
+
 /// A filter that nothing fulfils.
 fn nothing() -> Document {
     doc! { "n": -1_i64 }
@@ -157,5 +183,27 @@ fn plain(condition: &Condition, vocabulary: &dyn Vocabulary) -> Filter {
         | Condition::Or(_)
         | Condition::Chain { .. }
         | Condition::Reverse { .. } => Filter { document: doc! {}, exact: false },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_term_leads() {
+        let (term, rest) = leading_term(doc! { "x": "a" });
+        assert_eq!((term, rest), (Some("a".into()), vec![]));
+        let among = doc! { "x": { "$in": ["a", "b"] } };
+        let range = doc! { "x": { "$elemMatch": { "$gte": "a", "$lt": "b" } } };
+        let both = doc! { "$and": [range.clone(), among.clone(), { "x": "c" }] };
+        let (term, rest) = leading_term(both);
+        assert_eq!((term, rest), (Some("c".into()), vec![range.clone(), among.clone()]));
+        let (term, rest) = leading_term(doc! { "$and": [range.clone(), among.clone()] });
+        assert_eq!((term, rest), (among.get("x").cloned(), vec![range.clone()]));
+        assert_eq!(leading_term(range.clone()), (None, vec![range]));
+        let lead = doc! { "t": 1 };
+        assert_eq!(led(lead.clone(), vec![doc! {}]), lead);
+        assert_eq!(led(lead, vec![doc! { "d": false }]), doc! { "$and": [{ "t": 1 }, { "$and": [{ "d": false }] }] });
     }
 }

@@ -4,7 +4,7 @@
 
 use super::Shared;
 use super::document::{CURRENT, Head, NewVersion, is_older, name_of, terms_of, version_key};
-use super::filter::Settled;
+use super::filter::{Settled, led};
 use super::notices::increments;
 use super::queue::{Job, Prepared};
 use super::trail;
@@ -180,7 +180,8 @@ impl<'g> Group<'g> {
             }
             for (kind, ids) in by_kind {
                 let tenant = i64::from(self.tenant.0);
-                let filter = doc! { "t": tenant, "k": vocabulary.name(kind), "i": { "$in": ids }, "s": CURRENT };
+                let lead = doc! { "t": tenant, "k": vocabulary.name(kind), "i": { "$in": ids } };
+                let filter = led(lead, vec![doc! { "s": CURRENT }]);
                 let find = self.shared.versions.find(filter).projection(Head::fields());
                 let mut rows = find.session(&mut *session).await?;
                 while let Some(found) = rows.next(session).await {
@@ -209,16 +210,13 @@ impl<'g> Group<'g> {
         }
         let settled = alone(&guard.condition);
         let filter = settled.filter(&*self.shared.vocabulary);
-        let mut query = doc! {
+        // What came since is little, however common the criteria are.
+        let lead = doc! {
             "t": i64::from(self.tenant.0),
             "k": self.shared.vocabulary.name(guard.kind),
             "n": { "$gt": guard.as_of as i64 },
-            "s": CURRENT,
-            "d": false,
         };
-        if !filter.document.is_empty() {
-            query.insert("$and", vec![filter.document]);
-        }
+        let query = led(lead, vec![doc! { "s": CURRENT, "d": false }, filter.document]);
         let find = self.shared.versions.find(query).projection(doc! { "k": 1, "i": 1, "x": 1 });
         let mut rows = find.session(&mut *session).await?;
         while let Some(found) = rows.next(session).await {

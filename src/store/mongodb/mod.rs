@@ -285,10 +285,6 @@ impl Store for MongoStore {
         if self.shared.answers() { Ok(()) } else { Err(database::away()) }
     }
 
-    fn is_shared(&self) -> bool {
-        true
-    }
-
     fn notices(&self) -> Option<Notices> {
         Some(self.crier.listen())
     }

@@ -95,7 +95,7 @@ async fn each(
     if terms || !filter.exact {
         fields.insert("x", 1);
     }
-    let query = visible(shared, tenant, position, kinds, filter.document);
+    let query = visible(shared, tenant, position, kinds, None, filter.document);
     let mut rows = shared.versions.find(query).projection(fields).await?;
     let mut spending = Spending::of(budget);
     while let Some(found) = rows.try_next().await? {

@@ -2,7 +2,7 @@
 
 use super::Shared;
 use super::document::{damaged, name_of, terms_of, version_of};
-use super::filter::Settled;
+use super::filter::{Settled, leading_term, led};
 use super::resolve::{Asked, settle};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
@@ -21,20 +21,38 @@ pub struct MongoSnapshot {
     pub(super) position: u64,
 }
 
-/// The filter of the current resources of some types at a position that fulfil a filter.
-pub fn visible(shared: &Shared, tenant: TenantId, position: u64, kinds: &[TypeId], and: Document) -> Document {
+/// The filter of the current resources of some types at a position that fulfil a filter; those with a number after
+/// another, if that is given.
+pub fn visible(
+    shared: &Shared,
+    tenant: TenantId,
+    position: u64,
+    kinds: &[TypeId],
+    after: Option<u64>,
+    and: Document,
+) -> Document {
     let names: Vec<_> = kinds.iter().map(|kind| Bson::from(shared.vocabulary.name(*kind))).collect();
-    let mut filter = doc! {
-        "t": i64::from(tenant.0),
-        "k": if let [one] = &names[..] { one.clone() } else { Bson::from(doc! { "$in": names }) },
-        "n": { "$lte": position as i64 },
-        "s": { "$gt": position as i64 },
-        "d": false,
-    };
-    if !and.is_empty() {
-        filter.insert("$and", vec![and]);
+    let mut numbers = doc! { "$lte": position as i64 };
+    if let Some(after) = after {
+        numbers.insert("$gt", after.min(position) as i64);
     }
-    filter
+    let moment = doc! { "s": { "$gt": position as i64 }, "d": false };
+    let mut lead = doc! { "t": i64::from(tenant.0) };
+    let [one] = &names[..] else {
+        lead.insert("k", doc! { "$in": names });
+        return led(lead, vec![doc! { "n": numbers }, moment, and]);
+    };
+    lead.insert("k", one.clone());
+    let (term, mut rest) = leading_term(and);
+    rest.insert(0, moment);
+    match term {
+        Some(term) => {
+            lead.insert("x", term);
+            rest.insert(0, doc! { "n": numbers });
+        }
+        None => drop(lead.insert("n", numbers)),
+    }
+    led(lead, rest)
 }
 
 /// The sort keys of a row and its number.
@@ -102,10 +120,8 @@ impl Search<'_> {
     fn filter(&self, after: Option<u64>) -> (Document, bool) {
         let snapshot = self.snapshot;
         let filter = self.settled.filter(&*snapshot.shared.vocabulary);
-        let mut query = visible(&snapshot.shared, snapshot.tenant, snapshot.position, &self.kinds, filter.document);
-        if let Some(after) = after {
-            query.insert("n", doc! { "$lte": snapshot.position as i64, "$gt": after.min(snapshot.position) as i64 });
-        }
+        let MongoSnapshot { shared, tenant, position } = snapshot;
+        let query = visible(shared, *tenant, *position, &self.kinds, after, filter.document);
         (query, filter.exact)
     }
 
