@@ -108,7 +108,9 @@ fn every_search_of_the_benchmark_is_answered_by_an_index() {
             .filter(|c| ["find", "aggregate"].iter().any(|n| c.get_str(n).is_ok_and(|of| of == "versions")));
         let mut count = 0;
         for mut command in asked {
-            for envelope in ["$db", "lsid", "$clusterTime", "txnNumber", "readConcern", "$readPreference"] {
+            for envelope in
+                ["$db", "lsid", "$clusterTime", "txnNumber", "readConcern", "writeConcern", "$readPreference"]
+            {
                 command.remove(envelope);
             }
             count += 1;
