@@ -70,7 +70,18 @@ impl TestServer {
         };
         let options = settings.http();
         TestServer::over(options, data, move || {
-            let wired = wire::open(&settings).expect("the store opens");
+            let mut wired = wire::open(&settings);
+            // A server that was there before may need a moment to let go of the directory.
+            for _ in 0..200 {
+                match &wired {
+                    Err(fault) if fault.to_string().contains("in use") => {
+                        std::thread::sleep(std::time::Duration::from_millis(100));
+                        wired = wire::open(&settings);
+                    }
+                    _ => break,
+                }
+            }
+            let wired = wired.expect("the store opens");
             (wired.service, wired.authorization, wired.definitions)
         })
     }
