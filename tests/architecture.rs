@@ -182,6 +182,7 @@ fn only_those_who_are_listed_go_behind_the_gate() {
         "interaction/trail.rs",
         "interaction/auditor.rs",
         "interaction/export.rs",
+        "interaction/search_parameters.rs",
         "interaction/terminology.rs",
         "interaction/conformance.rs",
     ];

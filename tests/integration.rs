@@ -9,6 +9,7 @@ mod primitives;
 #[cfg(feature = "mongodb")]
 mod processes;
 mod real_data;
+mod search_parameters;
 mod smart;
 mod store_contract;
 mod support;

@@ -106,8 +106,8 @@ async fn fill(directory: &Path, resources: impl Iterator<Item = (String, String,
     while let Some((kind, id, text)) = resources.next() {
         let kind = vesta.kind(&kind);
         let document = Document::parse(text.as_bytes(), &Limits::NONE).expect("JSON");
-        let terms = vesta.extractor.extract(kind, document.root());
-        let content = Some(Content { body: Body::of(document.root()), terms });
+        let (terms, schema) = vesta.extractor.extract_marked(kind, document.root());
+        let content = Some(Content { body: Body::of(document.root()), terms, schema });
         let id = ResourceId::new(&id).expect("an id");
         writes.push(Write { kind, id, method: Method::Create, expect: Expect::Any, content });
         (count, json) = (count + 1, json + text.len());

@@ -203,7 +203,7 @@ impl Ask {
             Ask::Data(data) => {
                 Rule::Itself(data.iter().filter(|(of, _)| *of == kind).map(|(_, id)| id.clone()).collect())
             }
-            Ask::Codes(codes) => match definitions.search_parameter(kind, "code") {
+            Ask::Codes(codes) => match definitions.core_search_parameter(kind, "code") {
                 Some(p) => Rule::Criteria(Condition::any(codes.iter().map(|(system, code)| {
                     let system = system.as_deref().map_or(SystemMatch::Any, SystemMatch::Is);
                     criteria::token(p, system, Some(code))

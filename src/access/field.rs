@@ -26,7 +26,15 @@ impl Hidden {
         let hidden = structure.elements.iter().filter(|e| elements.contains(&&*e.fhirpath));
         let properties = hidden.flat_map(|e| [e.name.to_string(), format!("_{}", e.name)]).collect();
         let of_type = definitions.search_parameters_of(kind);
-        let draws = |p: &SearchParameter| elements.iter().any(|element| draws_on(p, definitions.name(kind), element));
+        let named = |p: &SearchParameter, element: &str| {
+            p.expression.contains(element) || p.components.iter().any(|c| c.expression.contains(element))
+        };
+        let draws = |p: &SearchParameter| {
+            // Those that were added are written in all sorts of ways: where the element is named, it is drawn on.
+            let custom = definitions.is_custom(p);
+            let name = definitions.name(kind);
+            elements.iter().any(|element| draws_on(p, name, element) || (custom && named(p, element)))
+        };
         let mut parameters: Vec<u16> = of_type.iter().filter(|p| draws(p)).map(|p| p.number).collect();
         for composite in &of_type {
             let part = |url: &str| definitions.search_parameter_by_url(url).map(|p| p.number);
@@ -123,6 +131,43 @@ mod tests {
              value-quantity value-string"
         );
         assert!(Hidden::of(&definitions, of("Condition"), &policy).is_none());
+    }
+
+    #[test]
+    fn what_was_added_draws_on_what_it_names() {
+        use crate::definitions::{CustomComponent, CustomParameter, CustomParameters, SearchKind};
+        let core = Definitions::core();
+        let added = |code: &str, expression: &str, component: Option<&str>| CustomParameter {
+            number: 0,
+            origin: "SearchParameter/x".into(),
+            url: format!("http://x/{code}"),
+            code: code.into(),
+            kind: if component.is_some() { SearchKind::Composite } else { SearchKind::Token },
+            bases: vec!["Patient".into()],
+            expression: expression.into(),
+            targets: Vec::new(),
+            components: component
+                .map(|expression| CustomComponent {
+                    definition: "http://x/x-a".into(),
+                    kind: SearchKind::Token,
+                    expression: expression.into(),
+                })
+                .into_iter()
+                .collect(),
+        };
+        let all = CustomParameters::default().renewed(vec![
+            added("x-a", "Patient.gender", None),
+            added("x-b", "Patient.where(active = true).telecom.value", None),
+            added("x-c", "%resource.telecom.value", None),
+            added("x-d", "Patient", Some("telecom.value")),
+        ]);
+        let definitions = core.with_custom(&all, |_| true);
+        let patient = definitions.resource("Patient").expect("a type");
+        let mut policy = Policy::standard("nurse", &core).expect("a policy");
+        policy.hidden = vec![(patient, "telecom".into())];
+        let hidden = Hidden::of(&definitions, patient, &policy).expect("hidden");
+        let concerned = |code: &str| hidden.concerns(definitions.search_parameter(patient, code).expect(code).number);
+        assert_eq!(["x-a", "x-b", "x-c", "x-d"].map(concerned), [false, true, true, true]);
     }
 
     #[test]

@@ -78,7 +78,8 @@ pub enum Reach {
 /// How a type belongs to patients.
 pub fn reach(definitions: &Definitions, kind: TypeId) -> Reach {
     let name = definitions.name(kind);
-    let number = |code: &str| definitions.search_parameter(kind, code).map(|p| p.number);
+    // What was added to the specification's parameters ties nothing to anybody.
+    let number = |code: &str| definitions.core_search_parameter(kind, code).map(|p| p.number);
     match name {
         "Patient" => return Reach::Itself,
         "Group" => return number("member").map_or(Reach::Nothing, Reach::Alone),
@@ -91,7 +92,7 @@ pub fn reach(definitions: &Definitions, kind: TypeId) -> Reach {
         None => {
             let patient = definitions.resource("Patient");
             let refers = |code: &&str| {
-                let parameter = definitions.search_parameter(kind, code);
+                let parameter = definitions.core_search_parameter(kind, code);
                 parameter.is_some_and(|p| {
                     p.kind == SearchKind::Reference && patient.is_some_and(|patient| p.targets.contains(&patient))
                 })
@@ -107,6 +108,27 @@ pub fn reach(definitions: &Definitions, kind: TypeId) -> Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::definitions::{CustomParameter, CustomParameters};
+
+    #[test]
+    fn what_was_added_ties_nothing_to_anybody() {
+        let core = Definitions::core();
+        let added = CustomParameter {
+            number: 0,
+            origin: "SearchParameter/x".into(),
+            url: "http://x/p".into(),
+            code: "patient".into(),
+            kind: SearchKind::Reference,
+            bases: vec!["MessageHeader".into()],
+            expression: "MessageHeader.focus".into(),
+            targets: vec!["Patient".into()],
+            components: Vec::new(),
+        };
+        let definitions = core.with_custom(&CustomParameters::default().renewed(vec![added]), |_| true);
+        let kind = definitions.resource("MessageHeader").expect("a type");
+        assert!(definitions.search_parameter(kind, "patient").is_some());
+        assert_eq!(reach(&definitions, kind), Reach::Nothing);
+    }
 
     #[test]
     fn every_type_has_its_place() {

@@ -158,7 +158,7 @@ impl Authorization {
             Refusal::new(Code::InvalidScope, format!("'{scope}' is not written as a scope has to be"))
         })?;
         let scopes: Vec<String> = listed.into_iter().filter(|s| scope::covered(&client.scopes, s)).collect();
-        Scopes::parse(&scopes.join(" "), &self.service.definitions)
+        Scopes::parse(&scopes.join(" "), &self.service.search_definitions())
             .map_err(|error| Refusal::new(Code::InvalidScope, error.to_string()))?;
         match scopes.is_empty() {
             true => Err(Refusal::new(Code::InvalidScope, "nothing is asked for that this app may have")),

@@ -265,7 +265,7 @@ impl Authorization {
     /// What `access` judges. `None` if the grant holds what this version does not know: better nothing than a guess.
     fn principal(&self, grant: &Grant, scopes: &[String], digest: &str) -> Option<Principal> {
         let mut principal = Principal::new(grant.subject());
-        let definitions = &self.service.definitions;
+        let definitions = &*self.service.search_definitions();
         principal.client.clone_from(&grant.client);
         principal.scopes = Scopes::parse(&scopes.join(" "), definitions).ok()?;
         if let Some(person) = &grant.person {

@@ -236,7 +236,7 @@ impl Authorization {
         principal.tenant = self.records.tenant();
         principal.patient = person.patient().and_then(ResourceId::new);
         let scope = format!("user/{kind}.r");
-        principal.scopes = Scopes::parse(&scope, &self.service.definitions).map_err(Failure::internal)?;
+        principal.scopes = Scopes::parse(&scope, &self.service.search_definitions()).map_err(Failure::internal)?;
         let mut context = Context::open(self.records.tenant(), base.to_owned());
         context.caller = Caller::Known(Arc::new(principal));
         let read = self.service.perform(&context, Request::new(Verb::Get, format!("{kind}/{id}"))).await;

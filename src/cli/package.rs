@@ -43,6 +43,13 @@ pub fn run(settings: &Settings, command: &PackageCommand) -> Result<(), Fault> {
                 let info = wire::wait(service.add_package(package))?.map_err(told)?;
                 println!("added {}#{}: {} resources", info.name, info.version, info.resources);
             }
+            // What is interrupted is made at the next start, which would take longer for it.
+            while service.indexing_progress().running {
+                std::thread::sleep(std::time::Duration::from_millis(50));
+            }
+            for (parameter, why) in service.search_parameters_left_out() {
+                println!("  not in effect: {parameter}: {why}");
+            }
         }
         PackageCommand::List => list(&service),
         PackageCommand::Remove { package } => {

@@ -149,7 +149,11 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
         Arc::new(RandomIds),
         settings.interactions(),
     );
-    wait(service.load_packages())?.map_err(|e| Fault::Store(e.to_string()))?;
+    let loaded = wait(async {
+        service.load_packages().await?;
+        service.load_search_parameters().await
+    });
+    loaded?.map_err(|e| Fault::Store(e.to_string()))?;
     let service = Arc::new(service);
     let guarded =
         settings.access_control().then(|| Authorization::new(service.clone(), clock, settings.authorization()));

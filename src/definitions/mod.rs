@@ -4,6 +4,7 @@
 
 mod archive;
 mod codes;
+mod custom;
 pub mod generate;
 mod load;
 mod model;
@@ -15,8 +16,9 @@ mod tests;
 
 pub use archive::Package;
 pub use codes::{Codes, Standing};
+pub use custom::{CustomComponent, CustomParameter, CustomParameters, MOST_CUSTOM};
 pub use model::{
-    Binding, BindingStrength, Choice, Compartment, Component, Definitions, Element, ElementType, Invariant,
+    Binding, BindingStrength, Choice, Compartment, Component, Core, Definitions, Element, ElementType, Invariant,
     OperationDefinition, SearchKind, SearchParameter, Structure, StructureKind, TypeId, ValueSet,
 };
 pub use registry::{Conformance, PackageInfo, Registry, split as split_canonical};

@@ -2,6 +2,8 @@
 
 use crate::primitive::Primitive;
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// Number of a structure: a resource type, a data type or a backbone element. Stable within one process only.
@@ -141,7 +143,8 @@ impl ValueSet {
 }
 
 /// The types of search parameters (R4 search.html#ptypes).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 #[allow(missing_docs)]
 pub enum SearchKind {
     Number,
@@ -156,6 +159,13 @@ pub enum SearchKind {
 }
 
 impl SearchKind {
+    /// The type of a code of the value set `search-param-type`.
+    pub fn of(code: &str) -> Option<SearchKind> {
+        use SearchKind::{Composite, Date, Number, Quantity, Reference, Special, String, Token, Uri};
+        let all = [Number, Date, String, Token, Reference, Composite, Quantity, Uri, Special];
+        all.into_iter().find(|kind| kind.code() == code)
+    }
+
     /// The code of the value set `search-param-type`.
     pub fn code(self) -> &'static str {
         match self {
@@ -184,7 +194,8 @@ pub struct Component {
 /// A search parameter.
 #[derive(Debug)]
 pub struct SearchParameter {
-    /// Its number: index into [`Definitions::search_parameters`]. Terms of the index begin with it.
+    /// Its number: index into [`Core::search_parameters`], or one that was given to it when it was added. Terms of the
+    /// index begin with it.
     pub number: u16,
     /// Canonical.
     pub url: Box<str>,
@@ -240,18 +251,18 @@ pub struct OperationDefinition {
     pub resources: Vec<Box<str>>,
 }
 
-/// All definitions. Immutable; packages make a new one, which replaces the old whole.
+/// What FHIR R4 itself defines.
 #[derive(Debug, Default)]
-pub struct Definitions {
+pub struct Core {
     /// Structures by number.
     pub structures: Vec<Structure>,
     pub(super) by_name: FxHashMap<Box<str>, TypeId>,
     /// Resource types that can be stored, sorted by name.
     pub resources: Vec<TypeId>,
-    /// All search parameters, by number.
+    /// The search parameters of the specification, by number.
     pub search_parameters: Vec<SearchParameter>,
     /// For each structure number of a resource: code to parameter number, those of Resource and DomainResource included.
-    pub(super) search_by_type: FxHashMap<TypeId, FxHashMap<Box<str>, u16>>,
+    pub(super) search_by_type: ByType,
     /// The five compartments.
     pub compartments: Vec<Compartment>,
     /// Value sets by canonical.
@@ -260,7 +271,31 @@ pub struct Definitions {
     pub operations: Vec<OperationDefinition>,
 }
 
-impl Definitions {
+/// For each resource type: code to parameter number.
+pub(super) type ByType = FxHashMap<TypeId, FxHashMap<Box<str>, u16>>;
+
+/// All definitions: those of the specification, and search parameters that were added to them (`custom`). Immutable;
+/// who adds search parameters makes new ones, which share what the specification defines.
+#[derive(Debug, Default)]
+pub struct Definitions {
+    core: Arc<Core>,
+    /// Search parameters that were added, in order of their numbers.
+    pub(super) custom: Vec<SearchParameter>,
+    /// Those of them that searches can use, by type.
+    pub(super) ready: ByType,
+    /// Those that are not indexed yet, by type.
+    pub(super) pending: ByType,
+}
+
+impl Deref for Definitions {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
+    }
+}
+
+impl Core {
     /// The structure of this name: resource type, data type or backbone path.
     pub fn type_named(&self, name: &str) -> Option<TypeId> {
         self.by_name.get(name).copied()
@@ -281,28 +316,11 @@ impl Definitions {
         &self.structure(id).name
     }
 
-    /// The search parameter of this code on a resource type, those of Resource and DomainResource included.
-    pub fn search_parameter(&self, on: TypeId, code: &str) -> Option<&SearchParameter> {
+    /// The search parameter of this code that the specification has on a resource type, those of Resource and
+    /// DomainResource included.
+    pub fn core_search_parameter(&self, on: TypeId, code: &str) -> Option<&SearchParameter> {
         let number = *self.search_by_type.get(&on)?.get(code)?;
-        Some(&self.search_parameters[number as usize])
-    }
-
-    /// The search parameters of a resource type, those of Resource and DomainResource included, sorted by code.
-    pub fn search_parameters_of(&self, on: TypeId) -> Vec<&SearchParameter> {
-        let mut all: Vec<_> = self
-            .search_by_type
-            .get(&on)
-            .into_iter()
-            .flat_map(|m| m.values())
-            .map(|n| &self.search_parameters[*n as usize])
-            .collect();
-        all.sort_by(|a, b| a.code.cmp(&b.code));
-        all
-    }
-
-    /// The search parameter with this canonical.
-    pub fn search_parameter_by_url(&self, url: &str) -> Option<&SearchParameter> {
-        self.search_parameters.iter().find(|p| &*p.url == url)
+        self.search_parameters.get(usize::from(number))
     }
 
     /// The operation of this code (without `$`) that is defined for a resource type, or for all of them, or, with
@@ -317,5 +335,78 @@ impl Definitions {
     /// The compartment of this name.
     pub fn compartment(&self, name: &str) -> Option<&Compartment> {
         self.compartments.iter().find(|c| &*c.name == name)
+    }
+}
+
+impl Definitions {
+    /// What the specification defines, and nothing else.
+    pub(super) fn of(core: Core) -> Definitions {
+        Definitions { core: Arc::new(core), ..Definitions::default() }
+    }
+
+    /// The same specification without what was added.
+    pub(super) fn bare(&self) -> Definitions {
+        Definitions { core: self.core.clone(), ..Definitions::default() }
+    }
+
+    /// The name of a type.
+    pub fn name(&self, id: TypeId) -> &str {
+        self.core.name(id)
+    }
+
+    /// The search parameter of this code on a resource type, those of Resource and DomainResource included. One that
+    /// was added is found once it is indexed.
+    pub fn search_parameter(&self, on: TypeId, code: &str) -> Option<&SearchParameter> {
+        self.core_search_parameter(on, code).or_else(|| self.added(&self.ready, on, code))
+    }
+
+    /// A search parameter that was added and is not indexed yet: searches with it would answer wrongly.
+    pub fn pending_search_parameter(&self, on: TypeId, code: &str) -> Option<&SearchParameter> {
+        self.added(&self.pending, on, code)
+    }
+
+    fn added(&self, by_type: &ByType, on: TypeId, code: &str) -> Option<&SearchParameter> {
+        self.search_parameter_numbered(*by_type.get(&on)?.get(code)?)
+    }
+
+    /// The search parameter of a number, also one that is not indexed yet.
+    pub fn search_parameter_numbered(&self, number: u16) -> Option<&SearchParameter> {
+        self.search_parameters.get(usize::from(number)).or_else(|| {
+            let found = self.custom.binary_search_by_key(&number, |p| p.number).ok()?;
+            self.custom.get(found)
+        })
+    }
+
+    /// Whether a search parameter was added to those of the specification.
+    pub fn is_custom(&self, parameter: &SearchParameter) -> bool {
+        usize::from(parameter.number) >= self.search_parameters.len()
+    }
+
+    /// The search parameters of a resource type, those of Resource and DomainResource included, sorted by code;
+    /// without those that are not indexed yet.
+    pub fn search_parameters_of(&self, on: TypeId) -> Vec<&SearchParameter> {
+        self.parameters_in(&[&self.search_by_type, &self.ready], on)
+    }
+
+    /// The same, and those that are not indexed yet: all under which resources have terms.
+    pub fn indexed_parameters_of(&self, on: TypeId) -> Vec<&SearchParameter> {
+        self.parameters_in(&[&self.search_by_type, &self.ready, &self.pending], on)
+    }
+
+    fn parameters_in(&self, all: &[&ByType], on: TypeId) -> Vec<&SearchParameter> {
+        let numbers = all.iter().filter_map(|by_type| by_type.get(&on)).flat_map(|m| m.values());
+        let mut all: Vec<_> = numbers.filter_map(|n| self.search_parameter_numbered(*n)).collect();
+        all.sort_by(|a, b| a.code.cmp(&b.code));
+        all
+    }
+
+    /// All search parameters, also those that are not indexed yet.
+    pub fn all_search_parameters(&self) -> impl Iterator<Item = &SearchParameter> {
+        self.search_parameters.iter().chain(&self.custom)
+    }
+
+    /// The search parameter with this canonical.
+    pub fn search_parameter_by_url(&self, url: &str) -> Option<&SearchParameter> {
+        self.all_search_parameters().find(|p| &*p.url == url)
     }
 }

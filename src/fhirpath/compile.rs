@@ -87,8 +87,14 @@ impl Branch {
     pub fn member(&self, definitions: &Definitions, name: &str) -> Vec<Branch> {
         let ElementType::Complex(id) = self.kind else { return Vec::new() };
         let structure = definitions.structure(id);
-        let elements = structure.elements.iter().enumerate().filter(|(_, element)| &*element.fhirpath == name);
-        elements.map(|(i, element)| self.step(id, i, element)).collect()
+        let elements = || structure.elements.iter().enumerate();
+        let step = |(i, element): (usize, &Element)| self.step(id, i, element);
+        let found: Vec<Branch> = elements().filter(|(_, element)| &*element.fhirpath == name).map(step).collect();
+        if !found.is_empty() {
+            return found;
+        }
+        // Not FHIRPath, but expressions of guides have it: `valueDateTime` for the one type of a choice.
+        elements().filter(|(_, element)| element.choice.is_some() && &*element.name == name).map(step).collect()
     }
 
     fn step(&self, owner: TypeId, index: usize, element: &Element) -> Branch {

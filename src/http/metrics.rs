@@ -1,6 +1,7 @@
 //! Counters in the text format of Prometheus, over atomics: requests by interaction and status class, a histogram of
 //! durations, requests in flight, and when the process started. Served on a listener of its own (see `server`).
 
+use crate::interaction::Progress;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
@@ -137,6 +138,18 @@ impl Metrics {
     }
 }
 
+/// How far the indexing is that search parameters wait for, in the same format.
+pub fn indexing_metrics(progress: Progress) -> String {
+    let rows = [
+        ("vesta_reindex_running", "Whether resources are indexed again.", u64::from(progress.running)),
+        ("vesta_reindex_versions_done", "Versions that were indexed again.", progress.done),
+        ("vesta_reindex_versions", "Versions that are to be indexed again.", progress.total),
+        ("vesta_search_parameters_waiting", "Search parameters that are not ready.", progress.waiting as u64),
+    ];
+    let row = |(name, help, value)| format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n");
+    rows.into_iter().map(row).collect()
+}
+
 /// Under which of [`NAMES`] a request is counted, by the shape of method and path alone: it is also asked for
 /// requests that no interaction takes.
 pub fn name_of(method: &str, path: &str) -> usize {
@@ -196,6 +209,20 @@ mod tests {
         check("POST", "Patient/_search", "search-type");
         check("DELETE", "Patient", "conditional-delete");
         check("PUT", "metadata/1/2", "other");
+    }
+
+    #[test]
+    fn the_indexing_is_told() {
+        let text = indexing_metrics(Progress { running: true, done: 3, total: 9, waiting: 2 });
+        for line in [
+            "vesta_reindex_running 1",
+            "vesta_reindex_versions_done 3",
+            "vesta_reindex_versions 9",
+            "# TYPE vesta_search_parameters_waiting gauge",
+            "vesta_search_parameters_waiting 2",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing in\n{text}");
+        }
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The server: listeners, workers, and stopping without dropping anybody. Knows no FHIR.
 
 use super::handler;
+use super::metrics::indexing_metrics;
 use super::site::{Options, Site};
 use super::tls;
 use crate::authorization::Authorization;
@@ -184,7 +185,7 @@ fn listen_for_metrics(site: &Arc<Site>, at: SocketAddr) -> io::Result<(ActixServ
         App::new().route(
             "/metrics",
             web::get().to(move || {
-                let text = site.metrics.write();
+                let text = site.metrics.write() + &indexing_metrics(site.service.indexing_progress());
                 async move {
                     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, "text/plain; version=0.0.4")).body(text)
                 }

@@ -10,14 +10,22 @@ use crate::base::{ResourceId, Timestamp};
 use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
 use crate::fhirpath::{Branch, CompileError, Plan, Predicate, Start, Step, compile, parse};
 use crate::json::Value;
+use parking_lot::RwLock;
 use std::sync::{Arc, OnceLock};
 
-/// Finds the terms of resources.
+/// Finds the terms of resources. Which search parameters there are can be changed while it is used: whoever shares it
+/// finds the new terms from then on.
 pub struct Extractor {
-    definitions: Arc<Definitions>,
     bases: Bases,
+    state: RwLock<Arc<State>>,
+}
+
+/// The search parameters of a moment.
+struct State {
+    definitions: Arc<Definitions>,
     /// By type number.
     types: Vec<OnceLock<TypePlan>>,
+    fingerprint: u64,
 }
 
 /// All that is known of the parameters of one resource type.
@@ -49,52 +57,95 @@ struct Action {
 /// made again.
 const ENCODING: u32 = 2;
 
-impl Extractor {
-    /// A number that says which terms resources get: that of the encoding, the search parameters, and the own bases.
-    /// The same in every process.
-    pub fn fingerprint(&self) -> u64 {
-        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
-        let mut add = |text: &str| {
-            // FNV-1a, with a byte between texts.
-            for byte in text.bytes().chain([0]) {
-                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
-            }
-        };
-        add(&ENCODING.to_string());
-        for parameter in &self.definitions.search_parameters {
-            add(&format!("{} {} {:?}", parameter.number, parameter.code, parameter.kind));
-            add(&parameter.expression);
-            parameter.bases.iter().for_each(|base| add(base));
-            add(&format!("{:?}", parameter.components));
+impl State {
+    fn new(definitions: Arc<Definitions>, bases: &Bases) -> State {
+        let types = definitions.structures.iter().map(|_| OnceLock::new()).collect();
+        let fingerprint = fingerprint(&definitions, bases);
+        State { definitions, types, fingerprint }
+    }
+
+    fn plan(&self, kind: TypeId) -> Option<&TypePlan> {
+        let plan = self.types.get(usize::from(kind.0))?;
+        Some(plan.get_or_init(|| TypePlan::compile(&self.definitions, kind, &|_| true)))
+    }
+}
+
+/// A number that says which terms resources get: that of the encoding, the search parameters, and the own bases.
+fn fingerprint(definitions: &Definitions, bases: &Bases) -> u64 {
+    let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+    let mut add = |text: &str| {
+        // FNV-1a, with a byte between texts.
+        for byte in text.bytes().chain([0]) {
+            hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
         }
-        add(&format!("{:?}", self.bases));
-        hash
+    };
+    add(&ENCODING.to_string());
+    for parameter in definitions.all_search_parameters() {
+        add(&format!("{} {} {:?}", parameter.number, parameter.code, parameter.kind));
+        add(&parameter.expression);
+        parameter.bases.iter().for_each(|base| add(base));
+        add(&format!("{:?}", parameter.components));
+    }
+    add(&format!("{bases:?}"));
+    hash
+}
+
+impl Extractor {
+    /// A number that says which terms resources get now. The same in every process.
+    pub fn fingerprint(&self) -> u64 {
+        self.state().fingerprint
     }
 
     /// An extractor for these definitions. References below one of the `bases` (absolute URLs of this server) are the
     /// same as relative ones.
     pub fn new(definitions: Arc<Definitions>, bases: Vec<String>) -> Extractor {
-        let types = definitions.structures.iter().map(|_| OnceLock::new()).collect();
-        Extractor { definitions, bases: Bases::new(bases), types }
+        let bases = Bases::new(bases);
+        let state = RwLock::new(Arc::new(State::new(definitions, &bases)));
+        Extractor { bases, state }
+    }
+
+    /// The definitions that resources get their terms by now.
+    pub fn definitions(&self) -> Arc<Definitions> {
+        self.state().definitions.clone()
+    }
+
+    /// From now on resources get their terms by these definitions, which have the same types.
+    pub fn replace(&self, definitions: Arc<Definitions>) {
+        let state = Arc::new(State::new(definitions, &self.bases));
+        *self.state.write() = state;
+    }
+
+    fn state(&self) -> Arc<State> {
+        self.state.read().clone()
+    }
+
+    /// [`Extractor::extract`], and the fingerprint of what the terms were found by.
+    pub fn extract_marked(&self, kind: TypeId, resource: Value<'_>) -> (Terms, u64) {
+        let state = self.state();
+        (self.extract_by(&state, kind, resource), state.fingerprint)
     }
 
     /// The terms of a resource under all parameters but `_id` and `_lastUpdated`, and those of what it contains.
     pub fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms {
-        let Some(plan) = self.plan(kind) else { return Terms::default() };
+        self.extract_by(&self.state(), kind, resource)
+    }
+
+    fn extract_by(&self, state: &State, kind: TypeId, resource: Value<'_>) -> Terms {
+        let Some(plan) = state.plan(kind) else { return Terms::default() };
         let mut sink = Sink::for_terms();
-        self.own(plan, kind, resource, true, &mut sink);
+        self.own(&state.definitions, plan, kind, resource, true, &mut sink);
         let mut terms = sink.into_terms();
-        for (place, (kind, inner)) in self.contained(resource).into_iter().enumerate() {
-            let head = contained::head(place as u8, self.definitions.name(kind));
+        for (place, (kind, inner)) in inside(&state.definitions, resource).into_iter().enumerate() {
+            let head = contained::head(place as u8, state.definitions.name(kind));
             let behind = |term: &Term| Term([&head[..], &term.0].concat().into());
-            terms.extend(self.extract_contained(kind, inner).as_slice().iter().map(behind));
+            terms.extend(self.contained_by(state, kind, inner).as_slice().iter().map(behind));
         }
         Terms::new(terms)
     }
 
     /// Compiles some parameters of a resource type, by their numbers.
     pub fn selection(&self, kind: TypeId, parameters: &[u16]) -> Selection {
-        let mut plan = TypePlan::compile(&self.definitions, kind, &|number| parameters.contains(&number));
+        let mut plan = TypePlan::compile(&self.definitions(), kind, &|number| parameters.contains(&number));
         let wanted = |number: Option<u16>| number.filter(|number| parameters.contains(number));
         plan.words = (wanted(plan.words.0), wanted(plan.words.1));
         Selection(plan)
@@ -105,25 +156,24 @@ impl Extractor {
     pub fn extract_selected(&self, selection: &Selection, kind: TypeId, resource: Value<'_>) -> Terms {
         let mut sink = Sink::for_terms();
         let words = selection.0.words != (None, None);
-        self.own(&selection.0, kind, resource, words, &mut sink);
+        self.own(&self.definitions(), &selection.0, kind, resource, words, &mut sink);
         Terms::new(sink.into_terms())
     }
 
     /// The resources that a resource contains, as far as they are found by search.
     pub fn contained<'d>(&self, resource: Value<'d>) -> Vec<(TypeId, Value<'d>)> {
-        let inner = resource.get("contained").into_iter().flat_map(Value::items);
-        let known = inner.filter_map(|inner| {
-            let name = inner.get("resourceType").and_then(Value::as_str)?;
-            Some((self.definitions.resource(&name)?, inner))
-        });
-        known.take(contained::MOST.into()).collect()
+        inside(&self.definitions(), resource)
     }
 
     /// The terms of a contained resource: without words, which are those of what contains it.
     pub fn extract_contained(&self, kind: TypeId, resource: Value<'_>) -> Terms {
-        let Some(plan) = self.plan(kind) else { return Terms::default() };
+        self.contained_by(&self.state(), kind, resource)
+    }
+
+    fn contained_by(&self, state: &State, kind: TypeId, resource: Value<'_>) -> Terms {
+        let Some(plan) = state.plan(kind) else { return Terms::default() };
         let mut sink = Sink::for_terms();
-        self.own(plan, kind, resource, false, &mut sink);
+        self.own(&state.definitions, plan, kind, resource, false, &mut sink);
         let mut terms = sink.into_terms();
         if let Some(id) = resource.get("id").and_then(Value::as_str) {
             terms.extend(plan.id.map(|parameter| id_term(parameter, &id)));
@@ -131,8 +181,16 @@ impl Extractor {
         Terms::new(terms)
     }
 
-    fn own(&self, plan: &TypePlan, kind: TypeId, resource: Value<'_>, with_words: bool, sink: &mut Sink) {
-        let context = self.context();
+    fn own(
+        &self,
+        definitions: &Definitions,
+        plan: &TypePlan,
+        kind: TypeId,
+        resource: Value<'_>,
+        with_words: bool,
+        sink: &mut Sink,
+    ) {
+        let context = Context { definitions, bases: &self.bases };
         let mut seen = vec![false; plan.parameters.len()];
         plan.plan.walk(resource, &mut |action, found| {
             sink.begin(action.parameter);
@@ -143,7 +201,7 @@ impl Extractor {
         let present = plan.parameters.iter().zip(&seen).filter(|(_, seen)| **seen);
         let mut present: Vec<u16> = present.map(|(number, _)| *number).collect();
         if with_words {
-            present.extend(words::extract(&self.definitions, kind, resource, plan.words, sink));
+            present.extend(words::extract(definitions, kind, resource, plan.words, sink));
         }
         present.sort_unstable();
         sink.put_shape(present.into_iter());
@@ -151,7 +209,8 @@ impl Extractor {
 
     /// Adds the terms of `_id` and `_lastUpdated`.
     pub fn stamp(&self, terms: &mut Terms, kind: TypeId, id: &ResourceId, updated: Timestamp) {
-        let Some(plan) = self.plan(kind) else { return };
+        let state = self.state();
+        let Some(plan) = state.plan(kind) else { return };
         if let Some(parameter) = plan.id {
             terms.insert(id_term(parameter, id.as_str()));
         }
@@ -166,8 +225,9 @@ impl Extractor {
 
     /// The resources of this server that a resource refers to under a reference parameter.
     pub fn references(&self, kind: TypeId, resource: Value<'_>, parameter: u16) -> Vec<(TypeId, ResourceId)> {
-        let Some(plan) = self.plan(kind) else { return Vec::new() };
-        let context = self.context();
+        let state = self.state();
+        let Some(plan) = state.plan(kind) else { return Vec::new() };
+        let context = Context { definitions: &state.definitions, bases: &self.bases };
         let mut sink = Sink::for_terms();
         plan.plan.walk(resource, &mut |action, found| {
             if action.parameter == parameter {
@@ -177,7 +237,7 @@ impl Extractor {
         });
         let mut targets = Vec::new();
         for (name, id) in sink.into_terms().iter().filter_map(super::target_of) {
-            if let (Some(target), Some(id)) = (self.definitions.resource(name), ResourceId::new(id))
+            if let (Some(target), Some(id)) = (state.definitions.resource(name), ResourceId::new(id))
                 && !targets.contains(&(target, id.clone()))
             {
                 targets.push((target, id));
@@ -189,9 +249,10 @@ impl Extractor {
     /// The elements of a resource itself, not of what is inside them, in which a reference to a resource of the type
     /// `target` is found by a parameter, whatever else stands in the resource.
     pub fn plain_references(&self, kind: TypeId, parameter: u16, target: &str) -> Vec<Box<str>> {
-        let Some(parameter) = self.definitions.search_parameters.get(usize::from(parameter)) else { return Vec::new() };
+        let definitions = self.definitions();
+        let Some(parameter) = definitions.search_parameters.get(usize::from(parameter)) else { return Vec::new() };
         let start = Start { resource: kind, context: None };
-        let Ok(branches) = branches(&self.definitions, start, &parameter.expression) else { return Vec::new() };
+        let Ok(branches) = branches(&definitions, start, &parameter.expression) else { return Vec::new() };
         let refers = |step: &Step| matches!(step, Step::Guard(Predicate::Refers(name)) if **name == *target);
         let element = |branch: Branch| match branch.steps.split_first() {
             Some((Step::Property(name), guards))
@@ -206,18 +267,24 @@ impl Extractor {
 
     /// The parameters of a resource type whose expression cannot be compiled, and why. Those without an expression
     /// are not meant to be extracted and are not among them.
-    pub fn problems(&self, kind: TypeId) -> &[(u16, CompileError)] {
-        self.plan(kind).map_or(&[], |plan| &plan.problems)
+    pub fn problems(&self, kind: TypeId) -> Vec<(u16, CompileError)> {
+        self.state().plan(kind).map_or(Vec::new(), |plan| plan.problems.clone())
     }
+}
 
-    fn context(&self) -> Context<'_> {
-        Context { definitions: &self.definitions, bases: &self.bases }
-    }
+/// The resources that a resource contains, as far as they are found by search.
+fn inside<'d>(definitions: &Definitions, resource: Value<'d>) -> Vec<(TypeId, Value<'d>)> {
+    let inner = resource.get("contained").into_iter().flat_map(Value::items);
+    let known = inner.filter_map(|inner| {
+        let name = inner.get("resourceType").and_then(Value::as_str)?;
+        Some((definitions.resource(&name)?, inner))
+    });
+    known.take(contained::MOST.into()).collect()
+}
 
-    fn plan(&self, kind: TypeId) -> Option<&TypePlan> {
-        let plan = self.types.get(usize::from(kind.0))?;
-        Some(plan.get_or_init(|| TypePlan::compile(&self.definitions, kind, &|_| true)))
-    }
+/// Why a parameter cannot be extracted from resources of a type; none if it can.
+pub(super) fn problems_of(definitions: &Definitions, kind: TypeId, number: u16) -> Option<CompileError> {
+    TypePlan::compile(definitions, kind, &|other| other == number).problems.pop().map(|(_, error)| error)
 }
 
 impl TypePlan {
@@ -232,7 +299,7 @@ impl TypePlan {
             words: (number("_text"), number("_content")),
             problems: Vec::new(),
         };
-        let mut parameters = definitions.search_parameters_of(kind);
+        let mut parameters = definitions.indexed_parameters_of(kind);
         parameters.sort_by_key(|parameter| parameter.number);
         for parameter in parameters {
             let stamped = matches!(&*parameter.code, "_id" | "_lastUpdated");

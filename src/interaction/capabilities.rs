@@ -51,6 +51,8 @@ pub(super) fn perform(service: &Service, context: &Context, request: &Request) -
 impl Service {
     /// The CapabilityStatement of this server under a base, as JSON.
     pub fn statement(&self, base: &str) -> Arc<Vec<u8>> {
+        // Search parameters may have become ready since.
+        self.settle();
         if let Some(statement) = self.statements.0.read().get(base) {
             return statement.clone();
         }
@@ -117,9 +119,10 @@ impl Service {
 
     /// For each type the `_revinclude` values that lead to it.
     fn referring(&self) -> FxHashMap<TypeId, Vec<String>> {
+        let definitions = self.search_definitions();
         let mut referring: FxHashMap<TypeId, Vec<String>> = FxHashMap::default();
         for source in self.definitions.resources.iter().filter(|source| !self.is_trail(**source)) {
-            for parameter in self.definitions.search_parameters_of(*source) {
+            for parameter in definitions.search_parameters_of(*source) {
                 if parameter.kind != SearchKind::Reference || !is_served(parameter) {
                     continue;
                 }
@@ -163,7 +166,8 @@ impl Service {
                 (false, false) => "single",
             },
         );
-        let parameters = self.definitions.search_parameters_of(kind);
+        let definitions = self.search_definitions();
+        let parameters = definitions.search_parameters_of(kind);
         let served = || parameters.iter().filter(|p| is_served(p));
         let mut includes = served().filter(|p| p.kind == SearchKind::Reference && !trail).peekable();
         if includes.peek().is_some() {
@@ -190,8 +194,14 @@ impl Service {
 
     /// The parameters that every type has.
     fn write_system_parameters(&self, out: &mut String) {
-        let all = self.definitions.search_parameters.iter();
-        let common = all.filter(|p| is_served(p) && p.bases.iter().any(|b| &**b == "Resource"));
+        let definitions = self.search_definitions();
+        let some = definitions.resources.first().map_or(Vec::new(), |kind| definitions.search_parameters_of(*kind));
+        let added = some.into_iter().filter(|p| definitions.is_custom(p));
+        let common = definitions
+            .search_parameters
+            .iter()
+            .chain(added)
+            .filter(|p| is_served(p) && p.bases.iter().any(|b| &**b == "Resource"));
         let mut common: Vec<_> = common.collect();
         common.sort_by(|a, b| a.code.cmp(&b.code));
         if !common.is_empty() {

@@ -66,7 +66,8 @@ pub(crate) fn criteria(
     kind: TypeId,
     criteria: &str,
 ) -> Result<Condition, Failure> {
-    search::criteria(&service.definitions, kind, criteria, &service.search_options(context, super::Handling::Strict))
+    let options = service.search_options(context, super::Handling::Strict);
+    search::criteria(&service.search_definitions(), kind, criteria, &options)
 }
 
 /// What a condition matches.

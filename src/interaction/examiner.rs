@@ -72,7 +72,8 @@ impl Service {
     /// All checks, then what is stored.
     pub(crate) fn draft(&self, examiner: &Examiner, kind: TypeId, resource: Value<'_>) -> Result<Draft, Failure> {
         self.check_type(kind, resource)?;
-        let warnings = examiner.examine(kind, resource)?;
+        let mut warnings = examiner.examine(kind, resource)?;
+        warnings.extend(self.check_search_parameter(kind, resource)?);
         Ok(Draft { content: self.content(kind, resource), warnings })
     }
 }

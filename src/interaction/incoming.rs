@@ -94,7 +94,8 @@ impl Service {
 
     /// What is stored of a resource.
     pub(crate) fn content(&self, kind: TypeId, resource: Value<'_>) -> Content {
-        Content { body: Body::of(resource), terms: self.extractor.extract(kind, resource) }
+        let (terms, schema) = self.extractor.extract_marked(kind, resource);
+        Content { body: Body::of(resource), terms, schema }
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) mod references;
 mod request;
 pub mod route;
 pub(crate) mod search;
+pub(crate) mod search_parameters;
 mod security;
 mod service;
 mod subset;
@@ -59,5 +60,6 @@ pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,
     Return, Strictness, Verb, version_ids,
 };
+pub use search_parameters::Progress;
 pub use security::{Endpoints, PATH as AUTHORIZATION_PATH, origin};
 pub use service::{Policy, Service, Settings};

@@ -55,6 +55,7 @@ impl Service {
         };
         records.commit(vec![write]).await?;
         self.load_packages().await?;
+        self.search_parameters_changed().await;
         Ok(info)
     }
 
@@ -64,6 +65,7 @@ impl Service {
         let Some(item) = records.get(COLLECTION, &key(name, version)).await? else { return Ok(false) };
         records.commit(vec![ItemWrite::delete(COLLECTION, &item)]).await?;
         self.load_packages().await?;
+        self.search_parameters_changed().await;
         Ok(true)
     }
 

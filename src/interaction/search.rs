@@ -88,8 +88,9 @@ async fn planned(
 ) -> Result<Plan, Failure> {
     const ROUNDS: usize = 16;
     let mut known = Vec::new();
+    let definitions = service.search_definitions();
     for _ in 0..ROUNDS {
-        let plan = search::plan(&service.definitions, scope, parameters, &options);
+        let plan = search::plan(&definitions, scope, parameters, &options);
         let wanted = options.codes.wanted();
         if wanted.is_empty() {
             return plan;
@@ -97,7 +98,7 @@ async fn planned(
         known.extend(service.codes(context, wanted).await?);
         options.codes = Arc::new(Codes::of(known.iter().cloned()));
     }
-    search::plan(&service.definitions, scope, parameters, &options)
+    search::plan(&definitions, scope, parameters, &options)
 }
 
 /// What a search found: a page of matches and what is included with them.
@@ -126,7 +127,7 @@ pub(crate) async fn run(service: &Service, context: &Context, plan: &Plan) -> Re
     };
     if plan.explain {
         service.may_explain(context)?;
-        issues.extend(explain::account(&service.definitions, &*snapshot, plan, &context.budget).await?);
+        issues.extend(explain::account(&service.search_definitions(), &*snapshot, plan, &context.budget).await?);
     }
     Ok(Results { position: snapshot.position(), matches: page.rows, more: page.more, total, included, issues })
 }

@@ -95,6 +95,7 @@ pub struct Service {
     pub(crate) statements: capabilities::Statements,
     pub(crate) terminology: super::terminology::Terminology,
     pub(super) stored: super::conformance::Stored,
+    pub(super) parameters: super::search_parameters::Parameters,
 }
 
 impl Service {
@@ -110,9 +111,22 @@ impl Service {
         let validator = RwLock::new(Arc::new(Validator::new(definitions.clone())));
         let statements = capabilities::Statements::default();
         let terminology = super::terminology::Terminology::default();
+        let parameters = super::search_parameters::Parameters::default();
         let gate = Gate::new(store, &definitions);
         let stored = super::conformance::Stored::default();
-        Service { gate, definitions, extractor, validator, clock, ids, settings, statements, terminology, stored }
+        Service {
+            gate,
+            definitions,
+            extractor,
+            validator,
+            clock,
+            ids,
+            settings,
+            statements,
+            terminology,
+            parameters,
+            stored,
+        }
     }
 
     /// Answers a request.

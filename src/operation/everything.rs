@@ -26,7 +26,7 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     // Whoever asks for everything and names no page gets as much as one page may hold.
     options.default_count = service.settings.max_page;
     let scope = Scope::Compartment { compartment: kind, id: id.clone(), kind: None };
-    let plan = search::plan(&service.definitions, &scope, &asked, &options)?;
+    let plan = search::plan(&service.search_definitions(), &scope, &asked, &options)?;
     let mut found = searching::run(service, call.context, &plan).await?;
     let snapshot = service.snapshot_at(call.context, found.position).await?;
     let first = plan.cursor.is_none_or(|c| c.offset == 0);

@@ -8,6 +8,7 @@ mod fhirpath;
 mod meta;
 mod package;
 mod parameters;
+mod reindex_status;
 mod terminology;
 mod validate;
 
@@ -47,6 +48,7 @@ enum Run {
     PackageAdd,
     PackageRemove,
     PackageList,
+    ReindexStatus,
 }
 
 /// An operation that is served.
@@ -232,6 +234,15 @@ pub const OPERATIONS: &[Operation] = &[
         run: Run::PackageRemove,
     },
     Operation {
+        name: "reindex-status",
+        definition: "urn:vesta:operation:reindex-status",
+        levels: &[Level::System],
+        kinds: &[],
+        get: true,
+        affects_state: false,
+        run: Run::ReindexStatus,
+    },
+    Operation {
         name: "validate",
         definition: "http://hl7.org/fhir/OperationDefinition/Resource-validate",
         levels: &[Level::Type, Level::Instance],
@@ -260,7 +271,7 @@ pub(crate) fn affects_state(name: &str) -> bool {
 
 /// Whether the operation of this name is for administrators alone.
 pub(crate) fn for_administrators(name: &str) -> bool {
-    matches!(name, "access-policy" | "package-add" | "package-list" | "package-remove")
+    matches!(name, "access-policy" | "package-add" | "package-list" | "package-remove" | "reindex-status")
 }
 
 /// What an operation is called on.
@@ -322,6 +333,7 @@ pub(crate) async fn perform(
         Run::PackageAdd => package::add(call).await,
         Run::PackageRemove => package::remove(call).await,
         Run::PackageList => package::list(call).await,
+        Run::ReindexStatus => reindex_status::perform(call).await,
         Run::MetaDelete => meta::change(call, meta::Change::Delete).await,
     }
 }

@@ -36,7 +36,7 @@ pub fn compartment_condition(
         let codes = found.members.get(&kind).map(Vec::as_slice).unwrap_or_default();
         let mut terms: Vec<Term> = codes
             .iter()
-            .filter_map(|code| definitions.search_parameter(kind, code))
+            .filter_map(|code| definitions.core_search_parameter(kind, code))
             .map(|p| reference_term(p.number, &found.name, id.as_str()))
             .collect();
         if kind == compartment

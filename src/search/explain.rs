@@ -32,7 +32,7 @@ impl Plan {
 
     /// Order, page and includes in words.
     pub fn shape(&self, definitions: &Definitions) -> Vec<String> {
-        let code = |number: u16| definitions.search_parameters.get(usize::from(number)).map_or("?", |p| &*p.code);
+        let code = |number: u16| definitions.search_parameter_numbered(number).map_or("?", |p| &*p.code);
         let mut lines = Vec::new();
         let kinds = match self.kinds.len() {
             0..=6 => self.kinds.iter().map(|k| definitions.name(*k)).collect::<Vec<_>>().join(", "),
@@ -108,7 +108,7 @@ fn words(definitions: &Definitions, condition: &Condition) -> String {
         }
         format!("({})", shown.join(word))
     };
-    let parameter = |number: u16| definitions.search_parameters.get(usize::from(number));
+    let parameter = |number: u16| definitions.search_parameter_numbered(number);
     let code =
         |number: u16| parameter(number).map_or_else(|| "presence or contained".to_owned(), |p| p.code.to_string());
     match condition {

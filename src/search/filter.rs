@@ -43,10 +43,12 @@ impl<'d> Filters<'d> {
 
     /// The condition of one filter on resources of these types, each of which must have the parameter.
     pub fn read(&self, kinds: &[TypeId], name: &str, value: &str) -> Result<Condition, Refusal> {
-        if let Some(code) = Name::head(name)
-            && let Some(without) = kinds.iter().find(|k| self.definitions().search_parameter(**k, code).is_none())
-        {
-            return Err(self.unknown(*without, kinds.len(), code));
+        if let Some(code) = Name::head(name) {
+            self.indexed(kinds, code)?;
+            let without = kinds.iter().find(|k| self.definitions().search_parameter(**k, code).is_none());
+            if let Some(without) = without {
+                return Err(self.unknown(*without, kinds.len(), code));
+            }
         }
         self.step(kinds, name, name, value, 0)
     }
@@ -156,6 +158,7 @@ impl<'d> Filters<'d> {
             }
         }
         if let Some(code) = Name::head(rest) {
+            self.indexed(&targets, code)?;
             let all = targets.clone();
             targets.retain(|t| self.definitions().search_parameter(*t, code).is_some());
             if targets.is_empty() {
@@ -227,9 +230,17 @@ impl<'d> Filters<'d> {
         }
     }
 
+    /// Refuses a parameter that one of these types has and that is not indexed yet: it would find too little.
+    pub(super) fn indexed(&self, kinds: &[TypeId], code: &str) -> Result<(), Refusal> {
+        kinds.iter().find_map(|kind| pending(self.definitions(), *kind, code)).map_or(Ok(()), Err)
+    }
+
     /// A type, one of `several` looked at, lacks the parameter.
     pub fn unknown(&self, kind: TypeId, several: usize, code: &str) -> Refusal {
         let definitions = self.definitions();
+        if let Some(refusal) = pending(definitions, kind, code) {
+            return refusal;
+        }
         let name = definitions.name(kind);
         if several > 1 {
             return Refusal::unusable(format!(
@@ -270,6 +281,17 @@ impl<'d> Filters<'d> {
             brief(name)
         ))
     }
+}
+
+/// The refusal of a parameter that is not indexed yet: always an error, as it is known what is meant.
+pub(super) fn pending(definitions: &Definitions, kind: TypeId, code: &str) -> Option<Refusal> {
+    let p = definitions.pending_search_parameter(kind, code)?;
+    let name = definitions.name(kind);
+    Some(Refusal::illegal(format!(
+        "the search parameter '{}' of {name} was added or changed and the resources are not indexed by it yet; \
+         [base]/$reindex-status tells how far it is",
+        p.code
+    )))
 }
 
 /// The types that a reference parameter can point to, all if the definitions name none.

@@ -47,6 +47,7 @@ fn path(filters: &Filters<'_>, kinds: &[TypeId], path: &[Segment], test: &Test) 
     let definitions = filters.reader.definitions;
     // The specification's own examples write `id` for `_id`.
     let code = if code == "id" { "_id" } else { code };
+    filters.indexed(kinds, code)?;
     if let Some(without) = kinds.iter().find(|k| definitions.search_parameter(**k, code).is_none()) {
         return Err(filters.unknown(*without, kinds.len(), code).within("_filter"));
     }
@@ -71,6 +72,7 @@ fn path(filters: &Filters<'_>, kinds: &[TypeId], path: &[Segment], test: &Test) 
         if let Some(next) = rest.first().filter(|next| !next.name.starts_with("_has:")) {
             let next = next.name.split(':').next().unwrap_or_default();
             let next = if next == "id" { "_id" } else { next };
+            filters.indexed(&targets, next)?;
             targets.retain(|t| definitions.search_parameter(*t, next).is_some());
         }
         if targets.is_empty() {

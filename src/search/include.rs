@@ -1,7 +1,7 @@
 //! `_include` and `_revinclude` (R4 search.html#include): which references of which resources are followed. Follows
 //! none itself.
 
-use super::filter::targets;
+use super::filter::{pending, targets};
 use super::refusal::{Refusal, brief};
 use super::suggest::hint;
 use super::value::is_served;
@@ -136,6 +136,9 @@ impl Reach<'_> {
                 Err(Refusal::unusable(reason))
             }
             None => {
+                if let Some(refusal) = pending(definitions, source, code) {
+                    return Err(refusal.within(control));
+                }
                 let hint = hint(code, references().map(|p| &*p.code));
                 let reason = format!("'{control}': {name} has no search parameter '{}'{hint}", brief(code));
                 Err(Refusal::unusable(reason))

@@ -34,6 +34,7 @@ fn key(filters: &Filters<'_>, kinds: &[TypeId], piece: &str) -> Result<Sort, Ref
     if code == "_score" {
         return Err(Refusal::unusable("'_sort': there is no score to sort by"));
     }
+    filters.indexed(kinds, code).map_err(|refusal| refusal.within("_sort"))?;
     let mut found = None;
     for kind in kinds {
         let Some(p) = filters.reader.definitions.search_parameter(*kind, code) else {

@@ -39,6 +39,9 @@ pub struct Content {
     pub body: Body,
     /// What it is found by, without `_id` and `_lastUpdated`, which the store adds.
     pub terms: Terms,
+    /// [`Vocabulary::schema`](super::Vocabulary::schema) of when the terms were found: a store finds them again where
+    /// it is another by the time of the commit.
+    pub schema: u64,
 }
 
 /// One create, update, patch or delete.
@@ -415,6 +418,11 @@ pub trait Store: Send + Sync {
     /// until [`Store::indexing`] says that it is done, searches answer by the terms of before.
     fn reindex(&self) -> Result<(), StoreError> {
         Err(StoreError::Unavailable("this store does not index again".into()))
+    }
+
+    /// Whether all is indexed with the terms that resources have by what the vocabulary was shown at the start.
+    fn indexes_at_start(&self) -> bool {
+        false
     }
 
     /// Whether and how far it is indexed again.

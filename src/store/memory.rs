@@ -84,11 +84,16 @@ impl MemoryStore {
 
     /// What a record of an audit trail is found by.
     fn terms(&self, record: &AuditRecord, id: &ResourceId, updated: Timestamp) -> Terms {
+        self.found(record.kind, id, 1, updated, &record.body.0)
+    }
+
+    /// What a stored body is found by now.
+    fn found(&self, kind: TypeId, id: &ResourceId, version: u64, updated: Timestamp, body: &[u8]) -> Terms {
         let mut text = Vec::new();
-        Body::write_resource(&record.body.0, self.vocabulary.name(record.kind), id.as_str(), 1, updated, &mut text);
+        Body::write_resource(body, self.vocabulary.name(kind), id.as_str(), version, updated, &mut text);
         let read = Document::parse(&text, &Limits::NONE);
-        let mut terms = read.map_or_else(|_| Terms::default(), |d| self.vocabulary.extract(record.kind, d.root()));
-        self.vocabulary.stamp(&mut terms, record.kind, id, updated);
+        let mut terms = read.map_or_else(|_| Terms::default(), |d| self.vocabulary.extract(kind, d.root()));
+        self.vocabulary.stamp(&mut terms, kind, id, updated);
         terms
     }
 
@@ -331,6 +336,11 @@ impl Store for MemoryStore {
                 continue;
             };
             let (body, mut terms) = match write.content {
+                // They were found before a search parameter was added or changed.
+                Some(content) if content.schema != self.vocabulary.schema() => {
+                    let terms = self.found(write.kind, &write.id, version, now, &content.body.0);
+                    (Some(content.body.0), terms)
+                }
                 Some(content) => (Some(content.body.0), content.terms),
                 None => (None, Terms::default()),
             };
@@ -409,6 +419,18 @@ impl Store for MemoryStore {
             }),
         };
         Ok(rows.map(|(entry, hash)| link(&entry.version, hash)).collect())
+    }
+
+    fn reindex(&self) -> Result<(), StoreError> {
+        let mut logs = self.logs.write();
+        for entry in logs.values_mut().flat_map(Arc::make_mut) {
+            let version = &entry.version;
+            if let Some(body) = &version.body {
+                let terms = self.found(version.kind, &version.id, version.version, version.last_updated, body);
+                *entry = Arc::new(Entry { version: version.clone(), terms, commit: entry.commit });
+            }
+        }
+        Ok(())
     }
 
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {

@@ -2,8 +2,8 @@
 //! and the two forms of term that engines build themselves (logical id, reference). How terms are encoded is not
 //! known here.
 
-use crate::base::{ResourceId, TenantId, Timestamp};
-use crate::definitions::{Definitions, TypeId};
+use crate::base::{ResourceId, Timestamp};
+use crate::definitions::{CustomParameters, Definitions, TypeId};
 use crate::index::{self, Extractor, Term, Terms};
 use crate::json::Value;
 use std::sync::Arc;
@@ -24,14 +24,14 @@ pub trait Vocabulary: Send + Sync {
     fn id_of<'t>(&self, term: &'t Term) -> Option<&'t str>;
     /// The term that a reference to a resource gives under a reference parameter.
     fn reference_term(&self, parameter: u16, target: TypeId, id: &str) -> Term;
-    /// Types whose resources say which terms resources have (search parameters that were posted): a store shows their
-    /// current ones before it indexes anything.
-    fn defining(&self) -> &[&str] {
-        &[]
+    /// Collection and key of the item of the tenant 0 that says which terms resources have beyond those that they have
+    /// in any case (search parameters that were added): a store shows it before it indexes anything.
+    fn defined_by(&self) -> Option<(&'static str, &'static str)> {
+        None
     }
-    /// Takes note of a resource of such a type, as JSON.
-    fn learn(&self, tenant: TenantId, resource: &[u8]) {
-        let _ = (tenant, resource);
+    /// Takes note of the value of that item.
+    fn learn(&self, item: &[u8]) {
+        let _ = item;
     }
     /// A number that changes when resources get other terms than before: what was indexed with another is made again.
     fn schema(&self) -> u64 {
@@ -89,6 +89,18 @@ impl Vocabulary for FhirVocabulary {
 
     fn schema(&self) -> u64 {
         self.extractor.fingerprint()
+    }
+
+    fn defined_by(&self) -> Option<(&'static str, &'static str)> {
+        Some(CustomParameters::PLACE)
+    }
+
+    fn learn(&self, item: &[u8]) {
+        match CustomParameters::decode(item) {
+            Some(all) => self.extractor.replace(Arc::new(self.definitions.with_custom(&all, |_| false))),
+            // The service writes it anew, and what is indexed without it is made again then.
+            None => tracing::error!("the list of added search parameters cannot be read"),
+        }
     }
 
     fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)> {

@@ -3,5 +3,6 @@
 //! they were sent. All of it is third-party data beside the checkout; where it is missing, the tests say so.
 
 mod archive;
+pub use archive::json_files;
 mod examples;
 mod synthea;

@@ -508,7 +508,8 @@ impl Words {
         let content = change.json.as_ref().map(|json| {
             let document =
                 Document::parse(json.as_bytes(), &Limits::default()).unwrap_or_else(|e| panic!("{json}: {e:?}"));
-            Content { body: Body::of(document.root()), terms: self.extractor.extract(kind, document.root()) }
+            let (terms, schema) = self.extractor.extract_marked(kind, document.root());
+            Content { body: Body::of(document.root()), terms, schema }
         });
         let method = if content.is_some() { Method::Update } else { Method::Delete };
         Write { kind, id, method, expect: Expect::Any, content }

@@ -95,7 +95,7 @@ pub fn content(terms: &[Term], text: &str) -> Content {
     let list: Vec<_> = terms.iter().map(|t| format!("\"{}\"", hex(&t.0))).collect();
     let json = format!(r#"{{"resourceType":"X","id":"x","terms":[{}],"text":"{text}"}}"#, list.join(","));
     let document = Document::parse(json.as_bytes(), &Limits::default()).expect("JSON");
-    Content { body: Body::of(document.root()), terms: Terms::new(terms.to_vec()) }
+    Content { body: Body::of(document.root()), terms: Terms::new(terms.to_vec()), schema: 0 }
 }
 
 pub fn put(kind: TypeId, name: &str, terms: &[Term]) -> Write {

@@ -118,7 +118,7 @@ impl Authorization {
 
     /// Performs a request with the rights of a user, as on every other way to the data.
     async fn as_user(&self, visit: &Visit<'_>, user: &User, asked: Request) -> Result<Value, Failure> {
-        let definitions = &self.service.definitions;
+        let definitions = &*self.service.search_definitions();
         let scopes = if user.role == Role::Patient { "patient/*.rs user/*.rs" } else { "user/*.rs" };
         let principal = Principal {
             user: user.resource_parts().and_then(|(kind, id)| {

@@ -5,7 +5,7 @@ mod search;
 mod structures;
 mod terminology;
 
-use super::model::Definitions;
+use super::model::{Core, Definitions};
 use std::sync::{Arc, OnceLock};
 
 /// The texts of the tables.
@@ -57,13 +57,13 @@ impl Definitions {
 
 /// Reads a set of tables.
 pub fn read(tables: &Tables<'_>) -> Result<Definitions, String> {
-    let mut definitions = Definitions::default();
+    let mut definitions = Core::default();
     structures::load(tables.elements, tables.invariants, &mut definitions)?;
     search::parameters(tables.search_parameters, &mut definitions)?;
     search::compartments(tables.compartments, &mut definitions)?;
     search::operations(tables.operations, &mut definitions)?;
     terminology::value_sets(tables.value_sets, &mut definitions)?;
-    Ok(definitions)
+    Ok(Definitions::of(definitions))
 }
 
 /// The words of a field.

@@ -2,14 +2,14 @@
 
 use super::words;
 use crate::definitions::model::{
-    Compartment, Component, Definitions, OperationDefinition, SearchKind, SearchParameter, StructureKind, TypeId,
+    ByType, Compartment, Component, Core, OperationDefinition, SearchKind, SearchParameter, StructureKind,
 };
 use rustc_hash::FxHashMap;
 
 const PARAMETERS: &str = "http://hl7.org/fhir/SearchParameter/";
 
 /// Reads the table of search parameters.
-pub fn parameters(table: &str, definitions: &mut Definitions) -> Result<(), String> {
+pub fn parameters(table: &str, definitions: &mut Core) -> Result<(), String> {
     for line in table.lines() {
         if let Some(component) = line.strip_prefix('\t') {
             let (definition, expression) = component.split_once('\t').ok_or("a component has two fields")?;
@@ -33,23 +33,12 @@ pub fn parameters(table: &str, definitions: &mut Definitions) -> Result<(), Stri
     Ok(())
 }
 
-fn parameter(line: &str, definitions: &Definitions) -> Result<SearchParameter, String> {
+fn parameter(line: &str, definitions: &Core) -> Result<SearchParameter, String> {
     let fields: Vec<&str> = line.split('\t').collect();
     let [url, code, kind, bases, targets, flags, comparators, modifiers, chain, expression] = fields.as_slice() else {
         return Err(format!("{line}: ten fields are expected"));
     };
-    let kind = match *kind {
-        "number" => SearchKind::Number,
-        "date" => SearchKind::Date,
-        "string" => SearchKind::String,
-        "token" => SearchKind::Token,
-        "reference" => SearchKind::Reference,
-        "composite" => SearchKind::Composite,
-        "quantity" => SearchKind::Quantity,
-        "uri" => SearchKind::Uri,
-        "special" => SearchKind::Special,
-        other => return Err(format!("{url}: unknown type {other}")),
-    };
+    let kind = SearchKind::of(kind).ok_or_else(|| format!("{url}: unknown type {kind}"))?;
     let targets = match *targets {
         "*" => definitions.resources.iter().copied().filter(|r| definitions.name(*r) != "Parameters").collect(),
         names => {
@@ -87,12 +76,10 @@ fn long(url: &str) -> Box<str> {
     }
 }
 
-type ByType = FxHashMap<TypeId, FxHashMap<Box<str>, u16>>;
-
 /// For each resource type, code to number. Parameters of the type itself go before those of DomainResource, those
 /// before the ones of Resource. Where two have the same code on the same base (the package has examples that do),
 /// the one whose canonical is named after the base wins, otherwise the first.
-fn by_type(definitions: &Definitions) -> ByType {
+fn by_type(definitions: &Core) -> ByType {
     let mut by_base: FxHashMap<&str, Vec<&SearchParameter>> = FxHashMap::default();
     for parameter in &definitions.search_parameters {
         for base in &parameter.bases {
@@ -126,7 +113,7 @@ fn named_after(parameter: &SearchParameter, base: &str) -> bool {
 }
 
 /// Reads the table of compartments.
-pub fn compartments(table: &str, definitions: &mut Definitions) -> Result<(), String> {
+pub fn compartments(table: &str, definitions: &mut Core) -> Result<(), String> {
     for line in table.lines() {
         let Some(member) = line.strip_prefix('\t') else {
             let name = line.split('\t').next().unwrap_or_default();
@@ -142,7 +129,7 @@ pub fn compartments(table: &str, definitions: &mut Definitions) -> Result<(), St
 }
 
 /// Reads the table of operations.
-pub fn operations(table: &str, definitions: &mut Definitions) -> Result<(), String> {
+pub fn operations(table: &str, definitions: &mut Core) -> Result<(), String> {
     for line in table.lines() {
         let fields: Vec<&str> = line.split('\t').collect();
         let [url, code, flags, resources] = fields.as_slice() else {

@@ -1,7 +1,7 @@
 //! Structures, elements and invariants.
 
 use crate::definitions::model::{
-    Binding, BindingStrength, Choice, Definitions, Element, ElementType, Structure, StructureKind, TypeId,
+    Binding, BindingStrength, Choice, Core, Element, ElementType, Structure, StructureKind, TypeId,
 };
 use crate::primitive::Primitive;
 use rustc_hash::FxHashMap;
@@ -25,7 +25,7 @@ struct Names<'t> {
 }
 
 /// Reads the two tables.
-pub fn load(elements: &str, invariants: &str, definitions: &mut Definitions) -> Result<(), String> {
+pub fn load(elements: &str, invariants: &str, definitions: &mut Core) -> Result<(), String> {
     let names = heads(elements)?;
     definitions.structures.reserve(names.heads.len());
     for head in &names.heads {

@@ -1,11 +1,11 @@
 //! Value sets of required bindings.
 
-use crate::definitions::model::{Definitions, ValueSet};
+use crate::definitions::model::{Core, ValueSet};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Reads the table of value sets.
-pub fn value_sets(table: &str, definitions: &mut Definitions) -> Result<(), String> {
+pub fn value_sets(table: &str, definitions: &mut Core) -> Result<(), String> {
     let mut systems: FxHashMap<&str, Arc<str>> = FxHashMap::default();
     let mut current: Option<ValueSet> = None;
     for line in table.lines() {
@@ -26,7 +26,7 @@ pub fn value_sets(table: &str, definitions: &mut Definitions) -> Result<(), Stri
     Ok(())
 }
 
-fn keep(set: Option<ValueSet>, definitions: &mut Definitions) {
+fn keep(set: Option<ValueSet>, definitions: &mut Core) {
     if let Some(mut set) = set {
         set.codes.shrink_to_fit();
         definitions.value_sets.insert(set.url.clone(), set);

@@ -19,7 +19,7 @@ fn every_expression_compiles() {
     let mut problems = Vec::new();
     let mut compiled = 0;
     for kind in &definitions.resources {
-        for (number, error) in extractor.problems(*kind) {
+        for (number, error) in &extractor.problems(*kind) {
             let parameter = &definitions.search_parameters[usize::from(*number)];
             problems.push((definitions.name(*kind), &*parameter.code, format!("{error}")));
         }

@@ -25,7 +25,7 @@ pub(super) async fn grant(service: &Service, principal: &Arc<Principal>) -> Resu
     let care_team = if needs_team { care_team(service, &*snapshot, principal).await? } else { Vec::new() };
     let consents = consents(service, &*snapshot, principal).await?;
     let circumstances = Circumstances { principal: principal.clone(), policy, care_team, consents };
-    Ok(Grant::new(service.definitions.clone(), service.extractor.clone(), circumstances))
+    Ok(Grant::new(service.search_definitions(), service.extractor.clone(), circumstances))
 }
 
 impl Service {

@@ -140,7 +140,7 @@ impl Service {
     ) -> Result<Box<dyn Snapshot>, Failure> {
         match self.grant(context).await? {
             None => Ok(inner),
-            Some(grant) => Ok(Box::new(View { inner, grant, definitions: self.definitions.clone(), writing })),
+            Some(grant) => Ok(Box::new(View { inner, grant, definitions: self.search_definitions(), writing })),
         }
     }
 
@@ -154,6 +154,8 @@ impl Service {
                 "the token is not for this server",
             ));
         }
+        // What scopes ask for may have become searchable.
+        self.settle();
         let changes = self.gate.changes.load(Ordering::Acquire);
         if let Some(grant) = context.granted.get(principal, changes) {
             return Ok(Some(grant));

@@ -1,6 +1,6 @@
 //! What stands behind the gate, for the few who answer no request with what they find there: the trail, which tells
-//! what was done and has rules of its own for its readers, and the commands on the server's own machine, which have
-//! no token. `tests/architecture.rs` lists them.
+//! what was done and has rules of its own for its readers, the search parameters, which are the
+//! same for everybody, and the commands on the server's own machine, which have no token. `tests/architecture.rs` lists them.
 
 use crate::base::{Failure, TenantId};
 use crate::interaction::{Service, outcome};

@@ -281,7 +281,7 @@ impl View {
         }
         for hidden in kinds.iter().filter_map(|kind| self.grant.hidden(*kind)) {
             if let Some(number) = numbers.iter().find(|number| hidden.concerns(**number)) {
-                let code = self.definitions.search_parameters.get(usize::from(*number)).map_or("", |p| &*p.code);
+                let code = self.definitions.search_parameter_numbered(*number).map_or("", |p| &*p.code);
                 return Err(refused(format!("'{code}' draws on an element that is hidden from your role")));
             }
         }

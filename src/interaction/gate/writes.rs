@@ -30,6 +30,7 @@ impl Service {
         let sources = |t: &Transaction| t.writes.iter().any(|write| self.gate.sources.contains(&write.kind));
         let changes = sources(&transaction);
         let regarded = transaction.writes.iter().any(|w| self.stored.regards(self.definitions.name(w.kind)));
+        let defines = transaction.writes.iter().any(|write| self.may_define(write));
         let result = match self.grant(context).await.map_err(denied)? {
             None => self.commit_recorded(context, transaction).await,
             Some(grant) => self.commit_judged(context, &grant, transaction).await,
@@ -40,6 +41,9 @@ impl Service {
         // Also after a failure: it may be of the answer and not of the commit.
         if regarded {
             self.stored.changed();
+        }
+        if defines && result.is_ok() {
+            self.search_parameters_changed().await;
         }
         result
     }
@@ -52,7 +56,7 @@ impl Service {
     ) -> Result<Vec<Committed>, StoreError> {
         for _ in 0..ATTEMPTS {
             let inner = self.gate.store.snapshot(context.tenant).await?;
-            let view = View { inner, grant: grant.clone(), definitions: self.definitions.clone(), writing: true };
+            let view = View { inner, grant: grant.clone(), definitions: self.search_definitions(), writing: true };
             let mut judged = transaction.clone();
             let mut pinned = Vec::with_capacity(judged.writes.len());
             for write in &mut judged.writes {

@@ -127,6 +127,7 @@ fn check<'d>(service: &Service, examiner: &Examiner, entry: Entry<'d>) -> Result
         _ => item.fresh = Some(service.ids.next()),
     }
     item.warnings = examiner.examine(kind, resource)?;
+    item.warnings.extend(service.check_search_parameter(kind, resource)?);
     item.writes = Some(kind);
     Ok(item)
 }
@@ -194,7 +195,8 @@ async fn attempt(
 /// What is stored of an entry, its references rewritten.
 fn content(service: &Service, item: &Item<'_>, kind: TypeId, rewriter: &super::references::Rewriter) -> Content {
     let Some(resource) = item.entry.resource else {
-        return Content { body: crate::store::Body(b"}}".to_vec()), terms: crate::index::Terms::default() };
+        let (body, schema) = (crate::store::Body(b"}}".to_vec()), service.extractor.fingerprint());
+        return Content { body, terms: crate::index::Terms::default(), schema };
     };
     let rewritten = rewriter.rewrite(&service.definitions, kind, resource, item.entry.full_url.as_deref());
     let document = rewritten.as_ref().and_then(|text| {

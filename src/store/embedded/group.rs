@@ -3,6 +3,7 @@
 
 use super::Shared;
 use super::index::Indexed;
+use super::rebuild::{Damage, read_chunk};
 use super::record::{Header, Newest};
 use super::truth::{Fault, Look, Writing, meta};
 use super::type_index::TypeIndex;
@@ -262,7 +263,15 @@ impl<'g> Group<'g> {
         pending.last_updated = now;
         pending.newest.insert((prepared.kind, prepared.id.clone()), pending.versions.len());
         let previous = newest.map(|n| n.number);
-        pending.versions.push(Indexed { number, kind: prepared.kind, previous, id: prepared.id.clone(), terms });
+        let schema = prepared.content.as_ref().map_or(0, |content| content.schema);
+        pending.versions.push(Indexed {
+            number,
+            kind: prepared.kind,
+            previous,
+            id: prepared.id.clone(),
+            terms,
+            schema,
+        });
         Ok(Committed { effect, version, last_updated: now, number })
     }
 
@@ -276,12 +285,21 @@ impl<'g> Group<'g> {
         writing.commit()?;
         heads.into_iter().for_each(|(tenant, head)| shared.set_head(tenant, head));
         new_types.into_iter().for_each(|kind| shared.types.add(kind));
-        for (tenant, pending) in tenants {
+        for (tenant, mut pending) in tenants {
             let index = shared.index.tenant(tenant);
-            index.add_and_publish(&*shared.vocabulary, &pending.versions, pending.position);
+            let again = |version: &mut Indexed| find_again(shared, tenant, version);
+            index.add_and_publish(&*shared.vocabulary, &mut pending.versions, pending.position, again);
             shared.keeper.look_after(tenant, &index);
         }
         Ok(())
+    }
+}
+
+/// Finds the terms of a committed version again: they were found before a search parameter was added or changed.
+fn find_again(shared: &Shared, tenant: TenantId, version: &mut Indexed) {
+    match read_chunk(shared, tenant, version.number, version.number, Damage::Refuse) {
+        Ok(found) => found.into_iter().for_each(|found| *version = found),
+        Err(error) => tracing::error!(%error, number = version.number, "a version is indexed with terms of before"),
     }
 }
 

@@ -36,6 +36,8 @@ pub struct Indexed {
     pub previous: Option<u64>,
     /// Its terms, stamped; none for a delete.
     pub terms: Option<Terms>,
+    /// The schema that they were found by.
+    pub schema: u64,
 }
 
 impl TenantIndex {
@@ -54,9 +56,18 @@ impl TenantIndex {
         self.frozen.load(Ordering::Acquire)
     }
 
-    /// Adds versions and lets readers see them.
-    pub fn add_and_publish(&self, vocabulary: &dyn Vocabulary, versions: &[Indexed], position: u64) {
+    /// Adds versions and lets readers see them. Those that have terms of another schema than resources have now are
+    /// handed over before, to be found `again`: what is frozen after this schema came must not be of an older one.
+    pub fn add_and_publish(
+        &self,
+        vocabulary: &dyn Vocabulary,
+        versions: &mut [Indexed],
+        position: u64,
+        again: impl Fn(&mut Indexed),
+    ) {
         let _alone = self.adding.lock();
+        let schema = vocabulary.schema();
+        versions.iter_mut().filter(|v| v.terms.is_some() && v.schema != schema).for_each(again);
         self.add(vocabulary, versions);
         self.publish(position);
     }

@@ -244,6 +244,12 @@ impl Keeper {
         self.kept.lock().get(&tenant).cloned().unwrap_or_default()
     }
 
+    /// Whether the segments of a tenant cover all numbers up to this one.
+    pub fn covers(&self, tenant: TenantId, last: u64) -> bool {
+        let next = self.kept(tenant).iter().fold(1, |next, k| if k.from == next { k.to + 1 } else { next });
+        next > last
+    }
+
     /// First and last number, and schema, of neighbouring segments that should be one: of the last ones as many as are each not
     /// larger than all after them together. So there are few segments, and each version is written a number of times
     /// that grows with the logarithm of how many there are.

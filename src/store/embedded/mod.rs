@@ -152,7 +152,7 @@ impl Shared {
         let types = Types::load(&rows, &*vocabulary)?;
         let codec = Codec::new(options.level, options.train_after);
         load_dictionaries(&truth, &rows, &types, &codec)?;
-        learn::learn(&truth, &types, &codec, &*vocabulary)?;
+        learn::learn(&truth, &*vocabulary)?;
         let (index, poisoned) = (Index::default(), AtomicBool::new(false));
         let (segments, schema) = (directory.join("index"), vocabulary.schema());
         let keeper = match changing {
@@ -264,7 +264,7 @@ impl EmbeddedStore {
                 None => None,
                 Some(content) => {
                     let (dictionary, body) = self.compress(write.kind, &content.body.0)?;
-                    Some(PreparedContent { terms: content.terms, dictionary, body })
+                    Some(PreparedContent { terms: content.terms, schema: content.schema, dictionary, body })
                 }
             };
             let crate::store::Write { kind, id, method, expect, .. } = write;
@@ -374,6 +374,10 @@ impl Store for EmbeddedStore {
 
     fn reindex(&self) -> Result<(), StoreError> {
         if self.shared.keeper.ask_to_index() { Ok(()) } else { Err(closing()) }
+    }
+
+    fn indexes_at_start(&self) -> bool {
+        true
     }
 
     fn indexing(&self) -> Indexing {

@@ -119,8 +119,9 @@ fn read_one(
 ) -> Result<Indexed, StoreError> {
     let (header, body) = Header::decode(tenant, number, record).ok_or_else(|| damaged(tenant, number, "is damaged"))?;
     let kind = shared.types.kind(header.stored_type)?;
+    let schema = shared.vocabulary.schema();
     let terms = terms(shared, tenant, kind, &header, body, text)?;
-    Ok(Indexed { number, kind, previous: header.previous, id: header.id, terms })
+    Ok(Indexed { number, kind, previous: header.previous, id: header.id, terms, schema })
 }
 
 /// The terms of a stored version, stamped; none for a delete.

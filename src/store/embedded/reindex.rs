@@ -14,37 +14,43 @@ use crate::base::TenantId;
 use crate::store::StoreError;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// Versions that are read at once.
 const CHUNK: u64 = 256;
 /// Versions that are in memory unsealed.
 const PIECE: u64 = 16_384;
-/// Until then commits have arrived whose terms were found before the change.
-const ARRIVAL: Duration = Duration::from_secs(2);
 
 /// Indexes again all that was indexed with another schema than resources have now.
 pub fn reindex(shared: &Shared) -> Result<(), StoreError> {
     let keeper = &shared.keeper;
-    let arrived = Instant::now() + ARRIVAL;
-    while Instant::now() < arrived && !keeper.is_stopping() {
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    // What is in memory now belongs to the old schema, what comes from now on to the new one.
+    // What is in memory now belongs to the old schema. What comes from now on has the new one: the writer finds the
+    // terms of what was on its way again.
     let schema = shared.vocabulary.schema();
     // Audit trails are made findable when somebody looks; what does not fit is made again after the next start.
     let tenants: Vec<_> = shared.index.tenants().into_iter().filter(|tenant| !tenant.is_trail()).collect();
+    let mut frozen = Vec::new();
     for tenant in &tenants {
-        keeper.seal_now(*tenant, &shared.index.tenant(*tenant));
+        let index = shared.index.tenant(*tenant);
+        keeper.seal_now(*tenant, &index);
+        frozen.push((*tenant, index.frozen()));
     }
     keeper.set_schema(schema);
     keeper.wait_for_sealer();
+    for (tenant, last) in frozen {
+        if !keeper.covers(tenant, last) {
+            return Err(StoreError::Unavailable("a part of the index could not be sealed".into()));
+        }
+    }
     let old = |tenant: &TenantId| keeper.kept(*tenant).into_iter().filter(|k| k.schema != schema).collect::<Vec<_>>();
     let all = tenants.iter().flat_map(old).map(|k| k.size()).sum();
     let mut done = 0;
     keeper.tell_progress(done, all);
     for tenant in &tenants {
         for kept in old(tenant) {
+            if shared.vocabulary.schema() != schema {
+                // It changed again, and is asked for again.
+                return Ok(());
+            }
             again(shared, *tenant, &kept, schema, &mut |added| {
                 done += added;
                 keeper.tell_progress(done, all);
@@ -85,7 +91,11 @@ fn again(
         keeper.write(&info, shared.truth.cipher(), |out| build(out, &info, &made, keeper, keeper.room, false));
     let (segment, file) = written.map_err(|e| StoreError::Unavailable(format!("the index cannot be written: {e}")))?;
     put_in_place(shared, &index, tenant, &segment, file);
-    Ok(())
+    let is_new = |k: &Kept| (k.from, k.to, k.schema) == (kept.from, kept.to, schema);
+    match shared.keeper.kept(tenant).iter().any(is_new) {
+        true => Ok(()),
+        false => Err(StoreError::Broken("a segment that was made again does not fit".into())),
+    }
 }
 
 /// A few versions, indexed with the terms that they have now and sealed in memory.

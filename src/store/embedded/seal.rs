@@ -44,9 +44,13 @@ impl Background {
         let merger = std::thread::Builder::new().name("store-merger".into()).spawn(move || {
             for tenant in to_merge {
                 if merging.keeper.begin_indexing() {
+                    tracing::info!("resources have other search parameters now and are indexed again");
+                    let begun = std::time::Instant::now();
                     let failed = reindex(&merging).err().map(|e| e.to_string());
-                    if let Some(why) = &failed {
-                        tracing::error!(why, "the index was not made again to the end");
+                    let (seconds, done) = (begun.elapsed().as_secs_f32(), merging.keeper.indexing().done);
+                    match &failed {
+                        None => tracing::info!(versions = done, seconds, "resources are indexed again"),
+                        Some(why) => tracing::error!(why, "the index was not made again to the end"),
                     }
                     merging.keeper.end_indexing(failed);
                 }

@@ -386,17 +386,6 @@ impl Reading<'_> {
         }))
     }
 
-    /// The newest versions of the resources of a type.
-    pub fn newest_of(&self, tenant: TenantId, stored_type: u16) -> Result<Vec<Newest>, StoreError> {
-        let start = [&tenant.0.to_be_bytes()[..], &stored_type.to_be_bytes()].concat();
-        let rows = self.truth.current.prefix_iter(&self.txn, &start).map_err(broken)?;
-        rows.map(|row| {
-            let (_, value) = row.map_err(broken)?;
-            Newest::decode(value).ok_or_else(|| not_a_newest(tenant, "a resource"))
-        })
-        .collect()
-    }
-
     /// How many resources there are in the map of newest versions, deleted ones included, over all tenants.
     pub fn resources(&self) -> Result<u64, StoreError> {
         self.truth.current.len(&self.txn).map_err(broken)

@@ -25,6 +25,7 @@ pub struct Prepared {
 
 /// Terms, dictionary and compressed body.
 pub struct PreparedContent {
+    pub schema: u64,
     pub terms: Terms,
     pub dictionary: u32,
     pub body: Vec<u8>,
