@@ -1,10 +1,12 @@
-//! The load program: starts the real server on a fresh embedded store, fills it with generated resources, and
-//! measures the workloads of `docs/performance.md` over HTTP, durable, with the raw limits of the machine beside them.
+//! The load program: starts the real server on a fresh store (the embedded one, a database, or one after the other),
+//! fills it with generated resources, and measures the workloads of `docs/performance.md` over HTTP, durable, with the
+//! raw limits of the machine beside them.
 //!
 //! `cargo bench --bench load` takes a few minutes; `cargo bench --bench load -- --help` lists the options.
 //! Answers are checked while measuring: a wrong one stops the run.
 
 mod client;
+mod database;
 mod generator;
 mod probe;
 mod server;
@@ -18,6 +20,7 @@ pub struct Options {
     seconds: u64,
     connections: Vec<usize>,
     only: Vec<String>,
+    stores: Vec<String>,
     url: Option<String>,
 }
 
@@ -27,12 +30,20 @@ const HELP: &str = "Measures a Vesta server over HTTP.
   --seconds S         length of each measurement (4)
   --connections LIST  closed loops, connections at once (1,8,64)
   --only LIST         workloads whose name contains one of these
+  --store STORE       embedded, or the connection string of a MongoDB replica set, in which a database is made and dropped
+                      again; may be given several times, to measure one after the other (embedded)
   --url BASE          measure a server that runs already, filled by an earlier run (no start, no load, no CPU figures)
 ";
 
 fn options() -> Result<Options, String> {
-    let mut options =
-        Options { resources: 20_000, seconds: 4, connections: vec![1, 8, 64], only: Vec::new(), url: None };
+    let mut options = Options {
+        resources: 20_000,
+        seconds: 4,
+        connections: vec![1, 8, 64],
+        only: Vec::new(),
+        stores: Vec::new(),
+        url: None,
+    };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
@@ -45,9 +56,13 @@ fn options() -> Result<Options, String> {
                 options.connections = value()?.split(',').map(|n| number(n.to_owned())).collect::<Result<_, _>>()?;
             }
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
+            "--store" => options.stores.push(value()?),
             "--url" => options.url = Some(value()?),
             _ => return Err(HELP.to_owned()),
         }
+    }
+    if options.stores.is_empty() {
+        options.stores.push("embedded".to_owned());
     }
     Ok(options)
 }
@@ -82,31 +97,53 @@ async fn run(options: Options) -> Result<(), String> {
         fixed.cpu_micros.unwrap_or(f64::NAN)
     );
 
-    let started = match &options.url {
-        Some(_) => None,
-        None => Some(server::Server::start(env!("CARGO_BIN_EXE_vesta"))?),
-    };
-    let base = match (&options.url, &started) {
-        (Some(url), _) => url.clone(),
-        (_, Some(server)) => server.base.clone(),
-        _ => return Err("no server".to_owned()),
-    };
-    if let Some(server) = &started {
-        println!(
-            "start on a fresh directory            {:>9.0} ms, {} MB resident",
-            server.started_in.as_secs_f64() * 1e3,
-            server.resident_mb()
-        );
-        let load = workload::load(&base, options.resources).await?;
-        println!(
-            "loaded {} resources in transactions of 500, durable: {:.0} resources/s; {:.0} bytes a resource on disk (JSON {:.0}), {} MB resident",
-            load.resources,
-            load.resources as f64 / load.seconds,
-            server.disk_bytes() as f64 / load.resources as f64,
-            load.json_bytes as f64 / load.resources as f64,
-            server.resident_mb()
-        );
+    if let Some(base) = &options.url {
+        return measure(base, &options, None, fixed.rate).await;
     }
+    for store in &options.stores {
+        let database = database::Database::new(store);
+        let place = database.as_ref().map(|d| d.uri.as_str());
+        println!("\n== {}", if place.is_some() { "mongodb" } else { "embedded" });
+        let server = server::Server::start(env!("CARGO_BIN_EXE_vesta"), place)?;
+        let measured = fill_and_measure(&server, database.as_ref(), &options, fixed.rate).await;
+        drop(server);
+        if let Some(database) = database {
+            database.remove().await?;
+        }
+        measured?;
+    }
+    Ok(())
+}
+
+async fn fill_and_measure(
+    server: &server::Server,
+    database: Option<&database::Database>,
+    options: &Options,
+    fixed: f64,
+) -> Result<(), String> {
+    println!(
+        "start on a fresh store                {:>9.0} ms, {} MB resident",
+        server.started_in.as_secs_f64() * 1e3,
+        server.resident_mb()
+    );
+    let load = workload::load(&server.base, options.resources).await?;
+    let bytes = match database {
+        None => server.disk_bytes() as f64,
+        Some(database) => database.bytes().await.unwrap_or(f64::NAN),
+    };
+    println!(
+        "loaded {} resources in transactions of 500, durable: {:.0} resources/s; {:.0} bytes a resource on disk (JSON {:.0}), {} MB resident",
+        load.resources,
+        load.resources as f64 / load.seconds,
+        bytes / load.resources as f64,
+        load.json_bytes as f64 / load.resources as f64,
+        server.resident_mb()
+    );
+    measure(&server.base, options, Some(server), fixed).await
+}
+
+async fn measure(base: &str, options: &Options, server: Option<&server::Server>, fixed: f64) -> Result<(), String> {
+    let slice = Duration::from_secs(options.seconds);
     println!();
     println!(
         "{:<34} {:>5} {:>10} {:>10} {:>9} {:>9} {:>8}",
@@ -118,12 +155,12 @@ async fn run(options: Options) -> Result<(), String> {
         }
         let mut best: f64 = 0.0;
         for connections in &options.connections {
-            let measured = client::closed_loop(&base, workload, *connections, slice, started.as_ref()).await?;
+            let measured = client::closed_loop(base, workload, *connections, slice, server).await?;
             best = best.max(measured.rate);
-            measured.print(workload, &connections.to_string(), fixed.rate);
+            measured.print(workload, &connections.to_string(), fixed);
         }
-        let measured = client::open_loop(&base, workload, best / 2.0, slice, started.as_ref()).await?;
-        measured.print(workload, "open", fixed.rate);
+        let measured = client::open_loop(base, workload, best / 2.0, slice, server).await?;
+        measured.print(workload, "open", fixed);
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The server under test: started as a process of its own on a fresh directory, stopped at the end.
+//! The server under test: started as a process of its own on a fresh directory or database, stopped at the end.
 
 use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
@@ -16,15 +16,16 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts the binary with a data directory of its own (below `VESTA_BENCH_DIR` or the temporary directory).
-    pub fn start(binary: &str) -> Result<Server, String> {
+    /// Starts the binary with a data directory of its own (below `VESTA_BENCH_DIR` or the temporary directory),
+    /// or on a database.
+    pub fn start(binary: &str, database: Option<&str>) -> Result<Server, String> {
         let below = std::env::var_os("VESTA_BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
         let data = tempfile::tempdir_in(below).map_err(|e| e.to_string())?;
         let begun = Instant::now();
         let mut child = Command::new(binary)
             .args(["serve", "--bind", "127.0.0.1:0", "--data"])
             .arg(data.path())
-            .args(["--log-level", "warn"])
+            .args(["--log-level", "warn", "--auth", "off", "--store", database.unwrap_or("embedded")])
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|e| format!("{binary}: {e}"))?;
