@@ -1,6 +1,7 @@
 //! The command line: commands and settings, and the one place where the parts are wired together (`wire`).
 
 mod audit;
+mod backup;
 mod check;
 mod client;
 pub mod documents;
@@ -9,16 +10,17 @@ mod export;
 pub mod fault;
 mod fhirpath;
 mod import;
-mod indexes;
 mod issuer;
 mod key;
 mod key_source;
 mod launch;
 mod log;
 mod package;
+mod progress;
 mod serve;
 pub mod settings;
 mod source;
+mod store;
 mod token;
 pub mod units;
 mod user;
@@ -42,7 +44,8 @@ Examples:
   vesta --data /var/lib/vesta --bind 127.0.0.1:9000
   vesta --tls-cert chain.pem --tls-key key.pem --metrics-bind 127.0.0.1:9090
   vesta import bundles/ more.ndjson.gz        load files into the data directory
-  vesta export backup/                        write everything as NDJSON, a file for each type
+  vesta export resources/                     write every resource as NDJSON, a file for each type
+  vesta backup monday.vesta                   write everything into a file, as of one moment
   vesta validate patient.json                 say what is wrong with a resource";
 
 /// Vesta: a FHIR R4 server in one binary.
@@ -80,6 +83,35 @@ enum Command {
     },
     /// Verify everything that is stored, and that the index tells the same
     Check,
+    /// Write everything, as of one moment, into a file; also while a server runs
+    ///
+    /// A directory is read beside the server that has it, on the same machine (in the same container). The file is
+    /// whole or not there.
+    Backup {
+        /// The file, which must not exist
+        file: PathBuf,
+        /// Write only what came after an earlier backup, or after one that was taken on top of one
+        #[arg(long, value_name = "FILE")]
+        since: Option<PathBuf>,
+        #[command(flatten)]
+        key: backup::Key,
+        /// Write the backup of an encrypted store unencrypted
+        #[arg(long)]
+        plain: bool,
+    },
+    /// Read a backup, and those taken on top of it, into an empty directory or database
+    ///
+    /// All files are tried before anything is written. If it is ended, the same command goes on.
+    Restore {
+        /// A whole backup, then those taken on top of it in order
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Only what was committed up to a moment (2026-11-23T08:00:00Z), or up to a number of the change log (1234)
+        #[arg(long, value_name = "INSTANT|COMMIT")]
+        until: Option<String>,
+        #[command(flatten)]
+        key: backup::Key,
+    },
     /// Verify the audit trail, take a checkpoint of it, or look through it
     Audit {
         #[command(subcommand)]
@@ -138,10 +170,10 @@ enum Command {
     Token(token::Wanted),
     /// Begin an EHR launch at a running server, as the user of an access token
     Launch(launch::Launched),
-    /// What concerns the store itself: indexes
+    /// What concerns the store itself: indexes, copy
     Store {
         #[command(subcommand)]
-        command: indexes::StoreCommand,
+        command: store::StoreCommand,
     },
     /// Print the CapabilityStatement
     Capabilities,
@@ -182,6 +214,8 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Import { paths } => import::run(&settings, &paths),
         Command::Export { to } => export::run(&settings, &to),
         Command::Check => check::run(&settings),
+        Command::Backup { file, since, key, plain } => backup::save(&settings, &file, since.as_deref(), &key, plain),
+        Command::Restore { files, until, key } => backup::restore(&settings, &files, until.as_deref(), &key),
         Command::Encryption { command } => encryption::run(&settings, &command),
         Command::Audit { command } => audit::run(&settings, &command),
         Command::Validate { paths, profiles, packages } => validate::run(&paths, &profiles, &packages),
@@ -192,7 +226,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Key { command } => key::run(&settings, command),
         Command::Token(wanted) => token::run(&settings, &wanted),
         Command::Launch(launched) => launch::run(&launched),
-        Command::Store { command } => indexes::run(&command),
+        Command::Store { command } => store::run(&settings, &command),
         Command::Capabilities => documents::capabilities(&settings),
         Command::Openapi => documents::openapi(&settings),
         Command::Definitions { package, out } => regenerate(&package, &out),

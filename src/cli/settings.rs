@@ -301,7 +301,14 @@ impl Settings {
 
     /// Where the data are, as it may be shown: without name and password.
     pub fn place(&self) -> String {
-        let Some(uri) = self.database() else { return self.data().display().to_string() };
+        match self.database() {
+            Some(uri) => Settings::without_password(uri),
+            None => self.data().display().to_string(),
+        }
+    }
+
+    /// A connection string without name, password and options.
+    pub fn without_password(uri: &str) -> String {
         let (scheme, rest) = uri.split_once("://").unwrap_or(("", uri));
         let (hosts, _) = rest.split_once('?').unwrap_or((rest, ""));
         let hosts = hosts.rsplit_once('@').map_or(hosts, |(_, hosts)| hosts);

@@ -1,6 +1,8 @@
 //! The wiring: opens the engine and puts the service on top of it. The only file above the interactions that names
 //! the store.
 
+pub mod moving;
+
 use super::fault::Fault;
 use super::key_source;
 use super::settings::Settings;
@@ -10,11 +12,12 @@ use crate::base::{RandomIds, SystemClock, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::interaction::{Context, Service};
+use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedStore, MasterKey, Options};
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "mongodb")]
 use crate::store::mongodb::MongoStore;
-use crate::store::{FhirVocabulary, Store};
+use crate::store::moving::unfinished;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
 
@@ -42,14 +45,11 @@ pub struct Checked {
 
 /// Verifies everything that is stored, also in a directory that cannot be opened for use because of damage.
 /// `progress` is told how much of how much is done.
-pub fn check(settings: &Settings, progress: &mut dyn FnMut(u64, u64)) -> Result<Checked, Fault> {
-    if settings.database().is_some() {
-        return Err(Fault::Settings("'check' verifies the embedded store; a database has its own means".into()));
-    }
-    let definitions = Definitions::core();
-    let extractor = Arc::new(Extractor::new(definitions.clone(), settings.bases()));
-    let vocabulary = Arc::new(FhirVocabulary::new(definitions, extractor));
-    let found = embedded::check_directory(settings.data(), vocabulary, key(settings)?, progress);
+pub fn check(settings: &Settings, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Checked, Fault> {
+    let found = match settings.database() {
+        Some(uri) => moving::check_database(settings, uri, progress)?,
+        None => embedded::check_directory(settings.data(), moving::vocabulary(settings), key(settings)?, progress),
+    };
     let found = found.map_err(|e| Fault::Store(e.to_string()))?;
     let (versions, resources, faults) = (found.versions, found.resources, found.faults);
     Ok(Checked { versions, resources, faults, listed: found.listed })
@@ -101,7 +101,8 @@ fn engine(
     let failed = |e: crate::store::StoreError| Fault::Store(e.to_string());
     #[cfg(feature = "mongodb")]
     if let Some(uri) = settings.database() {
-        return Ok(Arc::new(MongoStore::open(uri, definitions, extractor, clock).map_err(failed)?));
+        let store = MongoStore::open(uri, definitions, extractor, clock).map_err(failed)?;
+        return whole(settings, Arc::new(store));
     }
     #[cfg(not(feature = "mongodb"))]
     if settings.database().is_some() {
@@ -116,7 +117,18 @@ fn engine(
     let options = Options { key: key(settings)?, ..Options::default() };
     let store = EmbeddedStore::open(settings.data(), definitions, extractor, clock, &options, &mut told);
     bar.finish_and_clear();
-    Ok(Arc::new(store.map_err(failed)?))
+    whole(settings, Arc::new(store.map_err(failed)?))
+}
+
+/// Refuses a store that is being filled: half of the data is worse than none.
+fn whole(settings: &Settings, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, Fault> {
+    match wait(unfinished(&*store))?.map_err(|e| Fault::Store(e.to_string()))? {
+        None => Ok(store),
+        Some(from) => Err(Fault::Store(format!(
+            "{} is an unfinished copy of {from}: end it with the command that began it, or remove it",
+            settings.place()
+        ))),
+    }
 }
 
 /// The indexes of a database: collection, name and keys of each.

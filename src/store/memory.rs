@@ -1,6 +1,8 @@
 //! The reference: all versions in a list, every question answered by looking at all of them. It is what the other
 //! engines are compared with, so it is plain before it is fast, and it keeps nothing after the process ends.
 
+mod raw;
+
 use super::{
     AuditRecord, Body, ChangeLog, Committed, Effect, Expect, FhirVocabulary, Guard, Hash, Head, HistoryQuery,
     HistoryScope, Item, Link, LinkContent, Method, Page, Query, Snapshot, Sort, Store, StoreError, Transaction,

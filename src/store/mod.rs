@@ -14,7 +14,10 @@ mod lease;
 pub mod memory;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
+pub mod moving;
 mod notice;
+mod raw;
+mod report;
 mod trail;
 mod vocabulary;
 
@@ -27,5 +30,7 @@ pub use contract::{
 pub use item::{Item, ItemExpect, ItemWrite, MAX_KEY};
 pub use lease::Lease;
 pub use notice::{Crier, Notice, Notices};
+pub use raw::{RawItem, RawStore, RawTarget, RawVersion, Still, Taker, UNFINISHED};
+pub use report::CheckReport;
 pub use trail::{AuditRecord, Chain, Hash, Head, Link, LinkContent, sha256};
 pub use vocabulary::{FhirVocabulary, Vocabulary};

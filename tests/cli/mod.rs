@@ -1,6 +1,7 @@
 //! The program as it is used from a shell: commands, settings, exit codes, what it says.
 
 mod commands;
+mod moving;
 mod settings;
 mod user;
 

@@ -4,7 +4,10 @@
 //! `VESTA_TEST_STORE=memory`, `embedded`, `sealing` (embedded, with few versions in memory), `encrypted` or `mongodb` runs
 //! one engine only. The engine on MongoDB (feature `mongodb`) is tested where `VESTA_TEST_MONGODB_URI` names a replica set.
 
+mod backup;
 mod change_log;
+#[cfg(feature = "mongodb")]
+mod checking;
 mod commits;
 mod crash;
 mod differential;
@@ -14,6 +17,7 @@ mod guards;
 mod history;
 mod items;
 mod lease;
+mod moving;
 mod searches;
 mod segments;
 mod snapshots;

@@ -11,8 +11,8 @@ use vesta::json::{Document, Limits, Value};
 use vesta::store::embedded::{EmbeddedStore, MasterKey, Options};
 use vesta::store::memory::MemoryStore;
 use vesta::store::{
-    AuditRecord, Body, Budget, Chain, Committed, Content, Expect, Method, Query, Snapshot, Store, StoreError,
-    Transaction, Version, Vocabulary, Write,
+    AuditRecord, Body, Budget, Chain, Committed, Content, Expect, Method, Query, RawTarget, Snapshot, Store,
+    StoreError, Transaction, Version, Vocabulary, Write,
 };
 
 pub const TENANT: TenantId = TenantId(7);
@@ -131,21 +131,24 @@ impl Clock for Hands {
 pub struct Engine {
     pub name: &'static str,
     pub store: Arc<dyn Store>,
+    /// The same store by its raw door.
+    pub raw: Arc<dyn RawTarget>,
     pub clock: Arc<Hands>,
     _directory: Option<tempfile::TempDir>,
     #[cfg(feature = "mongodb")]
-    _database: Option<crate::support::mongodb::TestDatabase>,
+    pub database: Option<crate::support::mongodb::TestDatabase>,
 }
 
 impl Engine {
-    fn new(name: &'static str, store: Arc<dyn Store>, clock: Arc<Hands>) -> Engine {
+    fn new<S: Store + RawTarget + 'static>(name: &'static str, store: Arc<S>, clock: Arc<Hands>) -> Engine {
         Engine {
             name,
+            raw: store.clone(),
             store,
             clock,
             _directory: None,
             #[cfg(feature = "mongodb")]
-            _database: None,
+            database: None,
         }
     }
 }
@@ -191,7 +194,7 @@ pub fn mongodb() -> Option<Engine> {
     let clock = Arc::new(Hands::default());
     let store = vesta::store::mongodb::MongoStore::open_with(database.uri(), Arc::new(World), clock.clone());
     let store = Arc::new(store.expect("opened"));
-    Some(Engine { _database: Some(database), ..Engine::new("mongodb", store, clock) })
+    Some(Engine { database: Some(database), ..Engine::new("mongodb", store, clock) })
 }
 
 /// Without the engine on MongoDB.

@@ -33,6 +33,11 @@ impl MasterKey {
         self.print().iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
+    /// The same key for a backup, from which one is derived for each file.
+    pub fn for_backups(&self) -> crate::store::moving::Sealing {
+        crate::store::moving::Sealing { key: self.0, fingerprint: self.fingerprint() }
+    }
+
     fn print(&self) -> [u8; PRINT] {
         let hash = sha256(&[b"vesta master key 1", &self.0]);
         let mut print = [0; PRINT];
@@ -126,27 +131,16 @@ pub fn unlock(truth: &Truth, directory: &Path, master: Option<&MasterKey>) -> Re
         let wrapped = reading.meta(meta::DATA_KEY)?.map(<[u8]>::to_vec);
         (wrapped, reading.meta(meta::NONCES)?.map(<[u8]>::to_vec), reading.is_empty()?)
     };
-    let shown = directory.display();
-    let refused = |why: String| Err(StoreError::Unavailable(why));
     let data = match (wrapped, master) {
-        (None, None) => return Ok(None),
-        (None, Some(_)) if !empty => {
-            return refused(format!(
-                "the store in {shown} is not encrypted, but a key is given; encrypt it with `vesta encryption on`"
-            ));
-        }
-        (None, Some(master)) => {
+        (None, Some(master)) if empty => {
             let mut data = [0; KEY];
             fill(&mut data).map_err(|_| failed())?;
             put(truth, meta::DATA_KEY, &master.wrap(&data)?)?;
             data
         }
-        (Some(_), None) => {
-            return refused(format!("the store in {shown} is encrypted; name its key with --encryption-key"));
-        }
-        (Some(wrapped), Some(master)) => match master.unwrap(&wrapped) {
+        (wrapped, master) => match data_key(directory, wrapped, master)? {
             Some(data) => data,
-            None => return refused(wrong(directory, &wrapped, master)),
+            None => return Ok(None),
         },
     };
     // Durable before any nonce of the row is used.
@@ -155,6 +149,38 @@ pub fn unlock(truth: &Truth, directory: &Path, master: Option<&MasterKey>) -> Re
         row.checked_add(1).ok_or_else(|| StoreError::Unavailable("the nonces are used up: encrypt anew".into()))?;
     put(truth, meta::NONCES, &row.to_be_bytes())?;
     Ok(Some(Cipher { key: key(&data)?, row, next: AtomicU64::new(0) }))
+}
+
+/// The cipher of a store that is only read: it must not seal, as its nonces are not counted.
+pub fn unlock_to_read(
+    truth: &Truth,
+    directory: &Path,
+    master: Option<&MasterKey>,
+) -> Result<Option<Cipher>, StoreError> {
+    let wrapped = truth.read()?.meta(meta::DATA_KEY)?.map(<[u8]>::to_vec);
+    let Some(data) = data_key(directory, wrapped, master)? else { return Ok(None) };
+    Ok(Some(Cipher { key: key(&data)?, row: 0, next: AtomicU64::new(0) }))
+}
+
+/// The data key of a store that has data; none if it is not encrypted.
+fn data_key(
+    directory: &Path,
+    wrapped: Option<Vec<u8>>,
+    master: Option<&MasterKey>,
+) -> Result<Option<[u8; KEY]>, StoreError> {
+    let shown = directory.display();
+    let refused = |why: String| Err(StoreError::Unavailable(why));
+    match (wrapped, master) {
+        (None, None) => Ok(None),
+        (None, Some(_)) => refused(format!(
+            "the store in {shown} is not encrypted, but a key is given; encrypt it with `vesta encryption on`"
+        )),
+        (Some(_), None) => refused(format!("the store in {shown} is encrypted; name its key with --encryption-key")),
+        (Some(wrapped), Some(master)) => match master.unwrap(&wrapped) {
+            Some(data) => Ok(Some(data)),
+            None => refused(wrong(directory, &wrapped, master)),
+        },
+    }
 }
 
 fn wrong(directory: &Path, wrapped: &[u8], master: &MasterKey) -> String {

@@ -296,7 +296,7 @@ impl<'g> Group<'g> {
 }
 
 /// Finds the terms of a committed version again: they were found before a search parameter was added or changed.
-fn find_again(shared: &Shared, tenant: TenantId, version: &mut Indexed) {
+pub fn find_again(shared: &Shared, tenant: TenantId, version: &mut Indexed) {
     match read_chunk(shared, tenant, version.number, version.number, Damage::Refuse) {
         Ok(found) => found.into_iter().for_each(|found| *version = found),
         Err(error) => tracing::error!(%error, number = version.number, "a version is indexed with terms of before"),
@@ -314,7 +314,7 @@ fn fulfilled(expect: Expect, newest: Option<Newest>) -> bool {
 
 /// Where the version after `newest` jumps to: so far that any earlier version is reached in a number of steps that
 /// grows with the logarithm of their number (Myers, "An applicative random-access stack", 1983).
-fn jump(look: &impl Look, tenant: TenantId, newest: &Header) -> Result<(u64, u64), StoreError> {
+pub fn jump(look: &impl Look, tenant: TenantId, newest: &Header) -> Result<(u64, u64), StoreError> {
     let second = look.version(tenant, newest.jump.0)?.0;
     let equal = newest.version - newest.jump.1 == second.version.saturating_sub(second.jump.1);
     let first = newest.version == newest.jump.1;

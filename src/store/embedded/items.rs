@@ -2,7 +2,7 @@
 
 use super::truth::{Fault, Reading, Truth, Writing, broken};
 use crate::base::{TenantId, Timestamp};
-use crate::store::{Item, ItemWrite, StoreError};
+use crate::store::{Item, ItemWrite, RawItem, StoreError, UNFINISHED};
 
 /// The key: tenant, collection, a zero, the item's key.
 fn key_of(tenant: TenantId, collection: &str, key: &str) -> Vec<u8> {
@@ -12,6 +12,13 @@ fn key_of(tenant: TenantId, collection: &str, key: &str) -> Vec<u8> {
     bytes.push(0);
     bytes.extend_from_slice(key.as_bytes());
     bytes
+}
+
+/// Tenant and collection of a key.
+fn owner_of(key: &[u8]) -> Option<(TenantId, &str)> {
+    let (tenant, rest) = key.split_first_chunk::<4>()?;
+    let name = rest.get(..rest.iter().position(|b| *b == 0)?)?;
+    Some((TenantId(u32::from_be_bytes(*tenant)), std::str::from_utf8(name).ok()?))
 }
 
 fn checksum(key: &[u8], rest: &[u8]) -> u32 {
@@ -115,6 +122,30 @@ impl Reading<'_> {
         .collect()
     }
 
+    /// Hands over all items, also those that are over.
+    pub fn each_item(&self, each: &mut dyn FnMut(RawItem) -> Result<(), StoreError>) -> Result<(), StoreError> {
+        for row in self.truth.items.iter(&self.txn).map_err(broken)? {
+            let (key, value) = row.map_err(broken)?;
+            let item = sound(self.truth, key, value)?;
+            let (tenant, collection) = owner_of(key).ok_or_else(|| StoreError::Broken("an item has no key".into()))?;
+            each(RawItem { tenant, collection: collection.to_owned(), item })?;
+        }
+        Ok(())
+    }
+
+    /// The keys of the items of a collection, or of all but those that say that this is an unfinished copy.
+    pub fn item_keys(&self, collection: Option<&str>) -> Result<Vec<Vec<u8>>, StoreError> {
+        let mut keys = Vec::new();
+        for row in self.truth.items.iter(&self.txn).map_err(broken)? {
+            let (key, _) = row.map_err(broken)?;
+            let name = owner_of(key).map(|(_, name)| name);
+            if collection.map_or(name != Some(UNFINISHED), |wanted| name == Some(wanted)) {
+                keys.push(key.to_vec());
+            }
+        }
+        Ok(keys)
+    }
+
     /// How many items there are, and which of them are damaged.
     pub fn check_items(&self) -> Result<(u64, Vec<StoreError>), StoreError> {
         let (mut count, mut damaged) = (0, Vec::new());
@@ -153,6 +184,11 @@ impl Writing<'_> {
         let sealed = self.truth.sealed(&place(key), &item.value).map_err(|e| Fault::Failed(e.to_string()))?;
         let bytes = encode(key, item.revision, item.expires, &sealed);
         Ok(self.truth.items.put(&mut self.txn, key, &bytes)?)
+    }
+
+    /// Writes an item of another store as it is.
+    pub fn put_raw_item(&mut self, raw: &RawItem) -> Result<(), Fault> {
+        self.put_item_row(&key_of(raw.tenant, &raw.collection, &raw.item.key), &raw.item)
     }
 
     /// Deletes what stands under a key.

@@ -4,7 +4,7 @@
 //! `truth`, `record`, `items`, `types` and `dictionary` are what is on the disk; `writer` and `group` are the only ones that
 //! write; `index`, `type_index`, `part`, `memory`, `segment` and `postings` are the index; `keeper`, `seal`, `load` and
 //! `rebuild` make it; `evaluate`, `node`, `chain`, `order` and `history` answer questions; `check` compares everything
-//! with everything.
+//! with everything; `raw` and `replay` are the raw door (copy, backup, restore).
 
 mod chain;
 mod check;
@@ -28,9 +28,11 @@ mod node;
 mod order;
 mod part;
 mod postings;
+mod raw;
 mod rebuild;
 mod record;
 mod reindex;
+mod replay;
 mod seal;
 mod segment;
 mod snapshot;
@@ -40,17 +42,17 @@ mod type_index;
 mod types;
 mod writer;
 
-pub use check::CheckReport;
 pub use cipher::MasterKey;
 pub use convert::{convert, rotate};
 pub use lock::IN_USE;
+pub use raw::EmbeddedReader;
 
 use crate::base::{Clock, SystemClock, TenantId};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::Extractor;
 use crate::store::{
-    AuditRecord, ChangeLog, Committed, FhirVocabulary, Head, Indexing, Item, Link, Snapshot, Store, StoreError,
-    Transaction, Vocabulary,
+    AuditRecord, ChangeLog, CheckReport, Committed, FhirVocabulary, Head, Indexing, Item, Link, Snapshot, Store,
+    StoreError, Transaction, Vocabulary,
 };
 use async_trait::async_trait;
 use dictionary::Codec;

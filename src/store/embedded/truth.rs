@@ -7,7 +7,7 @@ use super::record::{Header, Newest, current_key, version_key, version_of};
 use crate::base::{TenantId, Timestamp};
 use crate::store::{Hash, StoreError};
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Env, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithTls};
+use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithTls};
 use parking_lot::{RwLock, RwLockReadGuard};
 use std::borrow::Cow;
 use std::path::Path;
@@ -119,7 +119,7 @@ impl Truth {
         finish_conversion(directory)?;
         std::fs::create_dir_all(directory)
             .map_err(|e| StoreError::Unavailable(format!("{} cannot be made: {e}", directory.display())))?;
-        let (env, map_size) = open_env(directory, map_size)?;
+        let (env, map_size) = open_env(directory, map_size, EnvFlags::empty())?;
         // A process that was killed leaves its readers in the table.
         env.clear_stale_readers().map_err(broken)?;
         let opened = {
@@ -140,6 +140,33 @@ impl Truth {
         let mut truth = Truth { env, versions, current, meta, items, map_size, cipher: None, gate: RwLock::new(()) };
         truth.check_format(directory)?;
         truth.cipher = cipher::unlock(&truth, directory, key)?;
+        Ok(truth)
+    }
+
+    /// Opens the databases to be read only, whether or not another process has them open. Makes nothing.
+    pub fn open_to_read(directory: &Path, map_size: usize, key: Option<&MasterKey>) -> Result<Truth, StoreError> {
+        let shown = directory.display();
+        if !directory.join("data.mdb").is_file() {
+            return Err(StoreError::Unavailable(format!("there is no store in {shown}")));
+        }
+        let (env, map_size) = open_env(directory, map_size, EnvFlags::READ_ONLY)?;
+        let opened = env
+            .open_databases_and_commit(env.read_txn().map_err(broken)?, |opener, txn| -> heed::Result<_> {
+                let open = |name| opener.open_database::<Bytes, Bytes>(txn, Some(name));
+                Ok(CommitOrAbort::<_, ()>::Commit((open("versions")?, open("current")?, open("meta")?, open("items")?)))
+            })
+            .map_err(broken)?;
+        let CommitOrAbort::Commit((Some(versions), Some(current), Some(meta), Some(items))) = opened else {
+            return Err(StoreError::Unavailable(format!("the store in {shown} is not whole")));
+        };
+        let map_size = AtomicUsize::new(map_size);
+        let mut truth = Truth { env, versions, current, meta, items, map_size, cipher: None, gate: RwLock::new(()) };
+        let format = truth.read()?.meta(meta::FORMAT)?.map(<[u8]>::to_vec);
+        match format {
+            Some(format) if format == FORMAT => {}
+            other => return Err(other_format(directory, &other.unwrap_or_default())),
+        }
+        truth.cipher = cipher::unlock_to_read(&truth, directory, key)?;
         Ok(truth)
     }
 
@@ -176,12 +203,7 @@ impl Truth {
         let found = self.read()?.meta(meta::FORMAT)?.map(<[u8]>::to_vec);
         match found {
             Some(format) if format == FORMAT => Ok(()),
-            Some(other) => Err(StoreError::Unavailable(format!(
-                "the store in {} has the form {:?}; this program reads {:?}",
-                directory.display(),
-                String::from_utf8_lossy(&other),
-                String::from_utf8_lossy(FORMAT)
-            ))),
+            Some(other) => Err(other_format(directory, &other)),
             None => {
                 let mut writing = self.write().map_err(StoreError::from)?;
                 writing.put_meta(meta::FORMAT, FORMAT).map_err(StoreError::from)?;
@@ -253,6 +275,16 @@ impl Truth {
     }
 }
 
+/// A store of another form.
+fn other_format(directory: &Path, found: &[u8]) -> StoreError {
+    StoreError::Unavailable(format!(
+        "the store in {} has the form {:?}; this program reads {:?}",
+        directory.display(),
+        String::from_utf8_lossy(found),
+        String::from_utf8_lossy(FORMAT)
+    ))
+}
+
 /// A conversion that was ended by a crash between its last two steps is ended: the new databases were whole.
 fn finish_conversion(directory: &Path) -> Result<(), StoreError> {
     let new = directory.with_extension("new");
@@ -264,16 +296,17 @@ fn finish_conversion(directory: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens the environment; where so large a map is not granted (address space is limited), with a smaller one.
-fn open_env(directory: &Path, wanted: usize) -> Result<(Env<WithTls>, usize), StoreError> {
+fn open_env(directory: &Path, wanted: usize, flags: EnvFlags) -> Result<(Env<WithTls>, usize), StoreError> {
     const PAGE: usize = 1 << 16;
     let mut size = wanted.max(PAGE).next_multiple_of(PAGE);
     loop {
         let mut options = EnvOpenOptions::new();
         options.map_size(size).max_readers(2048).max_dbs(8);
         // SAFETY: the file is mapped; it must not be changed but by LMDB. The directory is ours and locked by
-        // `DirectoryLock`, so no second process opens it, and LMDB's own locking stays on.
+        // `DirectoryLock`, so that one process writes at most; others open it to read only (`READ_ONLY` is the one
+        // flag that is ever set), which LMDB's own locking, which stays on, keeps apart from the writer.
         #[allow(unsafe_code)]
-        let opened = unsafe { options.open(directory) };
+        let opened = unsafe { options.flags(flags).open(directory) };
         match opened {
             Ok(env) => return Ok((env, size)),
             Err(heed::Error::Io(e)) if e.kind() == std::io::ErrorKind::OutOfMemory && size > 1 << 28 => size /= 2,

@@ -5,6 +5,7 @@
 use super::Shared;
 use super::dictionary::Samples;
 use super::group::Group;
+use super::replay::{Replay, replay};
 use super::truth::{Fault, meta};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
@@ -57,6 +58,8 @@ pub enum Order {
     Dictionary(TypeId, Vec<u8>),
     /// Take away items that are over.
     Sweep { tenant: TenantId, limit: usize, answer: oneshot::Sender<Result<usize, StoreError>> },
+    /// Write what was written elsewhere.
+    Replay(Replay, oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// Starts the writer. It ends when all senders are gone.
@@ -85,6 +88,9 @@ fn run(shared: &Shared, mut queue: mpsc::Receiver<Order>, most: usize) {
                 Order::Dictionary(kind, bytes) => store_dictionary(shared, kind, bytes),
                 Order::Sweep { tenant, limit, answer } => {
                     let _ = answer.send(sweep(shared, tenant, limit));
+                }
+                Order::Replay(what, answer) => {
+                    let _ = answer.send(replay(shared, &what));
                 }
             }
             next = if writes < most { queue.try_recv().ok() } else { None };

@@ -187,7 +187,13 @@ pub fn version_of(found: &Document, vocabulary: &dyn Vocabulary, position: u64) 
 
 /// Compresses a body.
 pub fn pack(body: &[u8]) -> Result<Vec<u8>, StoreError> {
-    zstd::bulk::compress(body, LEVEL).map_err(|e| StoreError::Broken(format!("compression: {e}")))
+    let packed = || {
+        let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+        // Four bytes by which a body that was changed is known.
+        compressor.include_checksum(true)?;
+        compressor.compress(body)
+    };
+    packed().map_err(|e: std::io::Error| StoreError::Broken(format!("compression: {e}")))
 }
 
 fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
@@ -216,5 +222,8 @@ mod tests {
         let body = b"{\"a\":1}".repeat(40);
         assert_eq!(unpack(&pack(&body).expect("packs")), Some(body));
         assert_eq!(unpack(b"nothing"), None);
+        let mut changed = pack(b"a body that is not the same").expect("packs");
+        changed[12] ^= 1;
+        assert_eq!(unpack(&changed), None, "a changed body is known by its checksum");
     }
 }

@@ -10,11 +10,11 @@ use mongodb::ClientSession;
 use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Bson, Document, doc};
 
-fn key_of(tenant: TenantId, collection: &str, key: &str) -> String {
+pub(super) fn key_of(tenant: TenantId, collection: &str, key: &str) -> String {
     format!("{:08x}/{collection}/{key}", tenant.0)
 }
 
-fn item_of(found: &Document) -> Result<Item, StoreError> {
+pub(super) fn item_of(found: &Document) -> Result<Item, StoreError> {
     let read = || {
         Some(Item {
             key: found.get_str("y").ok()?.to_owned(),

@@ -3,9 +3,11 @@
 //! `database` connects and knows concerns, indexes and errors; `document` is how versions look; `writer` and `group`
 //! commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items` keeps what is no resource,
 //! `trail` the audit trail; `notices` learns what other processes have changed.
+//! `raw` is the raw door (copy, backup, restore), `check` verifies.
 //! Every version is one document, written once and only marked when it is superseded, so that a search of an earlier
 //! position finds what was current then. Everything runs on a runtime of its own.
 
+mod check;
 mod database;
 mod document;
 mod filter;
@@ -13,6 +15,7 @@ mod group;
 mod items;
 mod notices;
 mod queue;
+mod raw;
 mod resolve;
 mod snapshot;
 mod trail;

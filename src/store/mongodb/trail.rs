@@ -15,11 +15,11 @@ use mongodb::bson::spec::BinarySubtype;
 use mongodb::bson::{Binary, Document, doc};
 use mongodb::error::Error;
 
-fn hash_of(found: &Document) -> Option<Hash> {
+pub(super) fn hash_of(found: &Document) -> Option<Hash> {
     found.get_binary_generic("h").ok()?.as_slice().try_into().ok()
 }
 
-fn binary(hash: &Hash) -> Binary {
+pub(super) fn binary(hash: &Hash) -> Binary {
     Binary { subtype: BinarySubtype::Generic, bytes: hash.to_vec() }
 }
 
@@ -115,7 +115,7 @@ impl Shared {
         Ok(found.iter().map(|found| self.link_of(found)).collect())
     }
 
-    fn link_of(&self, found: &Document) -> Link {
+    pub(super) fn link_of(&self, found: &Document) -> Link {
         let number = found.get_str("_id").ok().and_then(|key| u64::from_str_radix(key.get(8..)?, 16).ok());
         let read = || -> Result<LinkContent, StoreError> {
             let version = version_of(found, &*self.vocabulary, u64::MAX >> 1)?;
