@@ -15,7 +15,7 @@ use vesta::store::{Body, Content, Expect, Method, Store, StoreError, Transaction
 fn write(n: usize, text: &str) -> Write {
     let json = format!(r#"{{"resourceType":"Basic","id":"b{n}","code":{{"text":"{text}"}}}}"#);
     let document = Document::parse(json.as_bytes(), &Limits::default()).expect("JSON");
-    let content = Content { body: Body::of(document.root()), terms: Terms::default() };
+    let content = Content { body: Body::of(document.root()), terms: Terms::default(), schema: 0 };
     Write {
         kind: Definitions::core().resource("Basic").expect("a type"),
         id: ResourceId::new(&format!("b{n}")).expect("an id"),
