@@ -21,6 +21,7 @@ mod serve;
 pub mod settings;
 mod source;
 mod store;
+mod terminology;
 mod token;
 pub mod units;
 mod user;
@@ -139,6 +140,14 @@ enum Command {
         #[command(subcommand)]
         command: package::PackageCommand,
     },
+    /// Import, list or remove large code systems: SNOMED CT, LOINC, RxNorm
+    ///
+    /// The server must not be running on the same data directory. Where it runs on a database, start it again
+    /// afterwards.
+    Terminology {
+        #[command(subcommand)]
+        command: terminology::TerminologyCommand,
+    },
     /// Evaluate a FHIRPath expression on a resource
     ///
     /// Prints one result a line: its type, a tab, its value. Ends with code 2 if the expression does not parse, 3 if
@@ -220,6 +229,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Audit { command } => audit::run(&settings, &command),
         Command::Validate { paths, profiles, packages } => validate::run(&paths, &profiles, &packages),
         Command::Package { command } => package::run(&settings, &command),
+        Command::Terminology { command } => terminology::run(&settings, &command),
         Command::Fhirpath { expression, file } => fhirpath::run(&expression, &file),
         Command::User { command } => user::run(&settings, command),
         Command::Client { command } => client::run(&settings, command),

@@ -163,6 +163,7 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
     );
     let loaded = wait(async {
         service.load_packages().await?;
+        service.load_releases().await?;
         service.load_search_parameters().await
     });
     loaded?.map_err(|e| Fault::Store(e.to_string()))?;

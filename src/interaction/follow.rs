@@ -3,7 +3,8 @@
 //! tokens and clients every second) needs no notice.
 
 use super::gate::POLICIES;
-use super::{Service, packages};
+use super::{Service, packages, releases};
+use crate::base::Failure;
 use crate::store::{Notice, Notices};
 use std::time::Duration;
 
@@ -28,24 +29,32 @@ impl Service {
                 Err(_) => {}
             }
             if owed {
-                match self.load_packages().await {
+                match self.load_shared().await {
                     Ok(()) => owed = false,
-                    Err(failure) => tracing::warn!(%failure, "packages that another process changed are not read yet"),
+                    Err(failure) => tracing::warn!(%failure, "what another process changed is not read yet"),
                 }
             }
         }
     }
 
-    /// Forgets what a notice concerns; whether packages have to be read anew.
+    /// Reads packages and imported code systems anew.
+    async fn load_shared(&self) -> Result<(), Failure> {
+        self.load_packages().await?;
+        self.load_releases().await
+    }
+
+    /// Forgets what a notice concerns; whether packages or code systems have to be read anew.
     fn heed(&self, notice: &Notice) -> bool {
-        let (grants, packages) = match notice {
-            Notice::Items(_, collection) => (collection == POLICIES, collection == packages::COLLECTION),
+        let (grants, shared) = match notice {
+            Notice::Items(_, collection) => {
+                (collection == POLICIES, [packages::COLLECTION, releases::HEADERS].contains(&collection.as_str()))
+            }
             Notice::Resources(_, kind) => (self.gate.is_source(*kind), false),
             Notice::Everything => (true, true),
         };
         if grants {
             self.gate.changed();
         }
-        packages
+        shared
     }
 }

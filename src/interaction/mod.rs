@@ -38,6 +38,7 @@ pub(crate) mod race;
 pub(crate) mod read;
 mod records;
 pub(crate) mod references;
+mod releases;
 mod request;
 pub mod route;
 pub(crate) mod search;

@@ -32,6 +32,20 @@ pub(crate) type Known = ((CodesOf, String), Result<CodeList, String>);
 #[derive(Default)]
 pub(crate) struct Terminology {
     tenants: Mutex<FxHashMap<TenantId, Arc<Held>>>,
+    /// Code systems that were imported from release files. They serve every tenant.
+    releases: Mutex<Vec<Arc<CodeSystem>>>,
+}
+
+impl Terminology {
+    /// Says which code systems were imported; what is kept is made anew.
+    pub(crate) fn set_releases(&self, systems: Vec<Arc<CodeSystem>>) {
+        *self.releases.lock() = systems;
+        self.tenants.lock().clear();
+    }
+
+    fn releases(&self) -> Vec<Arc<CodeSystem>> {
+        self.releases.lock().clone()
+    }
 }
 
 /// What is kept of a tenant: the state of a position.
@@ -75,7 +89,11 @@ impl Service {
             return Ok(held.shelf.clone());
         }
         let seen = |key: &&(TypeId, String)| !denied.contains(&key.0) && !hidden.contains(*key);
-        Ok(Arc::new(shelved(held.made.iter().filter(|(key, _)| seen(key)).map(|(_, (_, made))| made))))
+        // What was imported is read like any code system.
+        let systems = self.definitions.resource("CodeSystem");
+        let readable = systems.is_some_and(|kind| !denied.contains(&kind));
+        let releases = if readable { self.terminology.releases() } else { Vec::new() };
+        Ok(Arc::new(shelved(releases, held.made.iter().filter(|(key, _)| seen(key)).map(|(_, (_, made))| made))))
     }
 
     /// The terminology of the tenant as it is now, whole.
@@ -103,7 +121,7 @@ impl Service {
             }
         }
         let (made, guarded) = self.make(&*snapshot, kinds, held.as_deref()).await?;
-        let shelf = Arc::new(shelved(made.values().map(|(_, made)| made)));
+        let shelf = Arc::new(shelved(self.terminology.releases(), made.values().map(|(_, made)| made)));
         let fresh = Arc::new(Held { position, made, guarded, shelf });
         self.terminology.tenants.lock().insert(context.tenant, fresh.clone());
         Ok(fresh)
@@ -189,8 +207,9 @@ impl Service {
     }
 }
 
-fn shelved<'m>(all: impl Iterator<Item = &'m Made>) -> Shelf {
+fn shelved<'m>(releases: Vec<Arc<CodeSystem>>, all: impl Iterator<Item = &'m Made>) -> Shelf {
     let mut shelf = Shelf::default();
+    releases.into_iter().for_each(|system| shelf.add_code_system(system));
     for made in all {
         match made {
             Made::System(system) => shelf.add_code_system(system.clone()),

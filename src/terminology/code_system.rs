@@ -3,7 +3,7 @@
 
 use super::tree::{each, flag, strings, text};
 use crate::json::Tree;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 /// The namespace of the properties that FHIR defines.
 const PROPERTIES: &str = "http://hl7.org/fhir/concept-properties#";
@@ -116,6 +116,16 @@ pub struct CodeSystem {
     pub faults: Vec<String>,
     index: FxHashMap<Box<str>, u32>,
     folded: FxHashMap<Box<str>, u32>,
+    standard: Standard,
+}
+
+/// The codes of the properties that are asked for with every concept.
+#[derive(Debug, Default)]
+struct Standard {
+    not_selectable: Box<str>,
+    status: Box<str>,
+    inactive: Box<str>,
+    deprecation_date: Box<str>,
 }
 
 /// The standards status in the extensions of a resource or concept.
@@ -154,24 +164,27 @@ impl CodeSystem {
             faults: Vec::new(),
             index: FxHashMap::default(),
             folded: FxHashMap::default(),
+            standard: Standard::default(),
+        };
+        made.standard = Standard {
+            not_selectable: made.code_of("notSelectable"),
+            status: made.code_of("status"),
+            inactive: made.code_of("inactive"),
+            deprecation_date: made.code_of("deprecationDate"),
         };
         made.take(each(resource, "concept"));
         made.tie();
         made
     }
 
-    /// A code system of concepts that were made elsewhere (a release file), with the numbers of their parents.
-    pub fn from_concepts(url: &str, version: &str, name: &str, concepts: Vec<Concept>) -> CodeSystem {
-        let mut made = CodeSystem::of(&Tree::object([
-            ("url", Tree::string(url)),
-            ("version", Tree::string(version)),
-            ("name", Tree::string(name)),
-            ("status", Tree::string("active")),
-        ]));
-        made.index = concepts.iter().enumerate().map(|(i, c)| (c.code.clone(), i as u32)).collect();
-        made.concepts = concepts;
+    /// Makes it from a CodeSystem resource whose concepts stand apart, in lists.
+    pub fn of_parts<E>(resource: &Tree, parts: impl Iterator<Item = Result<Tree, E>>) -> Result<CodeSystem, E> {
+        let mut made = CodeSystem::of(resource);
+        for part in parts {
+            made.take(part?.items());
+        }
         made.tie();
-        made
+        Ok(made)
     }
 
     /// Takes the concepts of a list and those nested in them.
@@ -204,7 +217,7 @@ impl CodeSystem {
                 }
             }
         }
-        let mut known = rustc_hash::FxHashSet::default();
+        let mut known = FxHashSet::default();
         edges.retain(|edge| known.insert(*edge));
         for concept in &mut self.concepts {
             concept.parents.clear();
@@ -288,24 +301,23 @@ impl CodeSystem {
         self.concepts.get(number as usize)
     }
 
-    fn value<'c>(&self, concept: &'c Concept, standard: &str) -> Option<&'c Property> {
-        let code = self.code_of(standard);
-        concept.properties.iter().find(|p| p.code == code)
+    fn value<'c>(&self, concept: &'c Concept, code: &str) -> Option<&'c Property> {
+        concept.properties.iter().find(|p| *p.code == *code)
     }
 
     /// Whether a concept only groups others.
     pub fn is_abstract(&self, concept: &Concept) -> bool {
-        self.value(concept, "notSelectable").is_some_and(|p| p.value == Tree::Bool(true))
+        self.value(concept, &self.standard.not_selectable).is_some_and(|p| p.value == Tree::Bool(true))
     }
 
     /// The status of a concept, as its properties tell it.
     pub fn status_of(&self, concept: &Concept) -> Option<String> {
-        self.value(concept, "status").map(Property::text)
+        self.value(concept, &self.standard.status).map(Property::text)
     }
 
     /// Whether a concept is not in use any more.
     pub fn is_inactive(&self, concept: &Concept) -> bool {
-        self.value(concept, "inactive").is_some_and(|p| p.text() == "true")
+        self.value(concept, &self.standard.inactive).is_some_and(|p| p.text() == "true")
             || matches!(self.status_of(concept).as_deref(), Some("retired" | "inactive"))
     }
 
@@ -316,7 +328,7 @@ impl CodeSystem {
         });
         called
             || self.status_of(concept).as_deref() == Some("deprecated")
-            || self.value(concept, "deprecationDate").is_some()
+            || self.value(concept, &self.standard.deprecation_date).is_some()
     }
 
     /// The concepts below one, without it, marked in a list of all.
@@ -345,9 +357,21 @@ impl CodeSystem {
         marked
     }
 
-    /// Whether one concept is above another.
+    /// Whether one concept is above another. Looks only at what is above the lower one.
     pub fn subsumes(&self, above: u32, below: u32) -> bool {
-        self.above(below).get(above as usize) == Some(&true)
+        let mut seen = FxHashSet::default();
+        let mut open = vec![below];
+        while let Some(at) = open.pop() {
+            for parent in self.concept(at).into_iter().flat_map(|c| &c.parents) {
+                if *parent == above {
+                    return true;
+                }
+                if seen.insert(*parent) {
+                    open.push(*parent);
+                }
+            }
+        }
+        false
     }
 }
 

@@ -8,20 +8,36 @@ use regex::{Regex, RegexBuilder};
 /// The largest compiled expression.
 const REGEX_MAX: usize = 1 << 20;
 
+/// Whether one concept passes all filters of a set, without a look at the others.
+pub(super) fn passes(system: &CodeSystem, set: &ConceptSet, number: u32) -> Result<bool, Problem> {
+    let Some(concept) = system.concept(number) else { return Ok(false) };
+    let mut all = true;
+    for (i, filter) in set.filters.iter().enumerate() {
+        let place = format!("{}.filter[{i}]", set.place);
+        let test = test(system, filter, false).map_err(|p| p.at(place))?;
+        all &= test(number, concept);
+    }
+    Ok(all)
+}
+
 /// The concepts that pass all filters of a set, marked in a list of all.
 pub(super) fn passing(system: &CodeSystem, set: &ConceptSet) -> Result<Vec<bool>, Problem> {
     let mut all = vec![true; system.concepts.len()];
     for (i, filter) in set.filters.iter().enumerate() {
         let place = format!("{}.filter[{i}]", set.place);
-        let passed = one(system, filter).map_err(|p| p.at(place))?;
-        for (all, passed) in all.iter_mut().zip(passed) {
-            *all &= passed;
+        let test = test(system, filter, true).map_err(|p| p.at(place))?;
+        for ((all, number), concept) in all.iter_mut().zip(0..).zip(&system.concepts) {
+            *all = *all && test(number, concept);
         }
     }
     Ok(all)
 }
 
-fn one(system: &CodeSystem, filter: &Filter) -> Result<Vec<bool>, Problem> {
+/// What a filter asks of a concept.
+type Test<'t> = Box<dyn Fn(u32, &Concept) -> bool + 't>;
+
+/// What a filter asks; `whole`: of all concepts, so that what is below another is marked once for all.
+fn test<'t>(system: &'t CodeSystem, filter: &'t Filter, whole: bool) -> Result<Test<'t>, Problem> {
     let (property, op) = (&*filter.property, &*filter.op);
     if filter.value.is_empty() {
         return Err(Problem::error(
@@ -32,10 +48,10 @@ fn one(system: &CodeSystem, filter: &Filter) -> Result<Vec<bool>, Problem> {
         ));
     }
     if matches!(property, "concept" | "code") {
-        return by_code(system, filter);
+        return by_code(system, filter, whole);
     }
     let value = &*filter.value;
-    let of = |c: &Concept| -> Vec<String> {
+    let of = move |c: &Concept| -> Vec<String> {
         match property {
             "display" => c.display.iter().map(|d| d.to_string()).collect(),
             "definition" => c.definition.iter().map(|d| d.to_string()).collect(),
@@ -44,68 +60,70 @@ fn one(system: &CodeSystem, filter: &Filter) -> Result<Vec<bool>, Problem> {
             _ => c.properties.iter().filter(|p| *p.code == *property).map(|p| p.text()).collect(),
         }
     };
-    let test = |test: &dyn Fn(&[String]) -> bool| system.concepts.iter().map(|c| test(&of(c))).collect();
     Ok(match op {
-        "=" => test(&|values| values.iter().any(|v| v == value)),
+        "=" => Box::new(move |_, c| of(c).iter().any(|v| v == value)),
         "in" => {
             let wanted = list(value);
-            test(&|values| values.iter().any(|v| wanted.contains(&v.as_str())))
+            Box::new(move |_, c| of(c).iter().any(|v| wanted.contains(&v.as_str())))
         }
         "not-in" => {
             let wanted = list(value);
-            test(&|values| !values.iter().any(|v| wanted.contains(&v.as_str())))
+            Box::new(move |_, c| !of(c).iter().any(|v| wanted.contains(&v.as_str())))
         }
-        "exists" => test(&|values| values.is_empty() != (value == "true")),
+        "exists" => Box::new(move |_, c| of(c).is_empty() != (value == "true")),
         "regex" => {
             let regex = regex(system, filter)?;
-            test(&|values| values.iter().any(|v| regex.is_match(v)))
+            Box::new(move |_, c| of(c).iter().any(|v| regex.is_match(v)))
         }
         _ => return Err(unknown(system, filter)),
     })
 }
 
-fn by_code(system: &CodeSystem, filter: &Filter) -> Result<Vec<bool>, Problem> {
+fn by_code<'t>(system: &'t CodeSystem, filter: &'t Filter, whole: bool) -> Result<Test<'t>, Problem> {
     let value = &*filter.value;
-    let number = || system.find(value);
-    let nothing = || vec![false; system.concepts.len()];
-    let below = |itself: bool| {
-        number().map_or_else(nothing, |n| {
-            let mut marked = system.below(n);
-            if let Some(mark) = marked.get_mut(n as usize) {
-                *mark = itself;
-            }
-            marked
-        })
+    let Some(named) = system.find(value) else {
+        return Ok(match &*filter.op {
+            "is-not-a" => Box::new(|_, _| true),
+            "is-a" | "descendent-of" | "descendent-leaf" | "child-of" | "generalizes" => Box::new(|_, _| false),
+            _ => return by_words(system, filter),
+        });
     };
-    let test = |test: &dyn Fn(&Concept) -> bool| system.concepts.iter().map(test).collect();
+    let below: Test<'t> = if whole && matches!(&*filter.op, "is-a" | "is-not-a" | "descendent-of" | "descendent-leaf") {
+        let marked = system.below(named);
+        Box::new(move |number, _| number != named && marked.get(number as usize) == Some(&true))
+    } else {
+        Box::new(move |number, _| number != named && system.subsumes(named, number))
+    };
     Ok(match &*filter.op {
-        "is-a" => below(true),
-        "descendent-of" => below(false),
-        "is-not-a" => below(true).into_iter().map(|m| !m).collect(),
-        "descendent-leaf" => {
-            system.concepts.iter().zip(below(false)).map(|(c, m)| m && c.children.is_empty()).collect()
+        "is-a" => Box::new(move |number, c| number == named || below(number, c)),
+        "is-not-a" => Box::new(move |number, c| number != named && !below(number, c)),
+        "descendent-of" => below,
+        "descendent-leaf" => Box::new(move |number, c| c.children.is_empty() && below(number, c)),
+        "child-of" => Box::new(move |_, c| c.parents.contains(&named)),
+        "generalizes" => {
+            let marked = system.above(named);
+            Box::new(move |number, _| number == named || marked.get(number as usize) == Some(&true))
         }
-        "child-of" => number().map_or_else(nothing, |n| test(&|c| c.parents.contains(&n))),
-        "generalizes" => number().map_or_else(nothing, |n| {
-            let mut marked = system.above(n);
-            if let Some(mark) = marked.get_mut(n as usize) {
-                *mark = true;
-            }
-            marked
-        }),
-        "=" => test(&|c| *c.code == *value),
+        _ => return by_words(system, filter),
+    })
+}
+
+fn by_words<'t>(system: &'t CodeSystem, filter: &'t Filter) -> Result<Test<'t>, Problem> {
+    let value = &*filter.value;
+    Ok(match &*filter.op {
+        "=" => Box::new(move |_, c| *c.code == *value),
         "in" => {
             let wanted = list(value);
-            test(&|c| wanted.contains(&&*c.code))
+            Box::new(move |_, c| wanted.contains(&&*c.code))
         }
         "not-in" => {
             let wanted = list(value);
-            test(&|c| !wanted.contains(&&*c.code))
+            Box::new(move |_, c| !wanted.contains(&&*c.code))
         }
-        "exists" => vec![value == "true"; system.concepts.len()],
+        "exists" => Box::new(move |_, _| value == "true"),
         "regex" => {
             let regex = regex(system, filter)?;
-            test(&|c| regex.is_match(&c.code))
+            Box::new(move |_, c| regex.is_match(&c.code))
         }
         _ => return Err(unknown(system, filter)),
     })

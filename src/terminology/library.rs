@@ -135,7 +135,8 @@ pub(super) fn value_set(library: &dyn Library, canonical: &str, rules: &Rules) -
     let (url, said) = split(canonical);
     let (version, pinned) = rules.value_set_version(url, said);
     let found = library.value_sets(url).into_iter().filter(|s| version.is_empty() || fits(&s.version, version));
-    found.max_by(|a, b| newer(&a.version, &b.version)).ok_or_else(|| {
+    let stored = found.max_by(|a, b| newer(&a.version, &b.version));
+    stored.or_else(|| super::implicit::value_set(library, url).map(Arc::new)).ok_or_else(|| {
         let canonical = super::tree::canonical(url, version);
         let text = format!("A definition for the value Set '{canonical}' could not be found");
         let id = if pinned { "VS_EXP_IMPORT_UNK_PINNED" } else { "Unable_to_resolve_value_Set_" };

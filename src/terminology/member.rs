@@ -165,8 +165,7 @@ fn in_system(system: Option<Arc<CodeSystem>>, set: &ConceptSet, code: &str) -> R
     if set.filters.is_empty() {
         return Ok(Found::Yes(None));
     }
-    let passes = filter::passing(&system, set)?.get(number as usize) == Some(&true);
-    Ok(if passes { Found::Yes(None) } else { Found::No })
+    Ok(if filter::passes(&system, set, number)? { Found::Yes(None) } else { Found::No })
 }
 
 /// Whether a code is in a value set, where that is known. Without a system any will do.

@@ -2,6 +2,7 @@
 
 mod compare;
 mod operations;
+mod releases;
 
 use crate::support::{TestServer, shared_data};
 use serde_json::{Value, json};
