@@ -59,9 +59,7 @@ impl Parts {
         out.push(if out.is_empty() { '[' } else { ',' });
         let quoted = |name: &str, value: &str, out: &mut String| {
             out.push_str(name);
-            out.push('"');
             escape_into(value, out);
-            out.push('"');
         };
         quoted("{\"code\":", entry.code, out);
         if !entry.display.is_empty() {
