@@ -3,13 +3,13 @@
 //! address learns only that it could not be had. What the settings name may lie inside the own network
 //! ([`json_inside`]); all other bounds are the same.
 
+use crate::base::roots;
 use serde_json::Value;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::time::Duration;
 use ureq::http::Uri;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::{DefaultConnector, NextTimeout};
 
@@ -231,25 +231,6 @@ fn is_public_v6(ip: Ipv6Addr) -> bool {
     let [first, second, ..] = ip.segments();
     // Global unicast is 2000::/3; of it 2001:db8::/32 is documentation, 2002::/16 and 2001::/32 wrap IPv4 addresses.
     (first & 0xe000) == 0x2000 && !(first == 0x2001 && (second == 0xdb8 || second == 0)) && first != 0x2002
-}
-
-/// The certificates that this machine trusts.
-pub(super) fn roots() -> RootCerts {
-    const PLACES: [&str; 4] = [
-        "/etc/ssl/certs/ca-certificates.crt",
-        "/etc/pki/tls/certs/ca-bundle.crt",
-        "/etc/ssl/ca-bundle.pem",
-        "/etc/ssl/cert.pem",
-    ];
-    let named = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
-    let found = named.into_iter().chain(PLACES.map(PathBuf::from)).find_map(|file| std::fs::read(file).ok());
-    let certificates: Vec<Certificate<'static>> = ureq::tls::parse_pem(&found.unwrap_or_default())
-        .filter_map(|item| match item {
-            Ok(ureq::tls::PemItem::Certificate(certificate)) => Some(certificate),
-            _ => None,
-        })
-        .collect();
-    RootCerts::new_with_certs(&certificates)
 }
 
 #[cfg(test)]

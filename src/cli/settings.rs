@@ -84,6 +84,11 @@ pub struct Settings {
     #[arg(long, env = "VESTA_REFUSE_UNKNOWN_PROFILES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
     pub refuse_unknown_profiles: Option<bool>,
 
+    /// Base of an outside terminology server (FHIR R4); the operations of terminology ask it for code systems and value
+    /// sets that are not held here
+    #[arg(long, env = "VESTA_TERMINOLOGY_SERVER", value_name = "URL", global = true)]
+    pub terminology_server: Option<String>,
+
     /// Let a PUT create a resource under an id that was never used [default: true]
     #[arg(long, env = "VESTA_UPDATE_CREATE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
     pub update_create: Option<bool>,
@@ -365,6 +370,7 @@ impl Settings {
             Some(Validation::Full) => interaction::Policy::Full,
         };
         settings.refuse_unknown_profiles = self.refuse_unknown_profiles.unwrap_or(settings.refuse_unknown_profiles);
+        settings.terminology_server = self.terminology_server.clone();
         settings.update_create = self.update_create.unwrap_or(settings.update_create);
         settings.delete_multiple = self.delete_multiple.unwrap_or(settings.delete_multiple);
         settings.max_entries = self.max_entries.unwrap_or(settings.max_entries);

@@ -36,6 +36,8 @@ pub struct Settings {
     pub validation: Policy,
     /// Whether a resource that declares a profile which is not known here is refused.
     pub refuse_unknown_profiles: bool,
+    /// The base of an outside terminology server, which is asked for what is not held here.
+    pub terminology_server: Option<String>,
     /// Whether an update of an id that was never there creates the resource (`rest.resource.updateCreate`).
     pub update_create: bool,
     /// Whether a conditional delete may delete several resources (`rest.resource.conditionalDelete`).
@@ -67,6 +69,7 @@ impl Default for Settings {
         Settings {
             validation: Policy::Full,
             refuse_unknown_profiles: false,
+            terminology_server: None,
             update_create: true,
             delete_multiple: false,
             max_entries: 10_000,

@@ -314,7 +314,17 @@ pub(crate) async fn perform(
         ));
     }
     let call = Call { service, context, request, kind, id };
-    match operation.run {
+    let done = run(operation.run, call).await;
+    match (kind_name, level) {
+        (Some(kind), Level::Type) => {
+            terminology::elsewhere::or_elsewhere(service, context, request, (kind, name), done).await
+        }
+        _ => done,
+    }
+}
+
+async fn run(what: Run, call: Call<'_>) -> Result<Reply, Failure> {
+    match what {
         Run::AccessLog => access_log::perform(call).await,
         Run::AccessPolicy => access_policy::perform(call).await,
         Run::BatchValidateCode => terminology::validate_code::batch(call).await,

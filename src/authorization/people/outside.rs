@@ -7,7 +7,6 @@ use super::accounts::check_resource;
 use super::book::{self, ERRANDS};
 use super::{NewUser, Outside, People, User, secret};
 use crate::access::Role;
-use crate::authorization::fetch;
 use crate::base::{Failure, FailureKind, Timestamp};
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
 use openidconnect::{
@@ -281,7 +280,7 @@ fn fetch(request: HttpRequest) -> Result<HttpResponse, ureq::Error> {
             .http_status_as_error(false)
             .max_redirects(0)
             .timeout_global(Some(Duration::from_secs(10)))
-            .tls_config(TlsConfig::builder().root_certs(fetch::roots()).build())
+            .tls_config(TlsConfig::builder().root_certs(crate::base::roots()).build())
             .build()
             .new_agent()
     });

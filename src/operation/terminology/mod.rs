@@ -2,6 +2,7 @@
 //! asked, finding the library, and saying what is wrong.
 
 pub(super) mod closure;
+pub(super) mod elsewhere;
 pub(super) mod expand;
 pub(super) mod lookup;
 pub(super) mod subsumes;
