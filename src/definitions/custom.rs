@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 /// Custom search parameters at most.
 pub const MOST_CUSTOM: usize = 2_000;
-/// The first number. Those below are the specification's.
-const FIRST: u16 = 4_096;
+/// The first number of a custom parameter. Those below are the specification's.
+pub const FIRST_CUSTOM: u16 = 4_096;
 /// The first number that is none any more.
 const END: u16 = 60_000;
 /// The type that takes no custom parameters: the audit trail is indexed in ways of its own.
@@ -135,9 +135,9 @@ impl CustomParameters {
     /// A number that none has and, as long as there are such, none ever had.
     fn fresh(&self, next: &mut CustomParameters) -> u16 {
         let used = |number: u16| self.parameters.iter().chain(&next.parameters).any(|p| p.number == number);
-        let mut number = next.last.max(FIRST - 1);
+        let mut number = next.last.max(FIRST_CUSTOM - 1);
         loop {
-            number = if number + 1 >= END { FIRST } else { number + 1 };
+            number = if number + 1 >= END { FIRST_CUSTOM } else { number + 1 };
             if !used(number) {
                 break;
             }

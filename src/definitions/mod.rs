@@ -16,7 +16,7 @@ mod tests;
 
 pub use archive::Package;
 pub use codes::{Codes, Standing};
-pub use custom::{CustomComponent, CustomParameter, CustomParameters, MOST_CUSTOM};
+pub use custom::{CustomComponent, CustomParameter, CustomParameters, FIRST_CUSTOM, MOST_CUSTOM};
 pub use model::{
     Binding, BindingStrength, Choice, Compartment, Component, Core, Definitions, Element, ElementType, Invariant,
     OperationDefinition, SearchKind, SearchParameter, Structure, StructureKind, TypeId, ValueSet,

@@ -13,6 +13,8 @@ use crate::json::Value;
 
 /// Bytes of an expression at most.
 const LONGEST: usize = 10_000;
+/// Parts of an expression at most, on one type: each costs time with every resource that is written.
+const MOST_BRANCHES: usize = 50;
 /// Components of a composite at most.
 const MOST_COMPONENTS: usize = 10;
 
@@ -260,6 +262,12 @@ impl Reading<'_> {
     /// Compiles the expression for every type that it is for, in the way in which resources get their terms.
     fn check_expression(&self, parameter: &CustomParameter) -> Result<(), Vec<Issue>> {
         let definitions = self.definitions;
+        // Which elements are hidden from whom is decided by the names in an expression: they stand there as they are.
+        let texts = parameter.components.iter().map(|c| &c.expression).chain([&parameter.expression]);
+        if texts.into_iter().any(|text| text.contains(['`', '\\'])) {
+            let why = "an expression of a search parameter has no names between backquotes and no backslashes";
+            return wrong("expression", IssueCode::NotSupported, why);
+        }
         let numbered = CustomParameters::default().renewed(vec![parameter.clone()]);
         let whole = definitions.with_custom(&numbered, |_| false);
         let Some(number) = numbered.parameters.first().map(|p| p.number) else { return Ok(()) };
@@ -273,6 +281,10 @@ impl Reading<'_> {
                     format!("the expression cannot be used on {name}: {error}"),
                 )]
             })?;
+            if branches.len() > MOST_BRANCHES {
+                let why = format!("the expression has {} parts on {name}; {MOST_BRANCHES} are allowed", branches.len());
+                return wrong("expression", IssueCode::TooLong, why);
+            }
             if branches.is_empty() {
                 let why = format!("no part of the expression is about {name}");
                 return wrong("expression", IssueCode::Invalid, why);

@@ -80,7 +80,8 @@ impl Service {
             _ => {
                 let resources = made.values().filter_map(|(_, made)| made.clone()).collect();
                 let registry = Arc::new(Registry::over(over.registry().clone(), resources));
-                let shelf = self.terminology(context).await?;
+                // The rules are the same for every writer, whatever the first of them may read.
+                let shelf = self.whole_terminology(context).await?;
                 let codes = Arc::new(KnownCodes::with(shelf, over.registry().clone()));
                 Arc::new(over.over_with(registry, codes))
             }

@@ -5,9 +5,12 @@
 use super::gate::POLICIES;
 use super::{Service, packages, releases};
 use crate::base::Failure;
+use crate::definitions::CustomParameters;
 use crate::store::{Notice, Notices};
 use std::time::Duration;
 
+/// Collections of items that are kept in memory.
+const SHARED: [&str; 3] = [packages::COLLECTION, releases::HEADERS, CustomParameters::PLACE.0];
 /// How long after a failure to read something it is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -37,18 +40,17 @@ impl Service {
         }
     }
 
-    /// Reads packages and imported code systems anew.
+    /// Reads packages, imported code systems and search parameters anew.
     async fn load_shared(&self) -> Result<(), Failure> {
         self.load_packages().await?;
-        self.load_releases().await
+        self.load_releases().await?;
+        self.load_search_parameters().await
     }
 
     /// Forgets what a notice concerns; whether packages or code systems have to be read anew.
     fn heed(&self, notice: &Notice) -> bool {
         let (grants, shared) = match notice {
-            Notice::Items(_, collection) => {
-                (collection == POLICIES, [packages::COLLECTION, releases::HEADERS].contains(&collection.as_str()))
-            }
+            Notice::Items(_, collection) => (collection == POLICIES, SHARED.contains(&collection.as_str())),
             Notice::Resources(_, kind) => (self.gate.is_source(*kind), false),
             Notice::Everything => (true, true),
         };

@@ -47,19 +47,17 @@ fn key(url: &str, version: &str) -> String {
     format!("{url}|{version}")
 }
 
-fn damaged(info: &ReleaseInfo, why: &str) -> Failure {
-    let text = format!("the code system {} cannot be read ({why}); import it again", info.key());
-    Failure::new(FailureKind::Internal, IssueCode::Exception, text)
-}
-
 impl Service {
     /// Makes the code systems that the store keeps. What cannot be read is logged and left out.
     pub async fn load_releases(&self) -> Result<(), Failure> {
         let mut made = Vec::new();
         for info in self.releases().await? {
-            match self.make_release(&info).await {
+            match self.make_release(&info).await? {
                 Ok(system) => made.push(Arc::new(system)),
-                Err(failure) => tracing::error!(%failure, "a code system was left out"),
+                Err(why) => {
+                    let system = info.key();
+                    tracing::error!(system, why, "a code system cannot be read and was left out; import it again");
+                }
             }
         }
         self.terminology.set_releases(made);
@@ -72,16 +70,21 @@ impl Service {
         Ok(items.iter().filter_map(|item| serde_json::from_slice(&item.value).ok()).collect())
     }
 
-    async fn make_release(&self, info: &ReleaseInfo) -> Result<CodeSystem, Failure> {
+    /// A code system, or what is wrong with what is kept of it.
+    async fn make_release(&self, info: &ReleaseInfo) -> Result<Result<CodeSystem, String>, Failure> {
         let records = self.release_records();
-        let header = Tree::parse(info.header.as_bytes()).map_err(|e| damaged(info, &e.to_string()))?;
+        let header = match Tree::parse(info.header.as_bytes()) {
+            Ok(header) => header,
+            Err(error) => return Ok(Err(error.to_string())),
+        };
         let mut parts = Vec::with_capacity(info.parts);
         for number in 0..info.parts {
-            let item = records.get(PARTS, &info.part(number)).await?;
-            parts.push(item.ok_or_else(|| damaged(info, "a part is missing"))?.value);
+            match records.get(PARTS, &info.part(number)).await? {
+                Some(item) => parts.push(item.value),
+                None => return Ok(Err("a part is missing".to_owned())),
+            }
         }
-        let trees = parts.iter().map(|part| release::concepts(part));
-        CodeSystem::of_parts(&header, trees).map_err(|why| damaged(info, &why))
+        Ok(CodeSystem::of_parts(&header, parts.iter().map(|part| release::concepts(part))))
     }
 
     /// Keeps a code system, in the place of one of the same canonical and version. `progress` is told how many parts of
@@ -118,7 +121,7 @@ impl Service {
             }
         }
         // The header comes with the last parts: from then on the code system is there, whole.
-        let value = serde_json::to_vec(&info).map_err(|e| damaged(&info, &e.to_string()))?;
+        let value = serde_json::to_vec(&info).map_err(Failure::internal)?;
         waiting.push(ItemWrite {
             collection: HEADERS,
             key: info.key(),

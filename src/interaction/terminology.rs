@@ -96,6 +96,11 @@ impl Service {
         Ok(Arc::new(shelved(releases, held.made.iter().filter(|(key, _)| seen(key)).map(|(_, (_, made))| made))))
     }
 
+    /// The terminology of the tenant as it is now, whoever may read it: for what all are held against.
+    pub(super) async fn whole_terminology(&self, context: &Context) -> Result<Arc<Shelf>, Failure> {
+        Ok(self.held(context).await?.shelf.clone())
+    }
+
     /// The terminology of the tenant as it is now, whole.
     async fn held(&self, context: &Context) -> Result<Arc<Held>, Failure> {
         let kinds: Vec<TypeId> = KINDS.iter().filter_map(|name| self.definitions.resource(name)).collect();

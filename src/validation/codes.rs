@@ -57,6 +57,10 @@ impl Library for Packaged {
     }
 }
 
+/// Code systems of others (media types, languages, currencies, countries) to which elements of FHIR are bound.
+const UNLISTED: [&str; 5] =
+    ["urn:ietf:bcp:13", "urn:ietf:bcp:47", "urn:iso:std:iso:4217", "urn:iso:std:iso:3166", "urn:iso:std:iso:3166:-2"];
+
 /// Packages, the core package, and what there is beside them: what is in one of them is not displaced by what is in a
 /// later one, whatever its version. Otherwise a resource could make the rules of a package laxer.
 struct Layers {
@@ -73,7 +77,9 @@ impl Layers {
 impl Library for Layers {
     fn code_systems(&self, url: &str) -> Vec<Arc<CodeSystem>> {
         let mut all = Vec::new();
-        for layer in self.each() {
+        // What the specification binds to systems that nobody can list whole is not narrowed by a list somebody stored.
+        let layers = if UNLISTED.contains(&url) { &self.each()[..2] } else { &self.each()[..] };
+        for layer in layers {
             let found = layer.code_systems(url);
             if found.iter().any(|system| system.content == Content::Complete) {
                 return found;

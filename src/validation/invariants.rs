@@ -77,9 +77,14 @@ impl<'d> Walk<'_, 'd> {
 
     /// A resource that is made so that its rules cannot be judged is not accepted unjudged.
     fn out_of_budget(&mut self, rule: &Rule, place: &Place<'_>) {
+        self.unjudged(&rule.name(), place);
+    }
+
+    /// The same, from something on.
+    pub(super) fn unjudged(&mut self, from: &str, place: &Place<'_>) {
         if !self.exhausted {
             self.exhausted = true;
-            let message = format!("the rules from {} on were not judged: they take too many steps", rule.name());
+            let message = format!("the rules from {from} on were not judged: they take too many steps");
             self.note(Severity::Error, IssueCode::TooCostly, place, message);
         }
     }

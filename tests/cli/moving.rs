@@ -391,6 +391,22 @@ fn backups_are_refused_by_name_of_what_is_wrong() {
     store.must(&["backup", &path("plain"), "--plain"]);
     let again = store.run(&["backup", &path("plain"), "--plain"]);
     assert!(err(&again).contains("is there already"), "{}", err(&again));
+    // Accounts and keys are in a backup.
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(path("plain")).expect("there"));
+        assert_eq!(mode & 0o777, 0o600);
+    }
+    // Another one is being written, or was broken off.
+    std::fs::write(path("later.part"), "begun").expect("written");
+    let busy = store.run(&["backup", &path("later"), "--plain"]);
+    assert!(err(&busy).contains("later.part is there"), "{}", err(&busy));
+    assert_eq!(std::fs::read(path("later.part")).expect("still there"), b"begun");
+    // Nothing is built on what could not be restored.
+    let whole = std::fs::read(path("plain")).expect("there");
+    std::fs::write(path("torn"), &whole[..whole.len() - 20]).expect("written");
+    let built = store.run(&["backup", &path("next"), "--plain", "--since", &path("torn")]);
+    assert!(!built.status.success() && !Path::new(&path("next")).exists(), "{}", err(&built));
     let empty = folder.path().join("nothing");
     assert!(err(&vesta(&empty, &["backup", &path("b")])).contains("there are no data"));
     let mut text = Vec::new();

@@ -218,3 +218,43 @@ fn definitions_and_packages_survive_a_restart() {
     judge(&server);
     assert_eq!(server.get("$package-list").is(200).json()["parameter"][0]["part"][1]["valueString"], "1.0.0");
 }
+
+/// Two profiles on extensions that name each other twice at every level: the work doubles with each of them.
+#[test]
+fn profiles_that_explode_are_an_error_in_time() {
+    let server = TestServer::start();
+    let url = |n: u8| format!("http://example.org/fhir/StructureDefinition/deep-{n}");
+    for (n, other) in [(1, 2), (2, 1)] {
+        let definition = json!({"resourceType": "StructureDefinition", "url": url(n), "name": "Deep", "status": "active",
+            "kind": "complex-type", "abstract": false, "type": "Extension", "derivation": "constraint",
+            "context": [{"type": "element", "expression": "Element"}],
+            "baseDefinition": "http://hl7.org/fhir/StructureDefinition/Extension",
+            "differential": {"element": [
+                {"id": "Extension.extension", "path": "Extension.extension",
+                 "slicing": {"discriminator": [{"type": "type", "path": "$this"}], "rules": "open"},
+                 "type": [{"code": "Extension", "profile": [url(1)]}]},
+                {"id": "Extension.extension:a", "path": "Extension.extension", "sliceName": "a",
+                 "type": [{"code": "Extension", "profile": [url(other)]}]}]}});
+        let answer = post(&server, "StructureDefinition", &definition);
+        assert!(answer.status == 201, "{}", answer.text());
+    }
+    let mut nested = json!({"url": "x", "valueString": "end"});
+    for _ in 0..36 {
+        nested = json!({"url": "x", "extension": [nested]});
+    }
+    let patient = json!({"resourceType": "Patient", "extension": [{"url": url(1), "extension": [nested]}]});
+    // Without a bound this would not end.
+    let answer = post(&server, "Patient", &patient);
+    assert_eq!(answer.status / 100, 4, "{}", answer.text());
+    post(&server, "Patient", &json!({"resourceType": "Patient"})).is(201);
+}
+
+#[test]
+fn a_stored_list_does_not_narrow_what_the_specification_leaves_open() {
+    let server = TestServer::start();
+    let system = json!({"resourceType": "CodeSystem", "url": "urn:ietf:bcp:13", "status": "active",
+        "content": "complete", "concept": [{"code": "text/x-none"}]});
+    post(&server, "CodeSystem", &system).is(201);
+    let binary = json!({"resourceType": "Binary", "contentType": "text/plain", "data": "YQ=="});
+    post(&server, "Binary", &binary).is(201);
+}

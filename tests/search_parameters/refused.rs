@@ -19,6 +19,9 @@ fn what_is_wrong_is_told_with_its_place() {
         (changed(|p| p["expression"] = json!("Observation.value")), "expression", "invalid"),
         (changed(|p| p["expression"] = json!("Patient.name.family.lower()")), "expression", "invalid"),
         (changed(|p| p["expression"] = json!("x".repeat(20_000))), "expression", "too-long"),
+        (changed(|p| p["expression"] = json!(vec!["Patient.name.family"; 60].join(" | "))), "expression", "too-long"),
+        // Whom an element is hidden from is decided by its name.
+        (changed(|p| p["expression"] = json!("Patient.`tel\\u0065com`.value")), "expression", "not-supported"),
         (changed(|p| drop(p.as_object_mut().expect("an object").remove("expression"))), "expression", "required"),
         (changed(|p| p["base"] = json!(["Patient", "AuditEvent"])), "base[1]", "not-supported"),
         (changed(|p| p["type"] = json!("special")), "type", "not-supported"),

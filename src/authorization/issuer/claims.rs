@@ -94,6 +94,10 @@ fn principal(
     };
     principal.role = match principal.scopes.has_context(ScopeContext::System) {
         true if principal.user.is_some() => return Err("it has system/ scopes and a user"),
+        // A person signed in for it, even if it does not say who.
+        true if ["sid", "session_state", "auth_time"].iter().any(|name| claims.contains_key(*name)) => {
+            return Err("it has system/ scopes and is of a session");
+        }
         // Whoever is a backend service for its scopes has no role.
         true => None,
         false => role(trusted, definitions, &principal, &whole),

@@ -54,7 +54,10 @@ impl Shelf {
         if let Some(known) = self.known(&holds) {
             return known;
         }
-        let fetched = fetch().await.map(Arc::new);
+        // What its server does not want kept is kept over the pause all the same: otherwise there would be nothing to
+        // judge by until the issuer may be asked again.
+        let fetched =
+            fetch().await.map(|fetched| Fetched { fresh: fetched.fresh.max(self.pause), ..fetched }).map(Arc::new);
         let now = Instant::now();
         let mut kept = self.kept.write();
         match (&mut *kept, fetched) {
@@ -81,6 +84,17 @@ mod tests {
     use super::*;
     use serde_json::json;
     use std::sync::atomic::{AtomicU32, Ordering};
+
+    #[test]
+    fn what_is_not_to_be_kept_holds_until_the_pause_is_over() {
+        let shelf = Shelf::new(Duration::from_secs(3_600));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let there = || async { Some(Fetched { value: json!(1), fresh: Duration::ZERO }) };
+        for _ in 0..3 {
+            assert!(runtime.block_on(shelf.get(|_| true, there)).is_some());
+        }
+        assert!(shelf.fresh().is_some());
+    }
 
     #[test]
     fn it_is_fetched_once_and_kept_while_it_is_fresh() {

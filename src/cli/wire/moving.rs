@@ -152,11 +152,15 @@ pub fn backup(
         moving::Summary::read(&mut reader, &*vocabulary).map_err(told)
     });
     let base = base.transpose()?;
+    if let Some(earlier) = since {
+        // Nothing is built on a file that could not be restored.
+        moving::verify_file(earlier, sealing.as_ref(), &*vocabulary, &mut |_, _| {}).map_err(failed)?;
+    }
     let source = source(side(settings), &vocabulary)?;
     let mut name = file.as_os_str().to_owned();
     name.push(".part");
     let part = PathBuf::from(name);
-    let out = BufWriter::with_capacity(1 << 18, File::create(&part).map_err(|e| Fault::file(&part, e))?);
+    let out = BufWriter::with_capacity(1 << 18, begin(&part)?);
     let now = SystemClock.now();
     let saving = moving::backup(&*source, out, sealing.as_ref(), base.as_ref(), now, &*vocabulary, progress);
     let done = wait(saving)?.map_err(failed).and_then(|(out, report)| {
@@ -172,6 +176,22 @@ pub fn backup(
         let _ = std::fs::remove_file(&part);
     }
     done
+}
+
+/// Begins the file of a backup, which only its owner may read: accounts and keys are in it. One that is there is
+/// somebody else's, who may still be writing.
+fn begin(part: &Path) -> Result<File, Fault> {
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(part).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => Fault::Settings(format!(
+            "{} is there: another backup is being written, or one was broken off; then remove it",
+            part.display()
+        )),
+        _ => Fault::file(part, e),
+    })
 }
 
 /// Whether the store that the settings name is encrypted by Vesta.

@@ -157,11 +157,14 @@ impl Keeper {
         if !self.is_enough(index, index.position(), most) {
             return;
         }
-        if let Some(orders) = &*self.orders.lock()
+        let orders = self.orders.lock();
+        // Read before anything is frozen: a label that is too old is only made again, one that is too new would stay.
+        let schema = self.schema();
+        if let Some(orders) = &*orders
             && let Some((from, to)) = index.freeze_published(most)
         {
             // Nobody listens any more only while the store is closed; what is frozen serves as it is.
-            let _ = orders.send(Order::Seal(Seal { tenant, from, to, schema: self.schema() }));
+            let _ = orders.send(Order::Seal(Seal { tenant, from, to, schema }));
         }
     }
 

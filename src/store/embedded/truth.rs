@@ -150,6 +150,8 @@ impl Truth {
             return Err(StoreError::Unavailable(format!("there is no store in {shown}")));
         }
         let (env, map_size) = open_env(directory, map_size, EnvFlags::READ_ONLY)?;
+        // A reader that was killed keeps the server's pages from being used again: the next one clears up after it.
+        let _ = env.clear_stale_readers();
         let opened = env
             .open_databases_and_commit(env.read_txn().map_err(broken)?, |opener, txn| -> heed::Result<_> {
                 let open = |name| opener.open_database::<Bytes, Bytes>(txn, Some(name));

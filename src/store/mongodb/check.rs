@@ -5,8 +5,8 @@
 use super::document::{CURRENT, Head, terms_of, version_key, version_of};
 use super::{MongoStore, Shared};
 use crate::base::{ResourceId, TenantId, Timestamp};
-use crate::definitions::TypeId;
-use crate::index::Terms;
+use crate::definitions::{FIRST_CUSTOM, TypeId};
+use crate::index::{Term, Terms};
 use crate::json::{Document as Json, Limits};
 use crate::store::{Body, Chain, CheckReport, StoreError, Version};
 use futures_util::TryStreamExt;
@@ -74,6 +74,16 @@ impl MongoStore {
         damaged.into_iter().for_each(|why| report.fault(|| why));
         Ok(report)
     }
+}
+
+/// The terms under search parameters of the specification. Others come and go, and this engine does not find terms again
+/// for them.
+fn specified(terms: &Terms) -> impl Iterator<Item = &Term> {
+    let is_custom = |term: &&Term| {
+        let number = term.0.first_chunk::<2>().map(|head| u16::from_be_bytes(*head));
+        number.is_some_and(|number| number >= FIRST_CUSTOM)
+    };
+    terms.as_slice().iter().filter(move |term| !is_custom(term))
 }
 
 fn number_of(found: &Document) -> Option<u64> {
@@ -152,7 +162,7 @@ impl Check<'_> {
         };
         vocabulary.stamp(&mut terms, version.kind, &version.id, version.last_updated);
         match terms_of(found) {
-            Ok(stored) if stored.as_slice() == terms.as_slice() => Ok(()),
+            Ok(stored) if specified(&stored).eq(specified(&terms)) => Ok(()),
             Ok(_) => Err("it is found by other terms than its body gives".into()),
             Err(error) => Err(error.to_string()),
         }

@@ -74,8 +74,8 @@ impl Shared {
             parts.send(Still::Item(RawItem { tenant, collection, item: item_of(&found)? })).await.map_err(gone)?;
         }
         drop(rows);
-        // Nothing was written: how it ends does not matter.
-        let _ = session.abort_transaction().await;
+        // That a majority has what was read is known once it is committed.
+        session.commit_transaction().await?;
         Ok(())
     }
 

@@ -138,13 +138,21 @@ pub async fn backup<W: Write + Send>(
     let mut versions = 0;
     for part in &summary.logs {
         let mut after = part.after;
+        let mut ends = None;
         while after < part.to {
             for raw in from.raw_versions(TenantId(part.log), after, part.to).await? {
                 after = raw.number;
                 writer.row(&version_row(TenantId(part.log), &raw, vocabulary)).map_err(told)?;
                 versions += 1;
+                if raw.number == part.to {
+                    ends = Some(text(&mark(TenantId(part.log), &raw, vocabulary)));
+                }
             }
             progress("saved", versions, all);
+        }
+        if ends.is_some_and(|end| end != part.mark) {
+            let why = "what was read last is not what was there first (a fail-over meanwhile): take the backup again";
+            return Err(StoreError::Unavailable(why.into()));
         }
     }
     let (out, bytes) = writer.end().map_err(told)?;

@@ -15,6 +15,8 @@ use std::sync::Arc;
 
 /// Profiles within profiles at most.
 const DEEPEST: usize = 40;
+/// Steps that a node held against a profile counts as.
+const STEPS_OF_A_NODE: u64 = 100;
 
 /// A profile and the number of an element in it.
 #[derive(Clone, Copy)]
@@ -47,6 +49,11 @@ impl<'d> Walk<'_, 'd> {
         if self.held.contains(&key) || self.held.len() >= DEEPEST {
             return;
         }
+        // Profiles that name each other can make more work than any document has nodes.
+        if self.budget == 0 {
+            return self.unjudged(&profile.canonical, place);
+        }
+        self.budget = self.budget.saturating_sub(STEPS_OF_A_NODE);
         self.held.push(key);
         self.node(Within { profile, number: 0 }, node, place, scope);
         self.held.pop();

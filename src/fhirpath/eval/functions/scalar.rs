@@ -14,6 +14,8 @@ use std::cell::RefCell;
 const PATTERN: usize = 1 << 20;
 /// Compiled patterns that a thread keeps at most.
 const PATTERNS: usize = 64;
+/// Steps that compiling a pattern counts as.
+const COMPILING: usize = 10_000;
 /// Bytes of a string at most.
 const LONGEST: usize = 10_000_000;
 
@@ -170,7 +172,11 @@ fn strings<'d>(call: &Call<'_, '_, 'd>, text: &str, name: &str) -> Result<Collec
     let Some(argument) = call.with.string(&call.values(0)?, call.at)? else { return Ok(vec![]) };
     let pattern = || {
         let pattern = if name == "matchesFull" { format!("^(?:{argument})$") } else { argument.to_string() };
-        compiled(&pattern).map_or_else(|| fail(call.at, "the pattern cannot be read"), Ok)
+        // To compile a pattern takes much longer than a step, to look for it some times as long as the text.
+        call.with.step(call.at, text.len())?;
+        let (regex, made) = compiled(&pattern).map_or_else(|| fail(call.at, "the pattern cannot be read"), Ok)?;
+        call.with.step(call.at, if made { COMPILING + pattern.len() } else { 0 })?;
+        Ok(regex)
     };
     let second = |call: &Call<'_, '_, 'd>| call.with.string(&call.values(1)?, call.at);
     match name {
@@ -201,21 +207,22 @@ fn strings<'d>(call: &Call<'_, '_, 'd>, text: &str, name: &str) -> Result<Collec
     }
 }
 
-/// A pattern, compiled at its first use in this thread: invariants use few of them again and again.
-fn compiled(pattern: &str) -> Option<Regex> {
+/// A pattern, compiled at its first use in this thread: invariants use few of them again and again. Says whether it was
+/// compiled now.
+fn compiled(pattern: &str) -> Option<(Regex, bool)> {
     thread_local! {
         static KNOWN: RefCell<FxHashMap<String, Regex>> = RefCell::default();
     }
     KNOWN.with_borrow_mut(|known| {
         if let Some(regex) = known.get(pattern) {
-            return Some(regex.clone());
+            return Some((regex.clone(), false));
         }
         let regex = RegexBuilder::new(pattern).dot_matches_new_line(true).size_limit(PATTERN).build().ok()?;
         if known.len() >= PATTERNS {
             known.clear();
         }
         known.insert(pattern.to_owned(), regex.clone());
-        Some(regex)
+        Some((regex, true))
     })
 }
 
