@@ -26,7 +26,7 @@ const TENANT: TenantId = TenantId(0);
 pub enum Until {
     /// What was committed at this moment or before.
     Instant(Timestamp),
-    /// The commit that holds this number of the change log, and all before; of other tenants what was there then.
+    /// All commits that end at this number of the change log or before; of other tenants what was there then.
     Commit(u64),
 }
 
