@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 const JSON: (&str, &str) = ("content-type", "application/fhir+json");
 const XML: (&str, &str) = ("content-type", "application/fhir+xml");
 
-/// The answer to a body, which has to come quickly.
+/// The answer to a body. The bound only tells an answer from one that never comes: timing decides nothing else.
 fn post(path: &str, content_type: (&str, &str), body: &[u8]) -> Answer {
     let began = Instant::now();
     let answer = SERVER.send("POST", path, &[content_type, ("accept", "application/fhir+json")], Some(body));
-    assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
     SERVER.get("/health/live").is(200);
     answer
 }

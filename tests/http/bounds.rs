@@ -104,7 +104,7 @@ fn a_search_that_looks_at_too_much_is_refused() {
     assert_eq!(server.get("Patient?_id=p7").is(200).json()["total"], 1);
     let started = Instant::now();
     server.get("Patient?name:contains=y&_sort=-birthdate&gender:not=male").refuses(422, "too-costly");
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(60));
 }
 
 #[test]
