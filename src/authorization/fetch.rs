@@ -1,7 +1,7 @@
 //! The one way out: fetching what is at an address that a client has named (its keys). The name is resolved once, the
 //! addresses are judged and exactly those are used; no redirects, no proxy, few bytes, little time. Whoever named the
 //! address learns only that it could not be had. What the settings name may lie inside the own network
-//! ([`json_inside`]); all other bounds are the same.
+//! (`json_inside`); all other bounds are the same.
 
 use crate::base::roots;
 use serde_json::Value;

@@ -18,8 +18,8 @@ pub enum TerminologyCommand {
         /// Whose files they are, where their names do not tell
         #[arg(long, value_enum)]
         format: Option<Format>,
-        /// The version, where the files do not tell it (LOINC: 2.77; an edition of SNOMED CT:
-        /// http://snomed.info/sct/MODULE/version/YYYYMMDD)
+        /// The version, where the files do not tell it: 2.77 of LOINC; of an edition of SNOMED CT its canonical with
+        /// /MODULE/version/YYYYMMDD behind it
         #[arg(long = "release", value_name = "VERSION")]
         version: Option<String>,
     },
@@ -27,7 +27,7 @@ pub enum TerminologyCommand {
     List,
     /// Remove an imported code system, named as CANONICAL|VERSION
     Remove {
-        /// Such as http://loinc.org|2.77
+        /// Such as `http://loinc.org|2.77`
         canonical: String,
     },
 }

@@ -1,5 +1,5 @@
-//! Moving a whole store: copied into another ([`copy`]), written into a file ([`backup`]), read from files again
-//! ([`restore`]). All of it goes through the raw door of the contract ([`RawStore`], [`RawTarget`]), so that every
+//! Moving a whole store: copied into another ([`copy()`]), written into a file ([`backup()`]), read from files again
+//! ([`restore()`]). All of it goes through the raw door of the contract ([`RawStore`], [`RawTarget`]), so that every
 //! engine can be either side: numbers, version ids, instants, order and the hashes of the audit trails stay.
 //!
 //! A moment of a store is where its logs end and what its items are then; logs only grow, so that everything else is
