@@ -83,28 +83,26 @@ pub fn expand(library: &dyn Library, set: &ValueSet, rules: &Rules) -> Result<Ex
         concept
             .is_none_or(|(s, c)| !(without_inactive && s.is_inactive(c) || rules.exclude_abstract && s.is_abstract(c)))
     });
-    let mut used_supplements = BTreeSet::new();
-    for item in &mut items {
-        let Some((system, number)) = &item.source else { continue };
-        let Some(concept) = system.concept(*number) else { continue };
-        let added = supplements(library, system, &wanted);
-        used_supplements.extend(added.iter().map(|s| s.canonical()));
-        let names = Names::of(system, concept, &added, item.named.as_ref());
-        let own = item.named.as_ref().and_then(own).filter(|_| language.is_none());
-        item.display = own.or_else(|| names.best(language.as_deref()).map(Box::from));
+    let words = rules.filter.as_deref().filter(|f| !f.trim().is_empty());
+    let paged = rules.count.is_some() || rules.offset > 0;
+    // Names are looked up for what is shown, unless they decide what that is or which supplements were of use.
+    let early = words.is_some() || !wanted.is_empty();
+    if early {
+        making.name(&mut items, &wanted, language.as_deref());
     }
-    making.used.extend(used_supplements.into_iter().map(|s| ("used-supplement", s)));
-    if let Some(words) = rules.filter.as_deref().filter(|f| !f.trim().is_empty()) {
+    if let Some(words) = words {
         items.retain(|item| matches(item, words));
     }
     let many_versions = making.versions.iter().any(|(_, said)| said.len() > 1);
     let total = items.len();
-    let paged = rules.count.is_some() || rules.offset > 0;
     if total > rules.limit && !paged {
         return Err(too_costly(set, rules.limit));
     }
     if paged {
         items = items.into_iter().skip(rules.offset).take(rules.count.unwrap_or(usize::MAX)).collect();
+    }
+    if !early {
+        making.name(&mut items, &wanted, language.as_deref());
     }
     let nested = !rules.flat && !paged && rules.filter.is_none() && items.iter().all(|i| i.nested);
     Ok(Expansion { items, total, used: making.used, many_versions, supplements: wanted, language, nested })
@@ -167,6 +165,25 @@ impl Making<'_> {
         self.used.insert((what, canonical.to_owned()));
     }
 
+    /// Gives the items their displays.
+    fn name(&mut self, items: &mut [Item], wanted: &[Box<str>], language: Option<&str>) {
+        // Those of one code system stand together.
+        let mut of: Option<(Arc<CodeSystem>, Vec<Arc<CodeSystem>>)> = None;
+        for item in items {
+            let Some((system, number)) = &item.source else { continue };
+            let Some(concept) = system.concept(*number) else { continue };
+            if of.as_ref().is_none_or(|(known, _)| !Arc::ptr_eq(known, system)) {
+                let added = supplements(self.library, system, wanted);
+                self.used.extend(added.iter().map(|s| ("used-supplement", s.canonical())));
+                of = Some((system.clone(), added));
+            }
+            let added = of.as_ref().map_or(&[][..], |(_, added)| added);
+            let names = Names::of(system, concept, added, item.named.as_ref());
+            let own = item.named.as_ref().and_then(own).filter(|_| language.is_none());
+            item.display = own.or_else(|| names.best(language).map(Box::from));
+        }
+    }
+
     fn all_of(&mut self, set: &ValueSet) -> Result<Vec<Item>, Problem> {
         if let Some(expanded) = &set.expanded {
             let item = |[system, version, code, display]: &[Box<str>; 4]| Item {
@@ -185,8 +202,16 @@ impl Making<'_> {
         let versions_match = parameter(set, "versionsMatch");
         let mut items: Vec<Item> = Vec::new();
         let mut known: FxHashSet<(Box<str>, Box<str>, Box<str>)> = FxHashSet::default();
+        // The codes of one code system differ.
+        let differ = |one: &ConceptSet| one.concepts.is_empty() && one.value_sets.is_empty();
+        let alone = matches!(set.include.as_slice(), [one] if differ(one));
         for include in &set.include {
-            for item in self.part(include)? {
+            let part = self.part(include)?;
+            if alone {
+                items = part;
+                continue;
+            }
+            for item in part {
                 let version =
                     if versions_match.as_deref() == Some("true") { Box::default() } else { item.version.clone() };
                 if known.insert((item.system.clone(), version, item.code.clone())) {
