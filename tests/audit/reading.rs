@@ -46,6 +46,8 @@ fn the_trail_is_searched_and_has_a_history() {
     for _ in 0..3 {
         server.get(&format!("Patient/{a}")).is(200);
     }
+    // The newest is told from the others by its date, which counts milliseconds.
+    std::thread::sleep(std::time::Duration::from_millis(5));
     server.get("Patient/unknown").is(404);
     let total = |query: &str| server.get(&format!("AuditEvent?{query}")).is(200).json()["total"].clone();
     assert_eq!(total(&format!("patient=Patient/{a}&action=R&_total=accurate")), 3);

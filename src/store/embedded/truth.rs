@@ -113,6 +113,14 @@ pub fn damaged(tenant: TenantId, number: u64, what: &str) -> StoreError {
     StoreError::Broken(format!("version {number} of tenant {} {what}", tenant.0))
 }
 
+impl Drop for Truth {
+    /// A thread that ends gives its reader back to LMDB, which must not be closed in the middle of that: the threads that
+    /// end together with the last owner get a moment for it.
+    fn drop(&mut self) {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
 impl Truth {
     /// Opens or makes the databases in a directory that is locked. With a key they are encrypted.
     pub fn open(directory: &Path, map_size: usize, key: Option<&MasterKey>) -> Result<Truth, StoreError> {
