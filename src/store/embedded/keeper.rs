@@ -66,7 +66,7 @@ pub struct Keeper {
     directory: Option<PathBuf>,
     /// Whether files may be read but not written.
     read_only: bool,
-    /// Segments that were not used, and why.
+    /// Segments that something is wrong with, and what.
     refused: Mutex<Vec<String>>,
     /// Which terms resources have now.
     schema: AtomicU64,
@@ -110,14 +110,21 @@ impl Keeper {
         Keeper { directory, read_only: true, ..Keeper::new(None, schema, seal_after, u64::MAX) }
     }
 
-    /// Takes note of a segment that is not used.
+    /// Takes note of a segment that something is wrong with.
     pub fn refuse(&self, path: &Path, why: &str) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         tracing::warn!(%name, why, "a segment of the index is not used and made again");
         self.refused.lock().push(format!("the index segment {name}: {why}"));
     }
 
-    /// Segments that were not used, and why.
+    /// Says that a segment is not used because resources have other terms now: other search parameters, another
+    /// address of the server. Nothing is wrong with it.
+    pub fn leave(&self, path: &Path) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        tracing::info!(%name, "a segment of the index has other terms than resources have now and is made again");
+    }
+
+    /// Segments that something is wrong with, and what.
     pub fn refused(&self) -> Vec<String> {
         self.refused.lock().clone()
     }

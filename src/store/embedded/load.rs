@@ -75,11 +75,18 @@ pub fn load_tenant(
 /// Uses a segment, if it may be; gives the last number that it covers.
 fn attach(shared: &Shared, tenant: TenantId, covers: (u64, u64), path: &Path) -> Option<u64> {
     let opened = Keeper::open(path, shared.truth.cipher()).and_then(|segment| {
-        fits(shared, tenant, covers, &segment)?;
-        Ok(segment)
+        let stale = segment.info.schema != shared.keeper.schema();
+        if !stale {
+            fits(shared, tenant, covers, &segment)?;
+        }
+        Ok((segment, stale))
     });
     let segment = match opened {
-        Ok(segment) => segment,
+        Ok((segment, false)) => segment,
+        Ok((_, true)) => {
+            shared.keeper.leave(path);
+            return None;
+        }
         Err(why) => {
             shared.keeper.refuse(path, &why);
             return None;
@@ -102,9 +109,6 @@ fn fits(shared: &Shared, tenant: TenantId, (from, to): (u64, u64), segment: &Seg
     let info = &segment.info;
     if (info.tenant, info.from, info.to) != (tenant.0, from, to) {
         return Err("it is not what its name says".into());
-    }
-    if info.schema != shared.keeper.schema() {
-        return Err("it was made with other search parameters".into());
     }
     if mark(shared, tenant, to).ok() != Some(info.mark) {
         return Err("it is of other data".into());
