@@ -7,7 +7,7 @@ use super::record::{Header, Newest, current_key, version_key, version_of};
 use crate::base::{TenantId, Timestamp};
 use crate::store::{Hash, StoreError};
 use heed::types::Bytes;
-use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithTls};
+use heed::{CommitOrAbort, Env, EnvFlags, EnvOpenOptions, MdbError, PutFlags, RoTxn, RwTxn, WithoutTls};
 use parking_lot::{RwLock, RwLockReadGuard};
 use std::borrow::Cow;
 use std::path::Path;
@@ -51,7 +51,7 @@ pub mod meta {
 
 /// The open databases.
 pub struct Truth {
-    env: Env<WithTls>,
+    env: Env<WithoutTls>,
     versions: Database,
     current: Database,
     meta: Database,
@@ -111,14 +111,6 @@ fn failed(error: StoreError) -> Fault {
 /// A record that cannot be trusted.
 pub fn damaged(tenant: TenantId, number: u64, what: &str) -> StoreError {
     StoreError::Broken(format!("version {number} of tenant {} {what}", tenant.0))
-}
-
-impl Drop for Truth {
-    /// A thread that ends gives its reader back to LMDB, which must not be closed in the middle of that: the threads that
-    /// end together with the last owner get a moment for it.
-    fn drop(&mut self) {
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
 }
 
 impl Truth {
@@ -222,7 +214,7 @@ impl Truth {
         }
     }
 
-    /// A short look at the truth. Never held while waiting: old pages are kept for it, and a thread has one at most.
+    /// A short look at the truth. Never held while waiting: old pages are kept for it.
     pub fn read(&self) -> Result<Reading<'_>, StoreError> {
         let gate = self.gate.read_recursive();
         let txn = self.env.read_txn().map_err(broken)?;
@@ -306,11 +298,13 @@ fn finish_conversion(directory: &Path) -> Result<(), StoreError> {
 }
 
 /// Opens the environment; where so large a map is not granted (address space is limited), with a smaller one.
-fn open_env(directory: &Path, wanted: usize, flags: EnvFlags) -> Result<(Env<WithTls>, usize), StoreError> {
+fn open_env(directory: &Path, wanted: usize, flags: EnvFlags) -> Result<(Env<WithoutTls>, usize), StoreError> {
     const PAGE: usize = 1 << 16;
     let mut size = wanted.max(PAGE).next_multiple_of(PAGE);
     loop {
-        let mut options = EnvOpenOptions::new();
+        // Readers belong to their transactions. Those of threads are given back when a thread ends, which may be while
+        // the environment is being closed: then LMDB writes to memory that is no more.
+        let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(size).max_readers(2048).max_dbs(8);
         // SAFETY: the file is mapped; it must not be changed but by LMDB. The directory is ours and locked by
         // `DirectoryLock`, so that one process writes at most; others open it to read only (`READ_ONLY` is the one
@@ -332,7 +326,7 @@ fn open_env(directory: &Path, wanted: usize, flags: EnvFlags) -> Result<(Env<Wit
 
 /// A consistent look at the truth.
 pub struct Reading<'t> {
-    pub(super) txn: RoTxn<'t, WithTls>,
+    pub(super) txn: RoTxn<'t, WithoutTls>,
     pub(super) truth: &'t Truth,
     // Let go after the transaction: fields are dropped in this order.
     _gate: RwLockReadGuard<'t, ()>,
@@ -340,12 +334,27 @@ pub struct Reading<'t> {
 
 /// What reading and writing have in common.
 pub trait Look {
+    /// The transaction, and of what.
+    fn within(&self) -> (&RoTxn<'_, WithoutTls>, &Truth);
+
     /// A value of `meta`.
-    fn meta(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError>;
+    fn meta(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
+        let (txn, truth) = self.within();
+        truth.meta.get(txn, key).map_err(broken)
+    }
+
     /// A record as stored.
-    fn record(&self, tenant: TenantId, number: u64) -> Result<Option<&[u8]>, StoreError>;
+    fn record(&self, tenant: TenantId, number: u64) -> Result<Option<&[u8]>, StoreError> {
+        let (txn, truth) = self.within();
+        truth.versions.get(txn, &version_key(tenant, number)).map_err(broken)
+    }
+
     /// The newest version of a resource.
-    fn newest(&self, tenant: TenantId, stored_type: u16, id: &str) -> Result<Option<Newest>, StoreError>;
+    fn newest(&self, tenant: TenantId, stored_type: u16, id: &str) -> Result<Option<Newest>, StoreError> {
+        let (txn, truth) = self.within();
+        let value = truth.current.get(txn, &current_key(tenant, stored_type, id)).map_err(broken)?;
+        value.map(|v| Newest::decode(v).ok_or_else(|| not_a_newest(tenant, id))).transpose()
+    }
 
     /// Header and compressed body of a version that must be there.
     fn version(&self, tenant: TenantId, number: u64) -> Result<(Header, &[u8]), StoreError> {
@@ -355,17 +364,8 @@ pub trait Look {
 }
 
 impl Look for Reading<'_> {
-    fn meta(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        self.truth.meta.get(&self.txn, key).map_err(broken)
-    }
-
-    fn record(&self, tenant: TenantId, number: u64) -> Result<Option<&[u8]>, StoreError> {
-        self.truth.versions.get(&self.txn, &version_key(tenant, number)).map_err(broken)
-    }
-
-    fn newest(&self, tenant: TenantId, stored_type: u16, id: &str) -> Result<Option<Newest>, StoreError> {
-        let value = self.truth.current.get(&self.txn, &current_key(tenant, stored_type, id)).map_err(broken)?;
-        value.map(|v| Newest::decode(v).ok_or_else(|| not_a_newest(tenant, id))).transpose()
+    fn within(&self) -> (&RoTxn<'_, WithoutTls>, &Truth) {
+        (&self.txn, self.truth)
     }
 }
 
@@ -458,17 +458,8 @@ pub struct Writing<'t> {
 }
 
 impl Look for Writing<'_> {
-    fn meta(&self, key: &[u8]) -> Result<Option<&[u8]>, StoreError> {
-        self.truth.meta.get(&self.txn, key).map_err(broken)
-    }
-
-    fn record(&self, tenant: TenantId, number: u64) -> Result<Option<&[u8]>, StoreError> {
-        self.truth.versions.get(&self.txn, &version_key(tenant, number)).map_err(broken)
-    }
-
-    fn newest(&self, tenant: TenantId, stored_type: u16, id: &str) -> Result<Option<Newest>, StoreError> {
-        let value = self.truth.current.get(&self.txn, &current_key(tenant, stored_type, id)).map_err(broken)?;
-        value.map(|v| Newest::decode(v).ok_or_else(|| not_a_newest(tenant, id))).transpose()
+    fn within(&self) -> (&RoTxn<'_, WithoutTls>, &Truth) {
+        (&self.txn, self.truth)
     }
 }
 
