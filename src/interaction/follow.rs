@@ -9,8 +9,6 @@ use crate::definitions::CustomParameters;
 use crate::store::{Notice, Notices};
 use std::time::Duration;
 
-/// Collections of items that are kept in memory.
-const SHARED: [&str; 3] = [packages::COLLECTION, releases::HEADERS, CustomParameters::PLACE.0];
 /// How long after a failure to read something it is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
 
@@ -23,40 +21,60 @@ impl Service {
     /// Follows what other processes change until the store is closed.
     pub async fn follow(&self) {
         let Some(mut notices) = self.notices() else { return };
-        let mut owed = false;
+        let mut owed = Owed::default();
         loop {
-            let next = if owed { tokio::time::timeout(AGAIN, notices.next()).await } else { Ok(notices.next().await) };
+            let next = match owed {
+                Owed { shared: false, parameters: false } => Ok(notices.next().await),
+                _ => tokio::time::timeout(AGAIN, notices.next()).await,
+            };
             match next {
                 Ok(None) => return,
-                Ok(Some(notice)) => owed |= self.heed(&notice),
+                Ok(Some(notice)) => self.heed(&notice, &mut owed),
                 Err(_) => {}
             }
-            if owed {
-                match self.load_shared().await {
-                    Ok(()) => owed = false,
-                    Err(failure) => tracing::warn!(%failure, "what another process changed is not read yet"),
-                }
+            if let Err(failure) = self.pay(&mut owed).await {
+                tracing::warn!(%failure, "what another process changed is not read yet");
             }
         }
     }
 
-    /// Reads packages, imported code systems and search parameters anew.
-    async fn load_shared(&self) -> Result<(), Failure> {
-        self.load_packages().await?;
-        self.load_releases().await?;
-        self.load_search_parameters().await
+    /// Reads anew what has to be.
+    async fn pay(&self, owed: &mut Owed) -> Result<(), Failure> {
+        if owed.shared {
+            self.load_packages().await?;
+            self.load_releases().await?;
+            owed.shared = false;
+        }
+        if owed.parameters {
+            self.follow_search_parameters().await?;
+            owed.parameters = false;
+        }
+        Ok(())
     }
 
-    /// Forgets what a notice concerns; whether packages or code systems have to be read anew.
-    fn heed(&self, notice: &Notice) -> bool {
-        let (grants, shared) = match notice {
-            Notice::Items(_, collection) => (collection == POLICIES, SHARED.contains(&collection.as_str())),
-            Notice::Resources(_, kind) => (self.gate.is_source(*kind), false),
-            Notice::Everything => (true, true),
+    /// Forgets what a notice concerns, and notes what has to be read anew.
+    fn heed(&self, notice: &Notice, owed: &mut Owed) {
+        let grants = match notice {
+            Notice::Items(_, collection) => {
+                owed.shared |= [packages::COLLECTION, releases::HEADERS].contains(&collection.as_str());
+                owed.parameters |= collection == CustomParameters::PLACE.0;
+                collection == POLICIES
+            }
+            Notice::Resources(_, kind) => self.gate.is_source(*kind),
+            Notice::Everything => {
+                *owed = Owed { shared: true, parameters: true };
+                true
+            }
         };
         if grants {
             self.gate.changed();
         }
-        shared
     }
+}
+
+/// What has to be read anew: packages and imported code systems; search parameters of one's own.
+#[derive(Clone, Copy, Default)]
+struct Owed {
+    shared: bool,
+    parameters: bool,
 }

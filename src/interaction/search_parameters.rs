@@ -183,12 +183,26 @@ impl Service {
         }
     }
 
-    /// Takes up what the store holds, at the start. What it was opened with is indexed.
-    pub async fn load_search_parameters(&self) -> Result<(), Failure> {
+    /// Takes up what another process wrote; what this one wrote itself is known.
+    pub(super) async fn follow_search_parameters(&self) -> Result<(), Failure> {
+        if self.kept_search_parameters().await? == self.parameters.state.read().all {
+            return Ok(());
+        }
+        self.load_search_parameters().await
+    }
+
+    /// What the store holds.
+    async fn kept_search_parameters(&self) -> Result<CustomParameters, Failure> {
         let (collection, key) = CustomParameters::PLACE;
         let store = self.behind_the_gate();
         let item = store.item(TenantId::default(), collection, key).await.map_err(outcome::of_store)?;
-        let all = item.and_then(|item| CustomParameters::decode(&item.value)).unwrap_or_default();
+        Ok(item.and_then(|item| CustomParameters::decode(&item.value)).unwrap_or_default())
+    }
+
+    /// Takes up what the store holds, at the start. What it was opened with is indexed.
+    pub async fn load_search_parameters(&self) -> Result<(), Failure> {
+        let all = self.kept_search_parameters().await?;
+        let store = self.behind_the_gate();
         let indexed = store.indexes_at_start() || all.parameters.is_empty();
         self.extractor.replace(Arc::new(self.definitions.with_custom(&all, |_| indexed)));
         {
@@ -236,12 +250,15 @@ impl Service {
             return Ok(());
         }
         state.left_out = left_out;
-        let (collection, key) = CustomParameters::PLACE;
-        let (value, expect) = (Some(next.encode()), ItemExpect::Any);
-        let write = ItemWrite { collection, key: key.to_owned(), expect, value, expires: None };
-        let transaction = Transaction { items: vec![write], ..Transaction::default() };
         let store = self.behind_the_gate();
-        store.commit(TenantId::default(), transaction).await.map_err(outcome::of_store)?;
+        // What is the same is not written: other processes would be told of it, and this one.
+        if next != state.all {
+            let (collection, key) = CustomParameters::PLACE;
+            let (value, expect) = (Some(next.encode()), ItemExpect::Any);
+            let write = ItemWrite { collection, key: key.to_owned(), expect, value, expires: None };
+            let transaction = Transaction { items: vec![write], ..Transaction::default() };
+            store.commit(TenantId::default(), transaction).await.map_err(outcome::of_store)?;
+        }
         let numbers = |of: &CustomParameters| of.parameters.iter().map(|p| p.number).collect::<FxHashSet<u16>>();
         let (before, after) = (numbers(&state.all), numbers(&next));
         state.pending = after.iter().copied().filter(|n| !before.contains(n) || state.pending.contains(n)).collect();
