@@ -310,6 +310,11 @@ impl CodeSystem {
         self.value(concept, &self.standard.not_selectable).is_some_and(|p| p.value == Tree::Bool(true))
     }
 
+    /// The code of the property that tells the status of a concept.
+    pub fn status_code(&self) -> &str {
+        &self.standard.status
+    }
+
     /// The status of a concept, as its properties tell it.
     pub fn status_of(&self, concept: &Concept) -> Option<String> {
         self.value(concept, &self.standard.status).map(Property::text)

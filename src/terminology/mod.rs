@@ -8,6 +8,7 @@ mod concept_map;
 mod core;
 mod display;
 mod expand;
+mod expansion;
 mod filter;
 mod implicit;
 mod library;
@@ -21,7 +22,8 @@ mod value_set;
 
 pub use code_system::{CodeSystem, Concept, Content, Designation, Property};
 pub use concept_map::{ConceptMap, Match, translate};
-pub use expand::{Expansion, Item, expand};
+pub use expand::expand;
+pub use expansion::{Expansion, Item};
 pub use library::{Both, Library, Shelf};
 pub use problem::Problem;
 pub use rules::{Rules, VersionRule};
@@ -50,7 +52,7 @@ pub fn value_set(library: &dyn Library, canonical: &str, rules: &Rules) -> Resul
 pub fn code_system(library: &dyn Library, url: &str, version: &str) -> Result<Arc<CodeSystem>, Problem> {
     let all = library.code_systems(url);
     let versions = all.iter().map(|s| s.version.to_string()).collect();
-    library::newest(all, version).ok_or_else(|| expand::unknown_system(url, version, versions, "validated"))
+    library::newest(all, version).ok_or_else(|| problem::unknown_system(url, version, versions, "validated"))
 }
 
 /// The supplements of a code system that are wanted, all of which must be there.

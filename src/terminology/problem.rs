@@ -1,5 +1,7 @@
 //! What is wrong, as terminology servers say it: an issue with a code of its own kind, a stable message id and a place.
 
+use super::CodeSystem;
+use super::tree::canonical;
 use crate::json::Tree;
 
 /// The code system of the kinds of issues.
@@ -95,4 +97,54 @@ impl Problem {
             ("issue", Tree::Array(problems.iter().map(Problem::issue).collect())),
         ])
     }
+}
+
+/// The error for a code system that is not there.
+pub(super) fn unknown_system(url: &str, version: &str, mut versions: Vec<String>, what: &str) -> Problem {
+    let consequence = match what {
+        "expanded" => "so the value set cannot be expanded",
+        _ => "so the code cannot be validated",
+    };
+    versions.retain(|v| !v.is_empty());
+    versions.sort_by(|a, b| super::tree::newer(a, b));
+    let expanded = what == "expanded";
+    let (id, text) = match (version.is_empty(), versions.is_empty()) {
+        (true, _) => (
+            if expanded { "UNKNOWN_CODESYSTEM_EXP" } else { "UNKNOWN_CODESYSTEM" },
+            format!("A definition for CodeSystem '{url}' could not be found, {consequence}"),
+        ),
+        (false, true) => (
+            if expanded { "UNKNOWN_CODESYSTEM_VERSION_EXP_NONE" } else { "UNKNOWN_CODESYSTEM_VERSION_NONE" },
+            format!(
+                "A definition for CodeSystem '{url}' version '{version}' could not be found, {consequence}. No versions of this code system are known"
+            ),
+        ),
+        (false, false) => (
+            if expanded { "UNKNOWN_CODESYSTEM_VERSION_EXP" } else { "UNKNOWN_CODESYSTEM_VERSION" },
+            format!(
+                "A definition for CodeSystem '{url}' version '{version}' could not be found, {consequence}. Valid versions: {}",
+                choices(&versions)
+            ),
+        ),
+    };
+    Problem {
+        unknown: Some(canonical(url, version).into_boxed_str()),
+        ..Problem::error("not-found", "not-found", id, text)
+    }
+}
+
+fn choices(versions: &[String]) -> String {
+    match versions {
+        [before @ .., last] if !before.is_empty() => format!("{} or {last}", before.join(", ")),
+        _ => versions.join(""),
+    }
+}
+
+/// The error for a version of a code system that the request does not allow.
+pub(super) fn broken_check(system: &CodeSystem, wanted: &str) -> Problem {
+    let text = format!(
+        "The version '{}' is not allowed for system '{}': required to be '{wanted}' by a version-check parameter",
+        system.version, system.url
+    );
+    Problem::error("exception", "version-error", "VALUESET_VERSION_CHECK", text)
 }

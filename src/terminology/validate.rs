@@ -2,9 +2,10 @@
 //! wrong is said, not only the first.
 
 use super::display::{Names, supplements};
-use super::expand::{broken_check, missing_supplement, parameter, unknown_system};
+use super::expand::{missing_supplement, parameter};
 use super::library::{self, newest};
 use super::member::{self, Found, Sought, Trail};
+use super::problem::{broken_check, unknown_system};
 use super::tree::{canonical, each, fits, flag, text};
 use super::value_set::{ConceptSet, Named};
 use super::{CodeSystem, Content, Library, Problem, Rules, ValueSet};
