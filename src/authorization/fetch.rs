@@ -101,13 +101,7 @@ fn read(answer: ureq::http::Response<ureq::Body>) -> Result<Fetched, ureq::Error
 
 /// Posts JSON with a token to a server that the user of the command line has named: status and text of the answer.
 pub fn post(url: &str, token: &str, json: &str) -> Result<(u16, String), String> {
-    let agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_global(Some(Duration::from_secs(30)))
-        .tls_config(TlsConfig::builder().root_certs(roots()).build())
-        .build()
-        .new_agent();
+    let agent = crate::base::agent(Duration::from_secs(30));
     let request = agent.post(url).header("authorization", format!("Bearer {token}"));
     let answer = request.header("content-type", "application/json").send(json).map_err(|e| e.to_string())?;
     let status = answer.status().as_u16();

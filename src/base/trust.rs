@@ -1,7 +1,20 @@
-//! Whom this machine trusts when Vesta asks another server by TLS.
+//! Asking other servers: whom this machine trusts, and how long is waited.
 
 use std::path::PathBuf;
-use ureq::tls::{Certificate, RootCerts};
+use std::time::Duration;
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
+
+/// What asks a server that the settings or the command line name: no redirects, any status is an answer. Made once and
+/// kept: it reads the certificates.
+pub fn agent(patience: Duration) -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .timeout_global(Some(patience))
+        .tls_config(TlsConfig::builder().root_certs(roots()).build())
+        .build()
+        .new_agent()
+}
 
 /// The certificates that this machine trusts: the file that `SSL_CERT_FILE` names, else the system's.
 pub fn roots() -> RootCerts {

@@ -19,7 +19,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 use std::time::Duration;
-use ureq::tls::TlsConfig;
 
 /// An outside provider, as the settings name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -275,15 +274,7 @@ fn fetch(request: HttpRequest) -> Result<HttpResponse, ureq::Error> {
     if !is_safe(&request.uri().to_string()) {
         return Err(ureq::Error::BadUri("the provider names an address without TLS".into()));
     }
-    let agent = AGENT.get_or_init(|| {
-        ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .timeout_global(Some(Duration::from_secs(10)))
-            .tls_config(TlsConfig::builder().root_certs(crate::base::roots()).build())
-            .build()
-            .new_agent()
-    });
+    let agent = AGENT.get_or_init(|| crate::base::agent(Duration::from_secs(10)));
     let (head, body) = agent.run(request)?.into_parts();
     let body = body.into_with_config().limit(1 << 20).read_to_vec()?;
     Ok(HttpResponse::from_parts(head, body))

@@ -2,11 +2,11 @@
 //! with the same parameters, once it turned out that a code system or value set is missing here. What it is told is
 //! what the caller asked; its answer goes back as it is. Where it does not know either, our own answer stands.
 
-use crate::base::{Failure, FailureKind, IssueCode, roots};
+use crate::base::{Failure, FailureKind, IssueCode, agent};
 use crate::interaction::{Context, Effect, Reply, ReplyContent, Request, Service, Verb};
 use crate::json::Tree;
+use std::sync::OnceLock;
 use std::time::Duration;
-use ureq::tls::TlsConfig;
 
 /// The operations that can be asked elsewhere.
 const OPERATIONS: [&str; 5] = ["expand", "lookup", "subsumes", "translate", "validate-code"];
@@ -75,13 +75,8 @@ fn is_missing(done: &Result<Reply, Failure>) -> bool {
 }
 
 fn ask(url: &str, language: Option<&str>, body: Option<Vec<u8>>) -> Result<(u16, Vec<u8>), ureq::Error> {
-    let agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .max_redirects(0)
-        .timeout_global(Some(PATIENCE))
-        .tls_config(TlsConfig::builder().root_certs(roots()).build())
-        .build()
-        .new_agent();
+    static AGENT: OnceLock<ureq::Agent> = OnceLock::new();
+    let agent = AGENT.get_or_init(|| agent(PATIENCE));
     let language = language.unwrap_or("*");
     let fhir = "application/fhir+json";
     let answer = match body {
