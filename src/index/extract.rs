@@ -11,6 +11,7 @@ use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
 use crate::fhirpath::{Branch, CompileError, Plan, Predicate, Start, Step, compile, parse};
 use crate::json::Value;
 use parking_lot::RwLock;
+use rustc_hash::FxHashMap;
 use std::sync::{Arc, OnceLock};
 
 /// Finds the terms of resources. Which search parameters there are can be changed while it is used: whoever shares it
@@ -25,6 +26,8 @@ struct State {
     definitions: Arc<Definitions>,
     /// By type number.
     types: Vec<OnceLock<TypePlan>>,
+    /// Plans of one parameter, for includes: they ask only that of each resource of a page.
+    single: RwLock<FxHashMap<(TypeId, u16), Arc<TypePlan>>>,
     fingerprint: u64,
 }
 
@@ -61,7 +64,17 @@ impl State {
     fn new(definitions: Arc<Definitions>, bases: &Bases) -> State {
         let types = definitions.structures.iter().map(|_| OnceLock::new()).collect();
         let fingerprint = fingerprint(&definitions, bases);
-        State { definitions, types, fingerprint }
+        State { definitions, types, single: RwLock::default(), fingerprint }
+    }
+
+    /// The plan of one parameter of a type.
+    fn plan_of(&self, kind: TypeId, parameter: u16) -> Arc<TypePlan> {
+        let known = self.single.read().get(&(kind, parameter)).cloned();
+        known.unwrap_or_else(|| {
+            let plan = Arc::new(TypePlan::compile(&self.definitions, kind, &|number| number == parameter));
+            self.single.write().insert((kind, parameter), plan.clone());
+            plan
+        })
     }
 
     fn plan(&self, kind: TypeId) -> Option<&TypePlan> {
@@ -226,14 +239,12 @@ impl Extractor {
     /// The resources of this server that a resource refers to under a reference parameter.
     pub fn references(&self, kind: TypeId, resource: Value<'_>, parameter: u16) -> Vec<(TypeId, ResourceId)> {
         let state = self.state();
-        let Some(plan) = state.plan(kind) else { return Vec::new() };
+        let plan = state.plan_of(kind, parameter);
         let context = Context { definitions: &state.definitions, bases: &self.bases };
         let mut sink = Sink::for_terms();
         plan.plan.walk(resource, &mut |action, found| {
-            if action.parameter == parameter {
-                sink.begin(parameter);
-                action.encoder.encode(&context, found, &mut sink);
-            }
+            sink.begin(action.parameter);
+            action.encoder.encode(&context, found, &mut sink);
         });
         let mut targets = Vec::new();
         for (name, id) in sink.into_terms().iter().filter_map(super::target_of) {

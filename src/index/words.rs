@@ -17,9 +17,15 @@ const LONGEST_WORD: usize = 60;
 
 /// The words of a text, folded.
 pub(super) fn words(text: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    each_word(text, |word| words.push(word.to_owned()));
+    words
+}
+
+fn each_word(text: &str, mut tell: impl FnMut(&str)) {
     let folded = fold(text);
     let pieces = folded.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    pieces.map(|word| cut(word, LONGEST_WORD).to_owned()).collect()
+    pieces.for_each(|word| tell(cut(word, LONGEST_WORD)));
 }
 
 /// Appends the words of a resource under the numbers of `_text` and `_content`; gives those of the two that have any.
@@ -77,11 +83,14 @@ impl Found<'_> {
             return;
         }
         let Some(text) = text.as_str() else { return };
-        if narrative {
-            self.narrative.extend(words(&plain(&text)));
-        } else {
-            self.content.extend(words(&text));
-        }
+        let set = if narrative { &mut self.narrative } else { &mut self.content };
+        // Most words of a resource come several times.
+        let mut add = |word: &str| {
+            if !set.contains(word) {
+                set.insert(word.to_owned());
+            }
+        };
+        if narrative { each_word(&plain(&text), &mut add) } else { each_word(&text, &mut add) }
     }
 }
 
