@@ -7,8 +7,8 @@ use crate::definitions::TypeId;
 use crate::index::sort_key;
 use crate::store::Sort;
 
-/// Most sort keys.
-const MAX_KEYS: usize = 20;
+/// Most sort keys: more than any type has parameters, so that only repetitions come to an end.
+const MAX_KEYS: usize = 200;
 
 /// The keys of one `_sort` value on these types: what could be used, as it is written again, and what could not.
 pub(super) fn read(filters: &Filters<'_>, kinds: &[TypeId], value: &str) -> (Vec<(String, Sort)>, Vec<Refusal>) {

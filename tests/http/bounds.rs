@@ -50,6 +50,23 @@ fn ten_thousand_values() {
     search("Observation", &format!("_id={},x", ids.join(","))).refuses(400, "too-costly");
 }
 
+/// By every parameter that Patients can be sorted by, and more; the last is the one that tells them apart.
+#[test]
+fn many_keys_of_a_sort() {
+    let server = TestServer::start();
+    for date in ["1980-01-01", "2000-01-01", "1990-01-01"] {
+        server.create(&json!({"resourceType": "Patient", "gender": "other", "birthDate": date}));
+    }
+    let keys = "active,address,address-city,address-country,address-postalcode,address-state,address-use,death-date,\
+                deceased,email,family,gender,general-practitioner,given,identifier,language,link,name,organization,phone,\
+                phonetic,telecom,-birthdate,_lastUpdated,_id";
+    let page = server.get(&format!("Patient?_sort={keys}")).is(200).json();
+    let dates: Vec<_> =
+        page["entry"].as_array().expect("entries").iter().map(|e| &e["resource"]["birthDate"]).collect();
+    assert_eq!(dates, ["2000-01-01", "1990-01-01", "1980-01-01"]);
+    server.get(&format!("Patient?_sort={}", vec!["name"; 201].join(","))).is(400);
+}
+
 #[test]
 fn fifty_links_of_a_chain() {
     let chain = |links: usize| format!("{}._id=o{links}", vec!["has-member:Observation"; links].join("."));
