@@ -10,4 +10,11 @@ pub use clock::{Clock, SystemClock, Timestamp};
 pub use failure::{Failure, FailureKind};
 pub use identity::{IdSource, RandomIds, ResourceId, TenantId};
 pub use issue::{Issue, IssueCode, IssueDetails, Outcome, Severity, TextPosition};
-pub use trust::roots;
+pub use trust::{agent, roots};
+
+/// Says that a test was skipped, where `cargo test` shows it: what the macros print is kept back.
+#[cfg(test)]
+pub(crate) fn skipped(why: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}

@@ -212,7 +212,7 @@ mod tests {
     fn suite(file: &str) {
         let path = format!("{}/../shared/data/patch/{file}", env!("CARGO_MANIFEST_DIR"));
         let Ok(bytes) = std::fs::read(&path) else {
-            println!("skipped: {path} is missing");
+            crate::base::skipped(format_args!("{path} is missing"));
             return;
         };
         let records = Tree::parse(&bytes).expect("JSON");

@@ -63,7 +63,7 @@ fn attribute(line: &str, name: &str) -> Option<String> {
 fn published_functional_tests() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/ucum/UcumFunctionalTests.dev.xml");
     let Ok(text) = std::fs::read_to_string(path) else {
-        eprintln!("skipped: {path} is missing");
+        crate::base::skipped(format_args!("{path} is missing"));
         return;
     };
     let (mut section, mut seen, mut wrong) = (String::new(), 0, Vec::new());

@@ -35,7 +35,7 @@ pub(super) fn shared(path: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    println!("skipped: {} is missing", path.display());
+    crate::base::skipped(format_args!("{} is missing", path.display()));
     None
 }
 

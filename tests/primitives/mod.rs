@@ -7,7 +7,7 @@ use vesta::primitive::{JsonForm, Primitive, check};
 fn published_values() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/primitives/primitive-values.dev.json");
     let Ok(bytes) = std::fs::read(path) else {
-        eprintln!("skipped: {path} is missing");
+        crate::support::skipped(format_args!("{path} is missing"));
         return;
     };
     let cases = Tree::parse(&bytes).expect("the list of values is JSON");

@@ -99,7 +99,7 @@ fn packages_are_for_administrators() {
     let world = World::start();
     let Some(folder) = shared_data("packages under access control") else { return };
     let archive = std::fs::read(folder.join("other-igs/ihe-balp-1.1.1-definitions.tar.zst"));
-    let Ok(archive) = archive else { return eprintln!("skipped: there is no BALP package") };
+    let Ok(archive) = archive else { return crate::support::skipped(format_args!("there is no BALP package")) };
     let (_, doctor) = person(&world, "doctor-2", Role::Doctor, Some("Practitioner/x"));
     let send = |token: &str, method: &str, path: &str, body: Option<&[u8]>| {
         let bearer = format!("Bearer {token}");
@@ -179,7 +179,7 @@ fn busy() -> (World, String) {
 fn records_keep_the_profiles_of_balp() {
     let Some(folder) = shared_data("records against BALP") else { return };
     let archive = std::fs::read(folder.join("other-igs/ihe-balp-1.1.1-definitions.tar.zst"));
-    let Ok(archive) = archive else { return eprintln!("skipped: there is no BALP package") };
+    let Ok(archive) = archive else { return crate::support::skipped(format_args!("there is no BALP package")) };
     let (world, auditor) = busy();
     let records = world.fhir("AuditEvent?_count=500", &auditor).is(200).json();
     let bearer = format!("Bearer {}", world.operator());

@@ -13,6 +13,12 @@ mod server;
 pub use client::{Answer, Client, json};
 pub use server::TestServer;
 
+/// Says that a test was skipped, where `cargo test` shows it: what the macros print is kept back.
+pub fn skipped(why: std::fmt::Arguments<'_>) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}
+
 /// The folder with the data that is not in this repository, or `None` where it is missing; then it says that the
 /// test was skipped.
 pub fn shared_data(test: &str) -> Option<std::path::PathBuf> {
@@ -20,6 +26,6 @@ pub fn shared_data(test: &str) -> Option<std::path::PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("skipped: {test} needs {}", folder.display());
+    skipped(format_args!("{test} needs {}", folder.display()));
     None
 }

@@ -21,7 +21,9 @@ impl TestDatabase {
         static TOLD: Once = Once::new();
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let Ok(server) = std::env::var("VESTA_TEST_MONGODB_URI") else {
-            TOLD.call_once(|| eprintln!("skipped on mongodb: VESTA_TEST_MONGODB_URI names no replica set"));
+            TOLD.call_once(|| {
+                crate::support::skipped(format_args!("on mongodb: VESTA_TEST_MONGODB_URI names no replica set"))
+            });
             return None;
         };
         let name = format!("vesta-test-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));

@@ -12,7 +12,7 @@ fn data(path: &str) -> Option<PathBuf> {
     if path.exists() {
         return Some(path);
     }
-    eprintln!("skipped: {} is missing", path.display());
+    crate::support::skipped(format_args!("{} is missing", path.display()));
     None
 }
 

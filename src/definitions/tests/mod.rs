@@ -12,7 +12,7 @@ use std::path::PathBuf;
 fn shared(path: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(path);
     if !path.exists() {
-        println!("skipped: {} is missing", path.display());
+        crate::base::skipped(format_args!("{} is missing", path.display()));
         return None;
     }
     Some(path)

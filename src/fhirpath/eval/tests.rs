@@ -64,7 +64,7 @@ fn judge(
 fn official_suite() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/fhirpath");
     let Ok(suite) = std::fs::read_to_string(folder.join("tests-fhir-r4.dev.json")) else {
-        println!("skipped: {} is not there", folder.display());
+        crate::base::skipped(format_args!("{} is not there", folder.display()));
         return;
     };
     let definitions = Definitions::core();

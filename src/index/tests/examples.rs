@@ -137,7 +137,7 @@ fn examples(definitions: &Definitions, extractor: &Extractor, path: &Path) -> BT
 fn every_parameter_finds_an_example_by_its_value_and_not_by_another() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/r4-examples/r4-examples-dev.tar.zst");
     if !path.exists() {
-        println!("skipped: {} is missing", path.display());
+        crate::base::skipped(format_args!("{} is missing", path.display()));
         return;
     }
     let definitions = Definitions::core();

@@ -73,7 +73,7 @@ fn every_type_of_value_has_an_encoding() {
 fn official_examples_are_extracted() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data/r4-examples/r4-examples-dev.tar.zst");
     let Ok(file) = std::fs::File::open(&path) else {
-        println!("skipped: {} is missing", path.display());
+        crate::base::skipped(format_args!("{} is missing", path.display()));
         return;
     };
     let definitions = Definitions::core();

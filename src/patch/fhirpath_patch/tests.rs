@@ -23,7 +23,7 @@ fn part(kind: &str, path: &str, rest: &str) -> String {
 fn published_cases() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/patch/fhir-patch-tests.dev.json");
     let Ok(text) = std::fs::read(path) else {
-        eprintln!("skipped: {path} is missing");
+        crate::base::skipped(format_args!("{path} is missing"));
         return;
     };
     let cases = Tree::parse(&text).expect("JSON");

@@ -17,7 +17,7 @@ fn bare(element: &XmlElement) -> XmlElement {
 fn published_cases() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/data/patch/xml-patch-tests.dev.xml");
     let Ok(text) = std::fs::read_to_string(path) else {
-        eprintln!("skipped: {path} is missing");
+        crate::base::skipped(format_args!("{path} is missing"));
         return;
     };
     let cases = XmlElement::parse(&text).expect("XML");
