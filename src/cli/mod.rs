@@ -142,8 +142,7 @@ enum Command {
     },
     /// Import, list or remove large code systems: SNOMED CT, LOINC, RxNorm
     ///
-    /// The server must not be running on the same data directory. Where it runs on a database, start it again
-    /// afterwards.
+    /// The server must not be running on the same data directory. Servers on a database take it up by themselves.
     Terminology {
         #[command(subcommand)]
         command: terminology::TerminologyCommand,
@@ -158,7 +157,8 @@ enum Command {
         /// A resource as JSON or XML
         file: PathBuf,
     },
-    /// The people who may sign in: add, list, show, set-password, disable, enable, delete
+    /// The people who may sign in: add, list, show, set-password,
+    /// reset-second-factor, disable, enable, delete
     ///
     /// The server must not be running on the same data directory.
     User {
