@@ -33,7 +33,16 @@ pub(super) async fn perform(service: &Service, context: &Context, request: &Requ
     let read = entries.into_iter().flat_map(Value::items).enumerate();
     let read = read.map(|(index, value)| entry(service, context, request, index, value));
     match bundle.get("type").and_then(Value::as_plain) {
-        Some("batch") => batch::perform(service, context, read.collect()).await,
+        // Every entry is for itself: each write gets a Provenance of its own.
+        Some("batch") => {
+            let entries = read.map(|entry| {
+                entry.map(|mut entry| {
+                    entry.request.provenance.clone_from(&request.provenance);
+                    entry
+                })
+            });
+            batch::perform(service, context, entries.collect()).await
+        }
         Some("transaction") => transaction::perform(service, context, request, all(read)?).await,
         other => {
             let said = other.map_or_else(|| "no type".to_owned(), |t| format!("the type '{t:.32}'"));

@@ -227,6 +227,18 @@ fn provenance_comes_with_the_write() {
         ("POST Patient provenance:{}", r#"{"resourceType":"Patient"}"#, 400, "Provenance"),
         ("GET Patient", "", 200, r#""total":1"#),
     ]);
+    let batch = r#"{"resourceType":"Bundle","type":"batch","entry":[
+        {"resource":{"resourceType":"Patient","id":"p"},"request":{"method":"PUT","url":"Patient/p"}},
+        {"resource":{"resourceType":"Patient","id":"q"},"request":{"method":"PUT","url":"Patient/q"}},
+        {"request":{"method":"GET","url":"Patient/new-1"}}]}"#;
+    api.run(&[
+        (&format!("POST  {header}"), batch, 200, r#""201 Created" & "200 OK""#),
+        ("GET Provenance?target=Patient/p/_history/1", "", 200, r#""total":1"#),
+        ("GET Provenance?target=Patient/q/_history/1", "", 200, r#""total":1"#),
+        ("GET Provenance", "", 200, r#""total":4"#),
+        ("POST  provenance:{}", batch, 200, r#"400 Bad Request & "200 OK""#),
+        ("GET Provenance", "", 200, r#""total":4"#),
+    ]);
 }
 
 #[test]
