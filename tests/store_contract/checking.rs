@@ -29,7 +29,7 @@ fn whatever_is_changed_in_a_database_is_told() {
         };
         let trail = i64::from(TENANT.trail().0);
         let changes = [
-            (any(doc! {}), doc! { "$push": { "x": "another term" } }, "other terms"),
+            (any(doc! {}), doc! { "$push": { "x": "\u{0}\u{14}another term" } }, "other terms"),
             (any(doc! { "s": { "$lt": current } }), doc! { "$set": { "s": current } }, "not marked as superseded"),
             (any(doc! { "s": current }), doc! { "$set": { "s": 9_i64 } }, "the newest, is marked"),
             (any(doc! {}), doc! { "$set": { "v": 77_i64 } }, "does not follow"),
