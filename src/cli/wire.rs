@@ -102,6 +102,7 @@ fn engine(
     #[cfg(feature = "mongodb")]
     if let Some(uri) = settings.database() {
         let store = MongoStore::open(uri, definitions, extractor, clock).map_err(failed)?;
+        store.set_job_lease(settings.job_lease());
         return whole(settings, Arc::new(store));
     }
     #[cfg(not(feature = "mongodb"))]

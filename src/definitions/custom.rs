@@ -117,6 +117,27 @@ impl CustomParameters {
         serde_json::to_vec(self).unwrap_or_default()
     }
 
+    /// A number that says which list this is; 0 for the one before any was added. As numbers are given once, a list
+    /// that was left never comes again: what was indexed by a list of this mark needs nothing more for it.
+    pub fn mark(&self) -> u64 {
+        if *self == CustomParameters::default() {
+            return 0;
+        }
+        let mut hash = 0xCBF2_9CE4_8422_2325_u64;
+        let mut add = |text: &str| {
+            // FNV-1a, with a byte between texts.
+            for byte in text.bytes().chain([0]) {
+                hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3);
+            }
+        };
+        add(&self.last.to_string());
+        for parameter in &self.parameters {
+            add(&format!("{} {} {:?}", parameter.number, parameter.code, parameter.kind));
+            add(&parameter.expression);
+        }
+        hash.max(1)
+    }
+
     /// These parameters: one that means what one of before meant keeps its number, all others get a new one.
     pub fn renewed(&self, wanted: Vec<CustomParameter>) -> CustomParameters {
         let mut next = CustomParameters { last: self.last, parameters: Vec::with_capacity(wanted.len()) };
@@ -161,7 +182,7 @@ impl Definitions {
         }
         definitions.custom = all.parameters.iter().map(|p| p.definition(&definitions)).collect();
         definitions.custom.sort_by_key(|p| p.number);
-        (definitions.ready, definitions.pending) = (ready, pending);
+        (definitions.ready, definitions.pending, definitions.mark) = (ready, pending, all.mark());
         definitions
     }
 }
@@ -198,6 +219,8 @@ mod tests {
         let gone = changed.renewed(Vec::new());
         let back = gone.renewed(vec![parameter("a", "Patient.active")]);
         assert_eq!(numbers(&back), [("a", 4_099)]);
+        let marks: std::collections::HashSet<u64> = [&none, &two, &changed, &gone, &back].map(|of| of.mark()).into();
+        assert_eq!((marks.len(), none.mark()), (5, 0), "a list that was left never comes again");
         assert_eq!(CustomParameters::decode(&back.encode()), Some(back.clone()));
         let worn = CustomParameters { last: END - 2, ..back };
         let more = worn.renewed(vec![parameter("a", "Patient.active"), parameter("c", "x"), parameter("d", "x")]);
@@ -218,6 +241,8 @@ mod tests {
             (count, count + 1)
         );
         let ready = pending.with_custom(&all, |_| true);
+        assert_eq!((pending.is_ready(FIRST_CUSTOM), ready.is_ready(FIRST_CUSTOM)), (false, true));
+        assert_eq!((core.custom_mark(), ready.custom_mark()), (0, all.mark()));
         assert!(ready.search_parameter(patient, "x-a").is_some_and(|p| ready.is_custom(p)));
         assert!(ready.search_parameter(patient, "gender").is_some_and(|p| !ready.is_custom(p)));
         let observation = core.resource("Observation").expect("a type");

@@ -285,6 +285,8 @@ pub struct Definitions {
     pub(super) ready: ByType,
     /// Those that are not indexed yet, by type.
     pub(super) pending: ByType,
+    /// Which list they are: see [`CustomParameters::mark`](super::CustomParameters::mark).
+    pub(super) mark: u64,
 }
 
 impl Deref for Definitions {
@@ -375,6 +377,17 @@ impl Definitions {
             let found = self.custom.binary_search_by_key(&number, |p| p.number).ok()?;
             self.custom.get(found)
         })
+    }
+
+    /// A number that says which search parameters were added; see
+    /// [`CustomParameters::mark`](super::CustomParameters::mark).
+    pub fn custom_mark(&self) -> u64 {
+        self.mark
+    }
+
+    /// Whether searches can use the parameter of this number, one that was added.
+    pub fn is_ready(&self, number: u16) -> bool {
+        self.ready.values().any(|by_code| by_code.values().any(|ready| *ready == number))
     }
 
     /// Whether a search parameter was added to those of the specification.

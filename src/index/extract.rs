@@ -109,6 +109,12 @@ impl Extractor {
         self.state().fingerprint
     }
 
+    /// Which search parameters were added ([`Definitions::custom_mark`]), and the fingerprint, of one moment.
+    pub fn marks(&self) -> (u64, u64) {
+        let state = self.state();
+        (state.definitions.custom_mark(), state.fingerprint)
+    }
+
     /// An extractor for these definitions. References below one of the `bases` (absolute URLs of this server) are the
     /// same as relative ones.
     pub fn new(definitions: Arc<Definitions>, bases: Vec<String>) -> Extractor {
@@ -126,6 +132,15 @@ impl Extractor {
     pub fn replace(&self, definitions: Arc<Definitions>) {
         let state = Arc::new(State::new(definitions, &self.bases));
         *self.state.write() = state;
+    }
+
+    /// From now on resources get their terms by what is made of the present definitions; nobody else can replace them
+    /// in between. None leaves them as they are.
+    pub fn change(&self, change: impl FnOnce(&Definitions) -> Option<Definitions>) {
+        let mut state = self.state.write();
+        if let Some(changed) = change(&state.definitions) {
+            *state = Arc::new(State::new(Arc::new(changed), &self.bases));
+        }
     }
 
     fn state(&self) -> Arc<State> {

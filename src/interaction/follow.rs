@@ -18,8 +18,9 @@ impl Service {
         self.gate.notices()
     }
 
-    /// Follows what other processes change until the store is closed.
+    /// Follows what other processes change until the store is closed, and takes part in the work that they share.
     pub async fn follow(&self) {
+        self.behind_the_gate().take_part();
         let Some(mut notices) = self.notices() else { return };
         let mut owed = Owed::default();
         loop {
@@ -40,8 +41,11 @@ impl Service {
 
     /// Reads anew what has to be.
     async fn pay(&self, owed: &mut Owed) -> Result<(), Failure> {
-        if owed.shared {
+        // Search parameters are made of packages, too: with those of before, some would be taken away and come back.
+        if owed.shared || owed.parameters {
             self.load_packages().await?;
+        }
+        if owed.shared {
             self.load_releases().await?;
             owed.shared = false;
         }

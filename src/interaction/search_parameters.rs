@@ -1,14 +1,17 @@
 //! Custom search parameters: SearchParameter resources that are stored, and those of packages. What they come to is
 //! written down with the number of each (an item of the store, which shows it to the index at a start), resources get
 //! the new terms from then on, and the store is asked to index again what it has. Until that is done searches refuse
-//! them. Everything is made of what is stored at the moment, so that a failure in between is mended by the next time.
+//! them. Everything is made of what is stored at the moment, so that a failure in between is mended by the next time. Of
+//! several server processes each does this for itself; the list is written by compare-and-set, so that a number means the
+//! same to all of them.
 
+use super::race::{ATTEMPTS, too_many_races};
 use super::{Service, outcome};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, Severity, TenantId};
 use crate::definitions::{CustomParameter, CustomParameters, Definitions, MOST_CUSTOM, TypeId};
 use crate::index::{Condition, Defined, defined};
 use crate::json::{Document, Limits, Value};
-use crate::store::{Body, Indexing, ItemExpect, ItemWrite, Query, Transaction, Write};
+use crate::store::{Body, Indexing, ItemExpect, ItemWrite, Query, StoreError, Transaction, Write};
 use parking_lot::RwLock;
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
@@ -136,6 +139,10 @@ impl Service {
         if state.pending.is_empty() || !state.asked || !self.behind_the_gate().indexing().is_done() {
             return;
         }
+        // The store has been taught another list, of another process, and it is that one that is done: it comes here, too.
+        if self.extractor.definitions().custom_mark() != state.all.mark() {
+            return;
+        }
         tracing::info!(parameters = state.pending.len(), "custom search parameters are ready");
         state.pending.clear();
         self.extractor.replace(Arc::new(self.definitions.with_custom(&state.all, |_| true)));
@@ -185,23 +192,37 @@ impl Service {
 
     /// Takes up what another process wrote; what this one wrote itself is known.
     pub(super) async fn follow_search_parameters(&self) -> Result<(), Failure> {
-        if self.kept_search_parameters().await? == self.parameters.state.read().all {
+        let (_, kept) = self.kept_search_parameters().await?;
+        if kept == self.parameters.state.read().all {
             return Ok(());
         }
-        self.load_search_parameters().await
+        self.take_search_parameters().await
     }
 
-    /// What the store holds.
-    async fn kept_search_parameters(&self) -> Result<CustomParameters, Failure> {
+    /// What the store holds, and what to expect of it for another to be put in its place.
+    async fn kept_search_parameters(&self) -> Result<(ItemExpect, CustomParameters), Failure> {
         let (collection, key) = CustomParameters::PLACE;
         let store = self.behind_the_gate();
         let item = store.item(TenantId::default(), collection, key).await.map_err(outcome::of_store)?;
-        Ok(item.and_then(|item| CustomParameters::decode(&item.value)).unwrap_or_default())
+        let expect = item.as_ref().map_or(ItemExpect::Absent, |item| ItemExpect::Revision(item.revision));
+        Ok((expect, item.and_then(|item| CustomParameters::decode(&item.value)).unwrap_or_default()))
+    }
+
+    /// Puts another list in the place of one; whether that was there still.
+    async fn keep_search_parameters(&self, expect: ItemExpect, all: &CustomParameters) -> Result<bool, Failure> {
+        let (collection, key) = CustomParameters::PLACE;
+        let write = ItemWrite { collection, key: key.to_owned(), expect, value: Some(all.encode()), expires: None };
+        let transaction = Transaction { items: vec![write], ..Transaction::default() };
+        match self.behind_the_gate().commit(TenantId::default(), transaction).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::ItemConflict { .. }) => Ok(false),
+            Err(error) => Err(outcome::of_store(error)),
+        }
     }
 
     /// Takes up what the store holds, at the start. What it was opened with is indexed.
     pub async fn load_search_parameters(&self) -> Result<(), Failure> {
-        let all = self.kept_search_parameters().await?;
+        let (_, all) = self.kept_search_parameters().await?;
         let store = self.behind_the_gate();
         let indexed = store.indexes_at_start() || all.parameters.is_empty();
         self.extractor.replace(Arc::new(self.definitions.with_custom(&all, |_| indexed)));
@@ -239,26 +260,30 @@ impl Service {
 
     async fn take_search_parameters(&self) -> Result<(), Failure> {
         let _turn = self.parameters.turn.lock().await;
-        let before: Vec<String> =
-            self.parameters.state.read().all.parameters.iter().map(|p| p.origin.clone()).collect();
-        let (wanted, left_out) = self.wanted(&before).await?;
+        for _ in 0..ATTEMPTS {
+            // First what is kept, then what is wanted: whoever changes the latter afterwards changes the former, too.
+            let (expect, kept) = self.kept_search_parameters().await?;
+            let before: Vec<String> = kept.parameters.iter().map(|p| p.origin.clone()).collect();
+            let (wanted, left_out) = self.wanted(&before).await?;
+            let next = kept.renewed(wanted);
+            // What is the same is not written: other processes would be told of it, and this one.
+            if next == kept || self.keep_search_parameters(expect, &next).await? {
+                return self.use_search_parameters(next, left_out).await;
+            }
+        }
+        Err(too_many_races())
+    }
+
+    /// From now on resources are found by these, those that are new as soon as all is indexed by them.
+    async fn use_search_parameters(&self, next: CustomParameters, left_out: Vec<LeftOut>) -> Result<(), Failure> {
         self.settle();
         let mut state = self.parameters.state.read().clone();
-        let next = state.all.renewed(wanted);
         if next == state.all && state.refused.is_none() {
             self.parameters.state.write().left_out = left_out;
             return Ok(());
         }
         state.left_out = left_out;
         let store = self.behind_the_gate();
-        // What is the same is not written: other processes would be told of it, and this one.
-        if next != state.all {
-            let (collection, key) = CustomParameters::PLACE;
-            let (value, expect) = (Some(next.encode()), ItemExpect::Any);
-            let write = ItemWrite { collection, key: key.to_owned(), expect, value, expires: None };
-            let transaction = Transaction { items: vec![write], ..Transaction::default() };
-            store.commit(TenantId::default(), transaction).await.map_err(outcome::of_store)?;
-        }
         let numbers = |of: &CustomParameters| of.parameters.iter().map(|p| p.number).collect::<FxHashSet<u16>>();
         let (before, after) = (numbers(&state.all), numbers(&next));
         state.pending = after.iter().copied().filter(|n| !before.contains(n) || state.pending.contains(n)).collect();

@@ -425,6 +425,10 @@ pub trait Store: Send + Sync {
         false
     }
 
+    /// Takes part from now on in the work that the processes on one database share, beside everything else: one of them
+    /// does it. Servers do, commands that come and go do not.
+    fn take_part(&self) {}
+
     /// Whether and how far it is indexed again.
     fn indexing(&self) -> Indexing {
         Indexing::default()

@@ -37,6 +37,20 @@ pub trait Vocabulary: Send + Sync {
     fn schema(&self) -> u64 {
         0
     }
+    /// The terms of a resource as by [`Vocabulary::extract`], and the [`Vocabulary::schema`] by which they were found.
+    fn extract_marked(&self, kind: TypeId, resource: Value<'_>) -> (Terms, u64) {
+        (self.extract(kind, resource), self.schema())
+    }
+    /// A number that says which list of added search parameters a value of the item is, the same in every process; 0
+    /// for that of before there was one. Of lists that follow one another none comes twice.
+    fn mark_of(&self, item: &[u8]) -> u64 {
+        let _ = item;
+        0
+    }
+    /// The mark of the list by which resources get their terms now, and [`Vocabulary::schema`] of the same moment.
+    fn taught(&self) -> (u64, u64) {
+        (0, self.schema())
+    }
     /// The resource that a term of [`Vocabulary::reference_term`] refers to; nothing for other terms.
     fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)>;
 }
@@ -96,11 +110,28 @@ impl Vocabulary for FhirVocabulary {
     }
 
     fn learn(&self, item: &[u8]) {
-        match CustomParameters::decode(item) {
-            Some(all) => self.extractor.replace(Arc::new(self.definitions.with_custom(&all, |_| false))),
+        let all = CustomParameters::decode(item).unwrap_or_else(|| {
             // The service writes it anew, and what is indexed without it is made again then.
-            None => tracing::error!("the list of added search parameters cannot be read"),
-        }
+            tracing::error!("the list of added search parameters cannot be read");
+            CustomParameters::default()
+        });
+        let mark = all.mark();
+        // What searches use already they go on using.
+        self.extractor.change(|now| {
+            (now.custom_mark() != mark).then(|| self.definitions.with_custom(&all, |number| now.is_ready(number)))
+        });
+    }
+
+    fn extract_marked(&self, kind: TypeId, resource: Value<'_>) -> (Terms, u64) {
+        self.extractor.extract_marked(kind, resource)
+    }
+
+    fn mark_of(&self, item: &[u8]) -> u64 {
+        CustomParameters::decode(item).unwrap_or_default().mark()
+    }
+
+    fn taught(&self) -> (u64, u64) {
+        self.extractor.marks()
     }
 
     fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)> {

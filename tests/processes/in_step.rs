@@ -14,7 +14,7 @@ use vesta::authorization::people::NewUser;
 use vesta::base::{Clock, SystemClock, TenantId};
 use vesta::cli::settings::Settings;
 use vesta::cli::wire;
-use vesta::store::{Lease, Store};
+use vesta::store::Lease;
 
 /// Within this a change has to be used everywhere. Generous: the machine that tests may be busy, and what is promised is
 /// about a second.
@@ -255,33 +255,4 @@ fn a_job_runs_on_one_process_and_moves_when_that_dies() {
     let took = until("another has the job", Duration::from_secs(80), || holder().is_some_and(|now| now != first));
     println!("another process had the job {took:?} after the first was killed");
     assert!(holder().is_some_and(|now| ids.contains(&now)));
-}
-
-/// A search parameter of one's own is known to all processes (and refused by all, as this engine does not index again),
-/// and what is the same is not written again and again.
-#[test]
-fn a_search_parameter_of_one_is_known_to_all_and_written_once() {
-    let Some(three) = Three::start(&[]) else { return };
-    let root = three.a.first_token();
-    let parameter = crate::search_parameters::parameter("x-known", "string", "Patient.name.family");
-    three.a.with_token("POST", "SearchParameter", &root, Some(&parameter)).is(201);
-    let search = "Patient?x-known=Shaw";
-    for process in three.all() {
-        until("the parameter is known", SOON, || {
-            let answer = process.with_token("GET", "$reindex-status", &root, None).is(200).text();
-            answer.contains("x-known")
-        });
-        process.with_token("GET", search, &root, None).is(400);
-    }
-    let store = super::store(three.database.uri());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let written = || {
-        let (collection, key) = vesta::definitions::CustomParameters::PLACE;
-        let item = runtime.block_on(store.item(TenantId::default(), collection, key)).expect("read");
-        item.expect("it is kept").revision
-    };
-    let before = written();
-    // Long enough for many turns, had the processes told each other in a circle.
-    std::thread::sleep(Duration::from_secs(3));
-    assert_eq!(written(), before);
 }

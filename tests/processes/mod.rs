@@ -7,6 +7,7 @@ mod faults;
 mod in_step;
 mod plans;
 mod recorded;
+mod search_parameters;
 
 use crate::support::mongodb::TestDatabase;
 use crate::support::processes::Process;

@@ -98,6 +98,8 @@ impl TestServer {
             let (service, authorization, definitions) = service();
             let kept = authorization.clone();
             actix_web::rt::System::new().block_on(async {
+                let following = service.clone();
+                actix_web::rt::spawn(async move { following.follow().await });
                 let server = Server::bind(service, authorization, definitions, options).expect("binds");
                 let at = (server.address(), server.metrics_address());
                 started.send((server.base(), at, kept)).expect("the test waits");

@@ -3,12 +3,12 @@
 //! trails are whole. Repairs nothing. Pages are checksummed by the database itself, bodies by zstd.
 
 use super::document::{CURRENT, Head, terms_of, version_key, version_of};
+use super::terms::Found;
 use super::{MongoStore, Shared};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::{FIRST_CUSTOM, TypeId};
 use crate::index::{Term, Terms};
-use crate::json::{Document as Json, Limits};
-use crate::store::{Body, Chain, CheckReport, StoreError, Version};
+use crate::store::{Chain, CheckReport, StoreError, Version};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
@@ -26,6 +26,8 @@ struct Last {
 struct Check<'c> {
     shared: &'c Shared,
     log: TenantId,
+    /// Whether everything is indexed by the search parameters that were added.
+    indexed: bool,
     resources: HashMap<(TypeId, ResourceId), Last>,
     last: Option<(u64, Timestamp)>,
 }
@@ -35,10 +37,13 @@ impl MongoStore {
     pub async fn check(&self, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<CheckReport, StoreError> {
         let mut report = CheckReport::default();
         let shared = self.shared.clone();
-        let ends = self.shared.run(async move { shared.ends().await }).await?;
+        let known = async move { Ok((shared.is_indexed().await?, shared.ends().await?)) };
+        let (indexed, ends) = self.shared.run(known).await?;
         let all: u64 = ends.iter().map(|(_, end)| end).sum();
         for (log, end) in ends {
-            let mut check = Check { shared: &self.shared, log, resources: HashMap::new(), last: None };
+            // Records of the audit trail are found by the specification's parameters, whatever they contain.
+            let indexed = indexed && !log.is_trail();
+            let mut check = Check { shared: &self.shared, log, indexed, resources: HashMap::new(), last: None };
             let mut chain = log.owner().map(Chain::of);
             let mut after = 0;
             while after < end {
@@ -76,8 +81,8 @@ impl MongoStore {
     }
 }
 
-/// The terms under search parameters of the specification. Others come and go, and this engine does not find terms again
-/// for them.
+/// The terms under search parameters of the specification: all that can be compared until everything is indexed by those
+/// that were added.
 fn specified(terms: &Terms) -> impl Iterator<Item = &Term> {
     let is_custom = |term: &&Term| {
         let number = term.0.first_chunk::<2>().map(|head| u16::from_be_bytes(*head));
@@ -151,18 +156,16 @@ impl Check<'_> {
         let Some(body) = &version.body else {
             return if found.contains_key("x") { Err("a delete is found by something".into()) } else { Ok(()) };
         };
-        let vocabulary = &*self.shared.vocabulary;
-        let mut text = Vec::new();
-        let name = vocabulary.name(version.kind);
-        Body::write_resource(body, name, version.id.as_str(), version.version, version.last_updated, &mut text);
-        let mut terms = match Json::parse(&text, &Limits::NONE) {
-            Ok(document) => vocabulary.extract(version.kind, document.root()),
-            Err(_) if self.log.is_trail() => Terms::default(),
+        let Version { kind, id, last_updated, .. } = version;
+        let of = Found { kind: *kind, id, version: version.version, last_updated: *last_updated, body };
+        let terms = match self.shared.found(&of) {
+            Ok((terms, _)) => terms,
+            Err(_) if self.log.is_trail() => self.shared.stamped(*kind, id, *last_updated),
             Err(error) => return Err(format!("its body cannot be read: {error}")),
         };
-        vocabulary.stamp(&mut terms, version.kind, &version.id, version.last_updated);
         match terms_of(found) {
-            Ok(stored) if specified(&stored).eq(specified(&terms)) => Ok(()),
+            Ok(stored) if stored == terms => Ok(()),
+            Ok(stored) if !self.indexed && specified(&stored).eq(specified(&terms)) => Ok(()),
             Ok(_) => Err("it is found by other terms than its body gives".into()),
             Err(error) => Err(error.to_string()),
         }

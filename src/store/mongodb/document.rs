@@ -196,7 +196,8 @@ pub fn pack(body: &[u8]) -> Result<Vec<u8>, StoreError> {
     packed().map_err(|e: std::io::Error| StoreError::Broken(format!("compression: {e}")))
 }
 
-fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
+/// The body that was compressed; none if it was changed.
+pub fn unpack(packed: &[u8]) -> Option<Vec<u8>> {
     let size = zstd::zstd_safe::get_frame_content_size(packed).ok()??;
     zstd::bulk::decompress(packed, usize::try_from(size).ok()?).ok()
 }

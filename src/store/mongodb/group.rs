@@ -3,10 +3,11 @@
 //! processes only one at a time numbers versions, and a guard that holds then holds at the commit.
 
 use super::Shared;
-use super::document::{CURRENT, Head, NewVersion, is_older, name_of, terms_of, version_key};
+use super::document::{CURRENT, Head, NewVersion, is_older, name_of, terms_of, unpack, version_key};
 use super::filter::{Settled, led};
 use super::notices::increments;
 use super::queue::{Job, Prepared};
+use super::terms::{Found, TRIES};
 use super::trail;
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
@@ -57,6 +58,12 @@ pub struct Group<'g> {
     records: Vec<Document>,
     /// Processes whose last attempt is forgotten.
     stale: Vec<String>,
+    /// The schema by which what is written has to be found.
+    schema: u64,
+    /// What the counter is to say of the list that everything is indexed by, if that is new.
+    fence: Option<u64>,
+    /// Whether that is to be written even if nothing else is.
+    fenced: bool,
 }
 
 impl<'g> Group<'g> {
@@ -72,7 +79,7 @@ impl<'g> Group<'g> {
             .tenants
             .find_one_and_update(doc! { "_id": i64::from(tenant.0) }, doc! { "$set": { remember: attempt } })
             .upsert(true)
-            .session(session)
+            .session(&mut *session)
             .await?;
         let (position, last_updated) = match &counter {
             None => (0, Timestamp(i64::MIN)),
@@ -80,6 +87,14 @@ impl<'g> Group<'g> {
                 (counter.get_i64("n").unwrap_or(0) as u64, Timestamp(counter.get_i64("u").unwrap_or(i64::MIN)))
             }
         };
+        // Where nobody has written before, the fence is that of the tenant 0, which is taken as well: otherwise a list
+        // that is stored in this moment would be missed, as would this tenant by those who index again by it.
+        let first = counter.is_none() && tenant != TenantId::default();
+        let fence = match first {
+            true => shared.take_fence(session).await?,
+            false => counter.as_ref().and_then(|c| c.get_i64("f").ok()).unwrap_or(0) as u64,
+        };
+        let schema = shared.fit(fence, session).await?;
         let attempts = counter.as_ref().and_then(|c| c.get_document("p").ok());
         let last = attempts.and_then(|p| p.get_str(&shared.process).ok()).map(str::to_owned);
         let stale = match attempts {
@@ -105,6 +120,9 @@ impl<'g> Group<'g> {
             trail: None,
             records: Vec::new(),
             stale,
+            schema,
+            fence: Some(fence).filter(|fence| first && *fence != 0),
+            fenced: false,
         };
         let others = attempts.into_iter().flatten().filter(|(process, _)| **process != shared.process);
         let crowded = others.filter_map(|(_, attempt)| attempt.as_str()).any(|attempt| !is_older(attempt, LATELY));
@@ -139,7 +157,14 @@ impl<'g> Group<'g> {
         // Every transaction has an instant of its own, later than all before, whatever the clock says.
         let now = Timestamp(self.shared.clock.now().0.max(self.last_updated.0.saturating_add(1)));
         let commit = self.position + 1;
-        let done = job.writes.iter().map(|prepared| self.put(prepared, commit, now)).collect();
+        let mut found = Vec::with_capacity(job.writes.len());
+        for prepared in &job.writes {
+            found.push(self.terms(prepared, now, session).await?);
+        }
+        let done = job.writes.iter().zip(found).map(|(prepared, terms)| self.put(prepared, terms, commit, now));
+        let done = done.collect();
+        self.fence = job.fence.or(self.fence);
+        self.fenced |= job.fence.is_some();
         for (write, revision) in job.items.iter().zip(revisions) {
             let (key, expires) = (write.key.clone(), write.expires);
             let made = write.value.clone().map(|value| Item { key, revision, value, expires });
@@ -252,8 +277,36 @@ impl<'g> Group<'g> {
         Ok(Ok(stored.map_or(0, |i| i.revision) + 1))
     }
 
+    /// What a write is found by: found again where that was done by another list of search parameters.
+    async fn terms(
+        &self,
+        prepared: &Prepared,
+        now: Timestamp,
+        session: &mut ClientSession,
+    ) -> Result<Option<Terms>, Error> {
+        let Some((packed, terms)) = &prepared.content else { return Ok(None) };
+        let (kind, id) = (prepared.kind, &prepared.id);
+        if prepared.schema == self.schema {
+            let mut terms = terms.clone();
+            self.shared.vocabulary.stamp(&mut terms, kind, id, now);
+            return Ok(Some(terms));
+        }
+        let broken = |why: &str| Error::custom(StoreError::Broken(format!("what is to be stored as {id}: {why}")));
+        let body = unpack(packed).ok_or_else(|| broken("it cannot be decompressed"))?;
+        for _ in 0..TRIES {
+            let of = Found { kind, id, version: 1, last_updated: now, body: &body };
+            let (terms, schema) = self.shared.found(&of).map_err(|error| broken(&error.to_string()))?;
+            if schema == self.schema {
+                return Ok(Some(terms));
+            }
+            // It was taught another list since the group was begun.
+            self.shared.learn(Some(&mut *session)).await?;
+        }
+        Err(Error::custom(StoreError::Unavailable("the search parameters are being changed; try again".into())))
+    }
+
     /// Adds one write.
-    fn put(&mut self, prepared: &Prepared, commit: u64, now: Timestamp) -> Committed {
+    fn put(&mut self, prepared: &Prepared, terms: Option<Terms>, commit: u64, now: Timestamp) -> Committed {
         let newest = self.newest_of(prepared).cloned();
         let exists = newest.as_ref().is_some_and(|n| !n.deleted);
         let effect = match (&prepared.content, exists) {
@@ -268,11 +321,6 @@ impl<'g> Group<'g> {
         };
         let number = self.position + 1;
         let version = newest.as_ref().map_or(0, |n| n.version) + 1;
-        let terms = prepared.content.as_ref().map(|(_, terms)| {
-            let mut terms = terms.clone();
-            self.shared.vocabulary.stamp(&mut terms, prepared.kind, &prepared.id, now);
-            terms
-        });
         let content = prepared.content.as_ref().map(|(body, _)| &body[..]).zip(terms.as_ref());
         let new = NewVersion {
             tenant: self.tenant,
@@ -302,7 +350,8 @@ impl<'g> Group<'g> {
 
     /// Writes all of it; false if there is nothing to write.
     pub async fn write(self, session: &mut ClientSession) -> Result<bool, Error> {
-        if self.versions.is_empty() && self.item_writes.is_empty() && self.records.is_empty() {
+        let nothing = self.versions.is_empty() && self.item_writes.is_empty() && self.records.is_empty();
+        if nothing && !self.fenced {
             return Ok(false);
         }
         let mut versions = self.versions;
@@ -340,7 +389,11 @@ impl<'g> Group<'g> {
             self.shared.versions.insert_many(&self.records).session(&mut *session).await?;
             self.shared.put_trail(self.tenant, head, session).await?;
         }
-        let mut set = doc! { "$set": { "n": self.position as i64, "u": self.last_updated.0 } };
+        let mut end = doc! { "n": self.position as i64, "u": self.last_updated.0 };
+        if let Some(fence) = self.fence {
+            end.insert("f", fence as i64);
+        }
+        let mut set = doc! { "$set": end };
         let collections = self.item_writes.iter().map(|(write, _)| write.collection);
         let grow = increments(collections, versions.iter().filter_map(|v| v.get_str("k").ok()));
         if !grow.is_empty() {

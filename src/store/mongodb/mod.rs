@@ -3,6 +3,7 @@
 //! `database` connects and knows concerns, indexes and errors; `document` is how versions look; `writer` and `group`
 //! commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items` keeps what is no resource,
 //! `trail` the audit trail; `notices` learns what other processes have changed.
+//! `terms` keeps the vocabulary at the search parameters that are stored, `reindex` indexes again by them.
 //! `raw` is the raw door (copy, backup, restore), `check` verifies.
 //! Every version is one document, written once and only marked when it is superseded, so that a search of an earlier
 //! position finds what was current then. Everything runs on a runtime of its own.
@@ -16,8 +17,10 @@ mod items;
 mod notices;
 mod queue;
 mod raw;
+mod reindex;
 mod resolve;
 mod snapshot;
+mod terms;
 mod trail;
 mod writer;
 
@@ -27,8 +30,8 @@ use crate::base::{Clock, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
 use crate::store::{
-    ChangeLog, Committed, Crier, FhirVocabulary, Head, Item, Link, Notices, Snapshot, Store, StoreError, Transaction,
-    Vocabulary,
+    ChangeLog, Committed, Crier, FhirVocabulary, Head, Indexing, Item, Link, Notices, Snapshot, Store, StoreError,
+    Transaction, Vocabulary,
 };
 use async_trait::async_trait;
 use database::Collections;
@@ -62,6 +65,11 @@ pub(super) struct Shared {
     answering: watch::Sender<bool>,
     /// How often the outcome of a commit was looked up.
     looked_up: AtomicU64,
+    /// Where transactions wait.
+    queue: mpsc::WeakSender<Job>,
+    /// What was read of the stored search parameters last.
+    learned: terms::Learned,
+    reindexing: Arc<reindex::Reindexing>,
 }
 
 impl Deref for Shared {
@@ -197,6 +205,7 @@ impl MongoStore {
         let opened = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(database::open(uri))).join());
         let collections = opened.map_err(|_| StoreError::Broken("opening the store has panicked".into()))??;
         let handle = runtime.handle().clone();
+        let (queue, waiting) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
             collections,
             vocabulary,
@@ -205,17 +214,30 @@ impl MongoStore {
             process: uuid::Uuid::new_v4().simple().to_string(),
             answering: watch::Sender::new(true),
             looked_up: AtomicU64::new(0),
+            queue: queue.downgrade(),
+            learned: terms::Learned::default(),
+            reindexing: Arc::default(),
         });
         let reading = shared.clone();
-        let seen = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(notices::counts(&reading))).join());
+        let read = async {
+            let seen = notices::counts(&reading).await?;
+            reading.learn(None).await?;
+            Ok::<_, StoreError>(seen)
+        };
+        let seen = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(read)).join());
         let seen = seen.map_err(|_| StoreError::Broken("opening the store has panicked".into()))??;
-        let (queue, waiting) = mpsc::channel(QUEUE);
         runtime.spawn(writer::run(shared.clone(), waiting));
         runtime.spawn(watch(Arc::downgrade(&shared)));
         let (crier, streaming) = (Crier::default(), Arc::new(AtomicBool::new(false)));
         let follower = notices::Follower::new(&shared, crier.clone(), seen, streaming.clone());
         runtime.spawn(follower.run());
+        runtime.spawn(reindex::run(Arc::downgrade(&shared)));
         Ok(MongoStore { shared, queue, crier, streaming, runtime: Some(runtime) })
+    }
+
+    /// How long a job is left to a process that does not go on with it.
+    pub fn set_job_lease(&self, length: Duration) {
+        self.shared.reindexing.set_lease(length);
     }
 
     /// Whether what others change is told by a change stream at the moment; if not, by comparing twice a second.
@@ -231,12 +253,13 @@ impl MongoStore {
     /// Compresses the bodies of a transaction, before the writer's turn.
     fn prepare(writes: Vec<crate::store::Write>) -> Result<Vec<Prepared>, StoreError> {
         let prepared = writes.into_iter().map(|write| {
+            let schema = write.content.as_ref().map_or(0, |content| content.schema);
             let content = match write.content {
                 Some(content) => Some((document::pack(&content.body.0)?, content.terms)),
                 None => None,
             };
             let crate::store::Write { kind, id, method, expect, .. } = write;
-            Ok(Prepared { kind, id, method, expect, content })
+            Ok(Prepared { kind, id, method, expect, content, schema })
         });
         prepared.collect()
     }
@@ -267,7 +290,7 @@ impl Store for MongoStore {
         let writes = MongoStore::prepare(writes)?;
         let (answer, result) = oneshot::channel();
         let ticket = Ticket::default();
-        let job = Job { tenant, writes, guards, items, audit, ticket: ticket.clone(), answer };
+        let job = Job { tenant, writes, guards, items, audit, fence: None, ticket: ticket.clone(), answer };
         job.check_size()?;
         if !self.shared.answers() {
             return Err(database::away());
@@ -324,6 +347,21 @@ impl Store for MongoStore {
     async fn audit_links(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
         let shared = self.shared.clone();
         self.shared.run(async move { shared.audit_links(tenant, after, limit).await }).await
+    }
+
+    fn reindex(&self) -> Result<(), StoreError> {
+        let (handle, shared) = (&self.shared.handle, &self.shared);
+        // On a thread of its own: the caller's may be one of another runtime, which must not wait.
+        let asked = std::thread::scope(|scope| scope.spawn(|| handle.block_on(shared.ask_to_reindex())).join());
+        asked.map_err(|_| StoreError::Broken("asking to index again has panicked".into()))
+    }
+
+    fn take_part(&self) {
+        self.shared.reindexing.take_part();
+    }
+
+    fn indexing(&self) -> Indexing {
+        self.shared.reindexing.indexing()
     }
 
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {

@@ -38,6 +38,8 @@ pub struct Prepared {
     pub expect: Expect,
     /// Body and terms; none for a delete.
     pub content: Option<(Vec<u8>, Terms)>,
+    /// The schema by which the terms were found.
+    pub schema: u64,
 }
 
 impl Prepared {
@@ -56,6 +58,8 @@ pub struct Job {
     pub items: Vec<ItemWrite>,
     /// Records of the audit trail, with their bodies compressed.
     pub audit: Vec<(AuditRecord, Vec<u8>)>,
+    /// The mark of the list that everything is about to be indexed by again: what is written from now on has to be.
+    pub fence: Option<u64>,
     pub ticket: Ticket,
     pub answer: oneshot::Sender<Result<Vec<Committed>, StoreError>>,
 }

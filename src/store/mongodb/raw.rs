@@ -5,14 +5,14 @@
 use super::database::{Collections, is_transient, is_unknown, transaction_options};
 use super::document::{CURRENT, NewVersion, name_of, pack, version_key, version_of};
 use super::items::{item_of, key_of};
+use super::terms::Found;
 use super::trail::{binary, hash_of};
 use super::{MongoStore, Shared};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Terms;
-use crate::json::{Document as Json, Limits};
 use crate::store::raw::{not_next, not_next_of_resource};
-use crate::store::{Body, RawItem, RawStore, RawTarget, RawVersion, Still, StoreError, Taker, UNFINISHED};
+use crate::store::{RawItem, RawStore, RawTarget, RawVersion, Still, StoreError, Taker, UNFINISHED};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::ClientSession;
@@ -127,18 +127,14 @@ impl Shared {
     }
 
     fn raw_terms(&self, log: TenantId, raw: &RawVersion, body: &[u8]) -> Result<Terms, StoreError> {
-        let mut text = Vec::new();
-        let name = self.vocabulary.name(raw.kind);
-        Body::write_resource(body, name, raw.id.as_str(), raw.version, raw.last_updated, &mut text);
-        let wrong = |e| StoreError::Broken(format!("version {} of log {}: {e}", raw.number, log.0));
-        let mut terms = match Json::parse(&text, &Limits::NONE) {
-            Ok(document) => self.vocabulary.extract(raw.kind, document.root()),
+        let RawVersion { kind, id, version, last_updated, .. } = raw;
+        let of = Found { kind: *kind, id, version: *version, last_updated: *last_updated, body };
+        match self.found(&of) {
+            Ok((terms, _)) => Ok(terms),
             // A record that cannot be read is found by its number still, as where it comes from.
-            Err(_) if log.is_trail() => Terms::default(),
-            Err(error) => return Err(wrong(error)),
-        };
-        self.vocabulary.stamp(&mut terms, raw.kind, &raw.id, raw.last_updated);
-        Ok(terms)
+            Err(_) if log.is_trail() => Ok(self.stamped(raw.kind, &raw.id, raw.last_updated)),
+            Err(error) => Err(StoreError::Broken(format!("version {} of log {}: {error}", raw.number, log.0))),
+        }
     }
 
     /// Replays a batch, again where the database asks for that.
@@ -173,6 +169,10 @@ impl Shared {
         session.start_transaction().with_options(transaction_options()).await?;
         let (Some(first), Some(last)) = (batch.first(), batch.last()) else { return Ok(()) };
         let mut set = doc! { "n": last.number as i64, "u": last.last_updated.0 };
+        if !log.is_trail() {
+            // They are found by what the vocabulary was taught before.
+            set.insert("f", self.vocabulary.taught().0 as i64);
+        }
         if let Some(hash) = &last.hash {
             set.insert("h", binary(hash));
         }

@@ -4,11 +4,11 @@
 use super::Shared;
 use super::database::Collections;
 use super::document::{NewVersion, version_key, version_of};
+use super::terms::Found;
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::index::Terms;
-use crate::json::{Document as Json, Limits};
 pub use crate::store::Head;
-use crate::store::{AuditRecord, Body, Hash, Link, LinkContent, Method, StoreError};
+use crate::store::{AuditRecord, Hash, Link, LinkContent, Method, StoreError};
 use futures_util::TryStreamExt;
 use mongodb::ClientSession;
 use mongodb::bson::spec::BinarySubtype;
@@ -91,12 +91,8 @@ impl Shared {
 
     /// What a record is found by.
     fn terms(&self, record: &AuditRecord, id: &ResourceId, updated: Timestamp) -> Terms {
-        let mut text = Vec::new();
-        Body::write_resource(&record.body.0, self.vocabulary.name(record.kind), id.as_str(), 1, updated, &mut text);
-        let read = Json::parse(&text, &Limits::NONE);
-        let mut terms = read.map_or_else(|_| Terms::default(), |d| self.vocabulary.extract(record.kind, d.root()));
-        self.vocabulary.stamp(&mut terms, record.kind, id, updated);
-        terms
+        let of = Found { kind: record.kind, id, version: 1, last_updated: updated, body: &record.body.0 };
+        self.found(&of).map_or_else(|_| self.stamped(record.kind, id, updated), |(terms, _)| terms)
     }
 
     /// The end of a tenant's trail, as it was noted.
