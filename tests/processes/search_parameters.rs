@@ -258,6 +258,28 @@ fn numbers_are_given_once() {
     is_whole(&three);
 }
 
+/// Those of a package come and go with it, once for each time: no process takes them away because it has not read the
+/// package yet.
+#[test]
+fn parameters_of_a_package_do_not_come_and_go() {
+    let Some(three) = Three::start(OPEN) else { return };
+    fill(&three.a, "p", 10);
+    let package = crate::search_parameters::packages::archive(&[birth("x-packed", "city")]);
+    let headers = [("content-type", "application/octet-stream")];
+    for _ in 0..4 {
+        three.a.send("POST", "$package-add", &headers, Some(&package)).is(200);
+        for process in three.all() {
+            until("it is usable", SOON, || is_ready(process, "x-packed"));
+            assert_eq!(total(process, "Patient?x-packed=oslo"), 5);
+        }
+        three.a.send("POST", "$package-remove?name=example.parameters&version=1.0.0", &[], None).is(200);
+        for process in three.all() {
+            until("it is gone", SOON, || Status::of(process).ready("x-packed").is_none());
+        }
+    }
+    assert_eq!(kept(three.database.uri()).0, 8, "it was written as often as it was changed");
+}
+
 /// A store with a vocabulary of its own, as another process has one.
 struct Own {
     definitions: Arc<Definitions>,

@@ -3,7 +3,7 @@
 mod access;
 mod held;
 mod life;
-mod packages;
+pub mod packages;
 mod process;
 mod real;
 mod refused;

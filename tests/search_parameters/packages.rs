@@ -9,7 +9,8 @@ use std::process::Command;
 
 const RACE: &str = "http://hl7.org/fhir/us/core/StructureDefinition/us-core-race";
 
-fn archive(parameters: &[Value]) -> Vec<u8> {
+/// A package with these SearchParameters.
+pub fn archive(parameters: &[Value]) -> Vec<u8> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut add = |name: &str, value: &Value| {
         let text = value.to_string();

@@ -53,6 +53,9 @@ const QUEUE: usize = 1024;
 /// How often it is asked whether a primary answers.
 const PULSE: Duration = Duration::from_millis(500);
 
+/// How long a store that is closed waits for a step of indexing again.
+const CLOSING: Duration = Duration::from_secs(3);
+
 /// What all parts of an open store share.
 pub(super) struct Shared {
     collections: Collections,
@@ -175,6 +178,8 @@ pub struct MongoStore {
     crier: Crier,
     streaming: Arc<AtomicBool>,
     runtime: Option<Runtime>,
+    /// What indexes again.
+    worker: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl MongoStore {
@@ -231,8 +236,8 @@ impl MongoStore {
         let (crier, streaming) = (Crier::default(), Arc::new(AtomicBool::new(false)));
         let follower = notices::Follower::new(&shared, crier.clone(), seen, streaming.clone());
         runtime.spawn(follower.run());
-        runtime.spawn(reindex::run(Arc::downgrade(&shared)));
-        Ok(MongoStore { shared, queue, crier, streaming, runtime: Some(runtime) })
+        let worker = Some(runtime.spawn(reindex::run(Arc::downgrade(&shared))));
+        Ok(MongoStore { shared, queue, crier, streaming, runtime: Some(runtime), worker })
     }
 
     /// How long a job is left to a process that does not go on with it.
@@ -374,6 +379,16 @@ impl Drop for MongoStore {
     /// Lets what was accepted be written, for a moment; the database forgets what was not committed.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
+            // A step of indexing again is ended, for others would wait for what its transaction holds.
+            self.shared.reindexing.stop();
+            if let Some(worker) = self.worker.take() {
+                let waiting = || runtime.block_on(async { tokio::time::timeout(CLOSING, worker).await.is_ok() });
+                // On a thread of its own: the caller's may be one of another runtime, which must not wait.
+                let ended = std::thread::scope(|scope| scope.spawn(waiting).join());
+                if !matches!(ended, Ok(true)) {
+                    tracing::warn!("a step of indexing again was broken off");
+                }
+            }
             runtime.shutdown_background();
         }
     }

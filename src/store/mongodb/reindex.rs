@@ -49,6 +49,8 @@ pub struct Reindexing {
     /// Counts how often it was asked for.
     asks: AtomicU64,
     takes_part: AtomicBool,
+    /// The store is being closed: no step is begun any more.
+    stopping: AtomicBool,
     /// After so long without a step the job is left.
     lease: Mutex<Duration>,
     wake: Notify,
@@ -60,6 +62,7 @@ impl Default for Reindexing {
             indexing: Mutex::default(),
             asks: AtomicU64::new(0),
             takes_part: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
             lease: Mutex::new(Duration::from_secs(30)),
             wake: Notify::new(),
         }
@@ -76,6 +79,16 @@ impl Reindexing {
     pub fn take_part(&self) {
         self.takes_part.store(true, Ordering::Release);
         self.wake.notify_one();
+    }
+
+    /// No step is begun any more.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+        self.wake.notify_one();
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     pub fn set_lease(&self, length: Duration) {
@@ -149,7 +162,7 @@ impl Still {
 /// Looks after the job until the store is closed.
 pub async fn run(shared: Weak<Shared>) {
     let mut still = Still::default();
-    while let Some(shared) = shared.upgrade() {
+    while let Some(shared) = shared.upgrade().filter(|shared| !shared.reindexing.is_stopping()) {
         let pause = shared.tend(&mut still).await.unwrap_or_else(|error| {
             tracing::warn!(%error, "indexing again waits");
             Duration::from_secs(1)
@@ -212,7 +225,7 @@ impl Shared {
     async fn tend(&self, still: &mut Still) -> Result<Duration, StoreError> {
         let stored = self.look().await?;
         let pause = if self.reindexing.indexing().asked { POLL } else { IDLE };
-        if !self.reindexing.takes_part.load(Ordering::Acquire) {
+        if !self.reindexing.takes_part.load(Ordering::Acquire) || self.reindexing.is_stopping() {
             return Ok(pause);
         }
         let Some(mark) = self.stored_mark().await?.filter(|mark| !covers(&stored, *mark)) else { return Ok(pause) };
@@ -258,7 +271,7 @@ impl Shared {
                 Ok(())
             }
             Ok(false) => {
-                tracing::info!("the job of indexing again has changed hands, or another list is to be indexed by");
+                tracing::info!("indexing again is left: somebody else goes on, or another list is stored");
                 Ok(())
             }
             Err(error @ StoreError::Unavailable(_)) => Err(error),
@@ -273,7 +286,7 @@ impl Shared {
     /// Goes on to the end; false where it is not this process that has to any more.
     async fn go_on(&self, at: &mut At) -> Result<bool, StoreError> {
         loop {
-            if self.stored_mark().await? != Some(at.progress.mark) {
+            if self.reindexing.is_stopping() || self.stored_mark().await? != Some(at.progress.mark) {
                 return Ok(false);
             }
             let mut next = at.progress.clone();
