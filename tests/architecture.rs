@@ -175,6 +175,21 @@ fn unsafe_stands_only_where_it_is_listed() {
     assert!(faults.is_empty(), "unsafe outside the listed places: {}", faults.join(", "));
 }
 
+/// H09 of the abuse cases: nothing that a database would run as a program is ever sent to it.
+#[test]
+fn no_javascript_is_built_for_mongodb() {
+    let mut faults = Vec::new();
+    for (file, text) in sources() {
+        for word in ["$where", "$function", "$accumulator", "mapReduce", "$eval"] {
+            let code = text.lines().filter(|l| !l.trim_start().starts_with("//"));
+            if file.starts_with("store/") && code.into_iter().any(|l| l.contains(word)) {
+                faults.push(format!("{file}: {word}"));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "JavaScript for the database: {}", faults.join(", "));
+}
+
 #[test]
 fn only_those_who_are_listed_go_behind_the_gate() {
     let listed = [

@@ -74,6 +74,7 @@ pub struct Event {
     pub(super) query: Option<String>,
     pub(super) client: Option<String>,
     pub(super) user: Option<String>,
+    pub(super) emergency: Option<String>,
     pub(super) details: Vec<(&'static str, String)>,
 }
 
@@ -99,6 +100,7 @@ impl Event {
             query: None,
             client: None,
             user: None,
+            emergency: None,
             details: Vec::new(),
         }
     }
@@ -196,6 +198,17 @@ impl Event {
     pub fn user(mut self, user: &str) -> Event {
         self.user = Some(short(user));
         self
+    }
+
+    /// It happens in an emergency for this reason, where no principal tells it.
+    pub fn emergency(mut self, reason: &str) -> Event {
+        self.emergency = Some(short(reason));
+        self
+    }
+
+    /// Whether it failed or was refused.
+    pub fn is_refused(&self) -> bool {
+        self.severity != Severity::None
     }
 
     /// Adds something that is worth knowing. Never a secret.

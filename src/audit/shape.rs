@@ -129,7 +129,7 @@ pub(super) fn body(event: &Event, origin: &Origin<'_>, definitions: &Definitions
         text(why, &mut out);
     }
     let principal = origin.caller.principal().map(|p| &**p);
-    if let Some(reason) = principal.and_then(|p| p.break_glass.as_deref()) {
+    if let Some(reason) = principal.and_then(|p| p.break_glass.as_deref()).or(event.emergency.as_deref()) {
         out.push_str(",\"purposeOfEvent\":[{\"coding\":[");
         coding((REASON, "BTG", "break the glass"), &mut out);
         out.push_str("],\"text\":");

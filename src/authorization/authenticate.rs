@@ -56,6 +56,7 @@ impl Authorization {
             Some(id) => (id, Proof::Nothing),
             None => proof(asked)?,
         };
+        asked.noted.client(&id);
         let key = format!("{id} {:?}", asked.remote);
         if self.failures.too_many(&key) {
             return Err(Refusal::new(Code::SlowDown, "too many failed attempts; wait a minute"));

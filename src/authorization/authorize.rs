@@ -7,6 +7,7 @@ use super::pending::Pending;
 use super::refusal::{Code, Refusal};
 use super::{Authorization, pages, scope, secret};
 use crate::access::Scopes;
+use crate::audit::Severity;
 use crate::interaction::origin;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use std::sync::Arc;
@@ -49,7 +50,10 @@ impl Authorization {
         let parameters = if asked.method == Method::Post { &asked.form } else { &asked.query };
         let client = match self.trusted(parameters).await {
             Ok(client) => client,
-            Err(refusal) => return pages::unusable(asked, refusal.code.text(), &refusal.description),
+            Err(refusal) => {
+                asked.noted.refused(Severity::Minor, refusal.text());
+                return pages::unusable(asked, refusal.code.text(), &refusal.description);
+            }
         };
         let back = Back {
             redirect_uri: parameters.get("redirect_uri").unwrap_or_default(),
@@ -57,8 +61,14 @@ impl Authorization {
             issuer: &asked.base,
         };
         match self.begin(asked, parameters, &client).await {
-            Ok(pending) => Answered::see_other(format!("/auth/sign-in?request={}", pending.id)),
-            Err(refusal) => Answered::see_other(back.refused(&refusal)),
+            Ok(pending) => {
+                asked.noted.shown();
+                Answered::see_other(format!("/auth/sign-in?request={}", pending.id))
+            }
+            Err(refusal) => {
+                asked.noted.refused(refusal.severity(), refusal.text());
+                Answered::see_other(back.refused(&refusal))
+            }
         }
     }
 
@@ -141,6 +151,7 @@ impl Authorization {
             prompt,
             max_age,
             login_hint: parameters.get("login_hint").filter(|hint| hint.len() <= 200).map(str::to_owned),
+            emergency: None,
             base: asked.base.clone(),
             made: self.clock.now(),
         };

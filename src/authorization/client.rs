@@ -3,7 +3,7 @@
 
 use super::{Authorization, secret};
 use crate::base::{Failure, FailureKind, IssueCode};
-use crate::interaction::ItemWrite;
+use crate::interaction::{ItemWrite, Records};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -176,8 +176,13 @@ impl Authorization {
 
     /// Registers a client under an id that is not taken.
     pub async fn add_client(&self, client: &Client) -> Result<(), Failure> {
+        self.add_client_in(&self.records, client).await
+    }
+
+    /// The same in records that tell the audit trail.
+    pub(super) async fn add_client_in(&self, records: &Records, client: &Client) -> Result<(), Failure> {
         let write = ItemWrite::create(COLLECTION, &client.id, super::json_bytes(client)?);
-        if !self.records.try_commit(vec![write]).await? {
+        if !records.try_commit(vec![write]).await? {
             let why = format!("there is a client '{}' already", client.id);
             return Err(Failure::new(FailureKind::Conflict, IssueCode::Conflict, why));
         }
@@ -187,18 +192,33 @@ impl Authorization {
 
     /// Changes a client; `None` if there is no such client. From then on its tokens are judged anew.
     pub async fn change_client(&self, id: &str, change: impl Fn(&mut Client)) -> Result<Option<Client>, Failure> {
-        let Some(item) = self.records.get(COLLECTION, id).await? else { return Ok(None) };
+        self.change_client_in(&self.records, id, change).await
+    }
+
+    /// The same in records that tell the audit trail.
+    pub(super) async fn change_client_in(
+        &self,
+        records: &Records,
+        id: &str,
+        change: impl Fn(&mut Client),
+    ) -> Result<Option<Client>, Failure> {
+        let Some(item) = records.get(COLLECTION, id).await? else { return Ok(None) };
         let mut client = read(&item.value)?;
         change(&mut client);
-        self.records.commit(vec![ItemWrite::replace(COLLECTION, &item, super::json_bytes(&client)?)]).await?;
+        records.commit(vec![ItemWrite::replace(COLLECTION, &item, super::json_bytes(&client)?)]).await?;
         self.forget_what_was_read();
         Ok(Some(client))
     }
 
     /// Deletes a client; says whether there was one. Its tokens are worth nothing any more.
     pub async fn delete_client(&self, id: &str) -> Result<bool, Failure> {
-        let Some(item) = self.records.get(COLLECTION, id).await? else { return Ok(false) };
-        self.records.commit(vec![ItemWrite::delete(COLLECTION, &item)]).await?;
+        self.delete_client_in(&self.records, id).await
+    }
+
+    /// The same in records that tell the audit trail.
+    pub(super) async fn delete_client_in(&self, records: &Records, id: &str) -> Result<bool, Failure> {
+        let Some(item) = records.get(COLLECTION, id).await? else { return Ok(false) };
+        records.commit(vec![ItemWrite::delete(COLLECTION, &item)]).await?;
         self.forget_what_was_read();
         Ok(true)
     }

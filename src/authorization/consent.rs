@@ -40,6 +40,8 @@ pub struct Question {
     pub choices: Vec<Choice>,
     /// The patient in context, if one has been chosen or the launch names one.
     pub patient: Option<String>,
+    /// The reason for an access in an emergency that was stated when the patient was chosen.
+    pub emergency: Option<String>,
 }
 
 /// One scope that can be granted or not, or narrowed.

@@ -1,5 +1,6 @@
 //! What the authorization server is asked and what it answers, free of HTTP types: `http` maps both. Decides nothing.
 
+use super::noted::Noted;
 use serde_json::Value;
 use std::net::IpAddr;
 
@@ -76,6 +77,10 @@ pub struct Asked {
     pub remote: Option<IpAddr>,
     /// The FHIR base by a name that is known to be ours (never what some Host header says).
     pub base: String,
+    /// The id of the request.
+    pub request_id: String,
+    /// What is noted for the audit trail while it is answered.
+    pub noted: Noted,
 }
 
 impl Asked {

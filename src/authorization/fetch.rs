@@ -263,9 +263,18 @@ mod tests {
 
     #[test]
     fn names_of_this_machine_and_numbers_in_disguise_lead_nowhere() {
-        for url in ["https://localhost:1/", "https://127.1:1/", "https://2130706433:1/", "https://0x7f000001:1/"] {
-            assert!(get(url, false).is_err(), "{url}");
+        // Somebody listens there, so that only the judgement of the address is in the way.
+        let (url, asked) = server(Vec::new(), false);
+        let port = url.rsplit(':').next().and_then(|rest| rest.split('/').next()).expect("a port").to_owned();
+        for name in ["localhost", "127.0.0.1", "127.1", "2130706433", "0x7f000001", "[::ffff:127.0.0.1]"] {
+            assert!(get(&format!("https://{name}:{port}/"), false).is_err(), "{name}");
         }
+        assert_eq!(asked.load(Ordering::SeqCst), 0, "nobody was asked");
+        // Where this machine may be asked, the same address is reached, though it speaks no TLS.
+        for name in ["localhost", "127.0.0.1"] {
+            assert!(get(&format!("https://{name}:{port}/"), true).is_err(), "{name}");
+        }
+        assert!(asked.load(Ordering::SeqCst) >= 1, "somebody was asked");
     }
 
     /// A server that sends these bytes to whoever asks, keeps the connection open if told so, and counts.

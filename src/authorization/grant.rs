@@ -3,10 +3,11 @@
 //! digests are kept, and what they stand for is read anew at least every second, so that a revocation holds at once.
 
 use super::consent::Person;
+use super::exchange::Asked;
 use super::{Authorization, json_bytes, secret};
 use crate::access::{Principal, Role, Scopes, UserReference};
 use crate::base::{Failure, ResourceId, Timestamp};
-use crate::interaction::{Item, ItemWrite};
+use crate::interaction::{Item, ItemWrite, Records};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
@@ -237,6 +238,17 @@ impl Authorization {
         })))
     }
 
+    /// Notes for the audit trail what a grant says, and the name of whose rights it has.
+    pub(super) async fn note(&self, asked: &Asked, grant: &Grant) -> Result<(), Failure> {
+        asked.noted.grant(grant);
+        if let Some(person) = &grant.person
+            && let Some(user) = self.people.user(&person.subject).await?
+        {
+            asked.noted.user(&user.name);
+        }
+        Ok(())
+    }
+
     /// Whether client and user of a grant may still do anything.
     pub(super) async fn stands(&self, grant: &Grant) -> Result<bool, Failure> {
         if let Some(client) = &grant.client
@@ -318,9 +330,14 @@ impl Authorization {
 
     /// Ends a grant and with it all of its tokens.
     pub async fn revoke_grant(&self, id: &str) -> Result<(), Failure> {
+        self.revoke_grant_in(&self.records, id).await
+    }
+
+    /// The same in records that tell the audit trail.
+    pub(super) async fn revoke_grant_in(&self, records: &Records, id: &str) -> Result<(), Failure> {
         for _ in 0..8 {
-            let Some(item) = self.records.get(GRANTS, id).await? else { break };
-            if self.records.try_commit(vec![ItemWrite::delete(GRANTS, &item)]).await? {
+            let Some(item) = records.get(GRANTS, id).await? else { break };
+            if records.try_commit(vec![ItemWrite::delete(GRANTS, &item)]).await? {
                 break;
             }
         }
@@ -352,9 +369,14 @@ impl Authorization {
 
     /// Takes back everything that an app was granted by somebody.
     pub async fn revoke_app_of(&self, subject: &str, client: &str) -> Result<(), Failure> {
+        self.revoke_app_in(&self.records, subject, client).await
+    }
+
+    /// The same in records that tell the audit trail.
+    pub(super) async fn revoke_app_in(&self, records: &Records, subject: &str, client: &str) -> Result<(), Failure> {
         for (id, grant) in self.grants_of(subject).await? {
             if grant.client.as_deref() == Some(client) {
-                self.revoke_grant(&id).await?;
+                self.revoke_grant_in(records, &id).await?;
             }
         }
         Ok(())

@@ -24,6 +24,7 @@ impl Authorization {
             Some(token) => {
                 let valid = self.token(token).await?;
                 let valid = valid.ok_or_else(|| Refusal::new(Code::InvalidToken, "the access token is not valid"))?;
+                self.note(asked, &valid.grant).await?;
                 let client = valid.grant.client.clone().unwrap_or_default();
                 (self.active_client(&client).await?, Some(valid))
             }
@@ -74,7 +75,8 @@ impl Authorization {
         if let Some((id, grant)) = found
             && own(&grant)
         {
-            self.revoke_grant(&id).await?;
+            self.note(asked, &grant).await?;
+            self.revoke_grant_in(&self.telling(asked), &id).await?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use super::Authorization;
 use crate::base::{Failure, Timestamp};
-use crate::interaction::{Item, ItemWrite};
+use crate::interaction::{Item, ItemWrite, Records};
 use aws_lc_rs::encoding::AsDer;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeySize;
@@ -204,11 +204,16 @@ impl Authorization {
     /// Makes a new key, which signs from now on; the one before stays published for two days. If somebody else does
     /// the same at the same time, one of the two new keys is enough.
     pub async fn rotate_key(&self, algorithm: Algorithm) -> Result<(), Failure> {
+        self.rotate_key_in(&self.records, algorithm).await
+    }
+
+    /// The same in records that tell the audit trail.
+    pub(super) async fn rotate_key_in(&self, records: &Records, algorithm: Algorithm) -> Result<(), Failure> {
         let now = self.clock.now();
         let made = tokio::task::spawn_blocking(move || make(algorithm, now)).await;
         let made = made.map_err(|_| Failure::internal("making a signing key panicked"))??;
         let mut writes = Vec::new();
-        for item in self.records.list(COLLECTION, None, 1_000).await? {
+        for item in records.list(COLLECTION, None, 1_000).await? {
             let mut kept: Kept = serde_json::from_slice(&item.value).map_err(Failure::internal)?;
             if kept.algorithm == algorithm && !kept.replaced {
                 kept.replaced = true;
@@ -217,7 +222,7 @@ impl Authorization {
             }
         }
         writes.push(ItemWrite::create(COLLECTION, super::secret::short(), super::json_bytes(&made)?));
-        self.records.try_commit(writes).await?;
+        records.try_commit(writes).await?;
         *self.keys.0.write() = None;
         Ok(())
     }

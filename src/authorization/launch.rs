@@ -7,7 +7,7 @@ use super::grant::{LaunchContext, read};
 use super::refusal::{Code, Refusal};
 use super::{Authorization, json_bytes, secret};
 use crate::base::{Failure, FailureKind, ResourceId, Timestamp};
-use crate::interaction::{Item, ItemWrite};
+use crate::interaction::{Item, ItemWrite, Records};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -68,6 +68,7 @@ impl Authorization {
         let token = asked.bearer().ok_or_else(|| Refusal::new(Code::InvalidToken, "send the user's access token"))?;
         let valid = self.token(token).await?;
         let valid = valid.ok_or_else(|| Refusal::new(Code::InvalidToken, "the access token is not valid"))?;
+        self.note(asked, &valid.grant).await?;
         let person = valid.grant.person.as_ref();
         let person = person.ok_or_else(|| Refusal::new(Code::AccessDenied, "a launch is begun by a user"))?;
         // An app that has one patient in context does not get to another by launching a second app.
@@ -75,7 +76,8 @@ impl Authorization {
             return Err(Refusal::new(Code::InsufficientScope, "a launch is begun with user/ scopes"));
         }
         let wanted: Wanted = serde_json::from_slice(&asked.body).map_err(|e| Refusal::invalid(e.to_string()))?;
-        let word = self.begin_launch(person, &wanted, &asked.base).await?;
+        asked.noted.launch(wanted.client_id.as_deref(), wanted.patient.as_deref());
+        let word = self.begin_launch_in(&self.telling(asked), person, &wanted, &asked.base).await?;
         let mut answer = json!({"launch": word, "iss": asked.base, "expires_in": WAIT / 1_000_000});
         if let Some(client) = &wanted.client_id
             && let Some(uri) = self.active_client(client).await?.and_then(|client| client.launch_uri.clone())
@@ -88,7 +90,13 @@ impl Authorization {
     }
 
     /// Begins a launch for a user; the answer is the word that the app has to bring.
-    pub async fn begin_launch(&self, person: &Person, wanted: &Wanted, base: &str) -> Result<String, Refusal> {
+    async fn begin_launch_in(
+        &self,
+        records: &Records,
+        person: &Person,
+        wanted: &Wanted,
+        base: &str,
+    ) -> Result<String, Refusal> {
         if let Some(client) = &wanted.client_id
             && self.active_client(client).await?.is_none()
         {
@@ -96,7 +104,7 @@ impl Authorization {
         }
         for (kind, id) in [("Patient", &wanted.patient), ("Encounter", &wanted.encounter)] {
             let Some(id) = id else { continue };
-            let seen = self.may_see(person, kind, id, base).await;
+            let seen = self.may_see(person, kind, id, base, None).await;
             seen.map_err(|failure| match failure.kind {
                 FailureKind::Forbidden => Refusal::new(Code::AccessDenied, format!("no {kind} of that id for you")),
                 _ => failure.into(),
@@ -119,7 +127,7 @@ impl Authorization {
         let launch = Launch { subject: person.subject.clone(), client: wanted.client_id.clone(), context };
         let word = secret::random();
         let write = ItemWrite::create(LAUNCHES, secret::digest(&word), json_bytes(&launch)?);
-        self.records.commit(vec![write.until(Timestamp(self.clock.now().0 + WAIT))]).await?;
+        records.commit(vec![write.until(Timestamp(self.clock.now().0 + WAIT))]).await?;
         Ok(word)
     }
 

@@ -3,10 +3,10 @@
 //! under `/auth/` (the table is in `route`), and the check of the token of every request to the FHIR API.
 //!
 //! `client`, `register`: registered apps; `keys`: signing keys; `discovery`, `brands`: what is published about it;
-//! `authorize`, `pending`, `launch`: from an app's request to a code; `scope`, `consent`: what is asked and granted;
+//! `authorize`, `pending`, `launch`: from an app's request to a code; `scope`, `consent`, `emergency`: what is asked and granted;
 //! `token`, `grant`: codes for tokens, and what tokens stand for; `authenticate`, `assertion`, `fetch`: how a client
 //! proves who it is; `issuer`: tokens of an outside authorization server; `inquire`: introspection and revocation; `secret`: random values and digests; `exchange`,
-//! `refusal`: questions and answers, free of HTTP; `people`: users, their sessions and how they are known;
+//! `refusal`: questions and answers, free of HTTP; `noted`, `trail`: what the audit trail is told of them; `people`: users, their sessions and how they are known;
 //! `pages`: what they see. Everything that must outlive a process is a record, changed by compare-and-set.
 //!
 //! Decides nothing about resources: that is `access`.
@@ -18,6 +18,7 @@ mod brands;
 pub mod client;
 pub mod consent;
 mod discovery;
+mod emergency;
 pub mod exchange;
 pub mod fetch;
 pub mod first;
@@ -28,6 +29,7 @@ pub mod issuer;
 mod jwk;
 pub mod keys;
 pub mod launch;
+pub mod noted;
 pub mod pages;
 pub mod pending;
 pub mod people;

@@ -4,11 +4,13 @@
 use super::authorize::Back;
 use super::client::Client;
 use super::consent::{self, Answer, Person, Question};
+use super::exchange::Asked;
 use super::grant::{Grant, LaunchContext, read};
 use super::launch::LAUNCHES;
 use super::refusal::{Code as Refused, Refusal};
 use super::{Authorization, json_bytes, scope, secret};
 use crate::access::{Caller, Principal, Role, Scopes};
+use crate::audit::Severity;
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId, Timestamp};
 use crate::interaction::{Context, Item, ItemWrite, Request, Verb};
 use serde::{Deserialize, Serialize};
@@ -52,6 +54,9 @@ pub struct Pending {
     pub max_age: Option<u32>,
     /// Who the app thinks the user is.
     pub login_hint: Option<String>,
+    /// The reason for an access in an emergency, stated when the patient was chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub emergency: Option<String>,
     /// The FHIR base that was asked at.
     pub base: String,
     /// When it was asked.
@@ -125,25 +130,54 @@ impl Authorization {
             None => None,
         };
         let patient = launched.and_then(|(_, launch)| launch.context.patient);
-        Ok(Question { client, choices: consent::choices(&pending.scopes), patient })
+        Ok(Question { client, choices: consent::choices(&pending.scopes), patient, emergency: pending.emergency })
+    }
+
+    /// Keeps the reason for an access in an emergency with the request for which it was stated.
+    pub(super) async fn keep_emergency(&self, id: &str, reason: &str) -> Result<(), Failure> {
+        let (item, mut pending) = self.pending_item(id).await?;
+        pending.emergency = Some(reason.to_owned());
+        let write = ItemWrite::replace(PENDING, &item, json_bytes(&pending)?);
+        self.records.commit(vec![write.until(Timestamp(pending.made.0 + WAIT))]).await
     }
 
     /// Grants what was answered. The address where the browser goes on, at the app.
     pub async fn approve_request(&self, id: &str, person: &Person, answer: Answer) -> Result<String, Failure> {
+        self.approve_asked(id, person, answer, None).await
+    }
+
+    /// The same for a visit that the audit trail is told of.
+    pub(super) async fn approve_asked(
+        &self,
+        id: &str,
+        person: &Person,
+        mut answer: Answer,
+        asked: Option<&Asked>,
+    ) -> Result<String, Failure> {
         let (item, pending) = self.pending_item(id).await?;
         let client = self.active_client(&pending.client).await?.ok_or_else(no_such)?;
         if pending.wants_sign_in_after(person.authenticated) {
             return Err(forbidden("the app wants you to sign in anew"));
         }
-        let scopes = consent::granted(&pending.scopes, &answer.scopes);
+        let mut scopes = consent::granted(&pending.scopes, &answer.scopes);
+        answer.break_glass = self.emergency(&person.role, answer.break_glass.as_deref()).await?;
+        if answer.break_glass.is_some() {
+            // An emergency ends with the one access token.
+            scopes.retain(|scope| scope != "offline_access" && scope != "online_access");
+        }
         if scopes.is_empty() {
-            return self.deny_request(id, person).await;
+            return self.deny_asked(id, asked).await;
         }
         let mut writes = vec![ItemWrite::delete(PENDING, &item)];
         let context = match self.context(&pending, person, &client, &scopes, &answer, &mut writes).await? {
             Ok(context) => context,
             Err(refusal) => {
                 self.records.try_commit(vec![ItemWrite::delete(PENDING, &item)]).await?;
+                if let Some(asked) = asked {
+                    asked.noted.decision("granted");
+                    asked.noted.client(&client.id);
+                    asked.noted.refused(Severity::Serious, refusal.text());
+                }
                 return Ok(pending.back().refused(&refusal));
             }
         };
@@ -168,19 +202,41 @@ impl Authorization {
         let word = secret::random();
         let write = ItemWrite::create(CODES, secret::digest(&word), json_bytes(&code)?);
         writes.push(write.until(Timestamp(now.0 + REMEMBERED)));
-        if !self.records.try_commit(writes).await? {
+        let records = match asked {
+            None => self.records.clone(),
+            Some(asked) => {
+                asked.noted.decision("granted");
+                asked.noted.grant(&code.grant);
+                self.telling(asked)
+            }
+        };
+        if !records.try_commit(writes).await? {
             return Err(no_such());
+        }
+        if let Some(asked) = asked {
+            asked.noted.done();
         }
         Ok(pending.back().with(&[("code", &word)]))
     }
 
     /// Grants nothing. The address where the browser goes on, at the app.
     pub async fn deny_request(&self, id: &str, _person: &Person) -> Result<String, Failure> {
+        self.deny_asked(id, None).await
+    }
+
+    /// The same for a visit that the audit trail is told of.
+    pub(super) async fn deny_asked(&self, id: &str, asked: Option<&Asked>) -> Result<String, Failure> {
         let (item, pending) = self.pending_item(id).await?;
+        let refusal = Refusal::new(Refused::AccessDenied, "the user did not allow it");
+        if let Some(asked) = asked {
+            asked.noted.decision("denied");
+            asked.noted.client(&pending.client);
+            asked.noted.refused(Severity::Minor, refusal.text());
+        }
         if !self.records.try_commit(vec![ItemWrite::delete(PENDING, &item)]).await? {
             return Err(no_such());
         }
-        Ok(pending.back().refused(&Refusal::new(Refused::AccessDenied, "the user did not allow it")))
+        Ok(pending.back().refused(&refusal))
     }
 
     /// The launch context of what is granted. A launch is used up in the commit that makes the code.
@@ -217,7 +273,7 @@ impl Authorization {
         }
         // Whatever chose it: nobody lets an app see a patient whom they may not see themselves.
         if let Some(id) = &context.patient {
-            self.may_see(person, "Patient", id, &pending.base).await?;
+            self.may_see(person, "Patient", id, &pending.base, answer.break_glass.as_deref()).await?;
         }
         if context.banner.is_none() && context.patient.is_some() {
             // Vesta's own pages show no patient around the app.
@@ -226,14 +282,22 @@ impl Authorization {
         Ok(Ok(context))
     }
 
-    /// Refuses unless a user may read a resource.
-    pub(super) async fn may_see(&self, person: &Person, kind: &str, id: &str, base: &str) -> Result<(), Failure> {
+    /// Refuses unless a user may read a resource; in an emergency with the reason for that.
+    pub(super) async fn may_see(
+        &self,
+        person: &Person,
+        kind: &str,
+        id: &str,
+        base: &str,
+        emergency: Option<&str>,
+    ) -> Result<(), Failure> {
         let not_yours = || forbidden("you may not see this record, or there is none");
         let id = ResourceId::new(id).ok_or_else(not_yours)?;
         let mut principal = Principal::new(&person.subject);
         principal.role = Role::from_code(&person.role);
         principal.user = person.user.as_deref().and_then(|user| self.user_reference(user));
         principal.tenant = self.records.tenant();
+        principal.break_glass = emergency.map(str::to_owned);
         principal.patient = person.patient().and_then(ResourceId::new);
         let scope = format!("user/{kind}.r");
         principal.scopes = Scopes::parse(&scope, &self.service.search_definitions()).map_err(Failure::internal)?;

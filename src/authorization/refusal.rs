@@ -2,6 +2,7 @@
 //! for the program and a sentence for its developer. Says nothing that would help a guess.
 
 use super::exchange::{Answered, Content, Went};
+use crate::audit::Severity;
 use crate::base::{Failure, FailureKind};
 use serde_json::json;
 
@@ -73,6 +74,19 @@ impl Refusal {
     /// The client is not known or could not prove who it is: always the same words.
     pub fn client() -> Refusal {
         Refusal::new(Code::InvalidClient, "the client is not known here or did not prove who it is")
+    }
+
+    /// As the audit trail tells it.
+    pub(super) fn text(&self) -> String {
+        format!("{}: {}", self.code.text(), self.description)
+    }
+
+    /// How bad it is, as the audit trail tells it.
+    pub(super) fn severity(&self) -> Severity {
+        match self.code {
+            Code::ServerError | Code::TemporarilyUnavailable => Severity::Major,
+            _ => Severity::Minor,
+        }
     }
 
     /// The answer of an endpoint that speaks JSON. `basic`: whether the client tried HTTP Basic, which is answered

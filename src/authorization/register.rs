@@ -37,7 +37,8 @@ impl Authorization {
         let made = (client.kind == ClientKind::Symmetric).then(|| client.make_secret());
         let token = secret::random();
         client.registration = Some(secret::digest(&token));
-        self.add_client(&client).await?;
+        asked.noted.client(&client.id);
+        self.add_client_in(&self.telling(asked), &client).await?;
         let mut answer = shown(&client, &asked.base);
         answer["registration_access_token"] = json!(token);
         if let Some(made) = made {
@@ -64,10 +65,11 @@ impl Authorization {
         if !secret::same(kept, &secret::digest(token)) || client.state == ClientState::Disabled {
             return Err(unknown());
         }
+        asked.noted.client(id);
         match asked.method {
             Method::Get => Ok(Some(shown(&client, &asked.base))),
             Method::Delete => {
-                self.delete_client(id).await?;
+                self.delete_client_in(&self.telling(asked), id).await?;
                 self.revoke_client(id).await?;
                 Ok(None)
             }
@@ -82,7 +84,7 @@ impl Authorization {
                 }
                 // What was approved was the client as it was.
                 next.state = ClientState::Waiting;
-                self.change_client(id, |stored| *stored = next.clone()).await?;
+                self.change_client_in(&self.telling(asked), id, |stored| *stored = next.clone()).await?;
                 Ok(Some(shown(&next, &asked.base)))
             }
             Method::Post => Err(Refusal::invalid("a registration is read, put or deleted")),

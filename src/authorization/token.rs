@@ -49,6 +49,7 @@ impl Authorization {
         if code.grant.client.as_deref() != Some(client.id.as_str()) {
             return Err(unknown());
         }
+        self.note(asked, &code.grant).await?;
         if code.used {
             // Somebody has it who should not: whoever was first may be the thief (RFC 6749 4.1.2).
             self.revoke_grant(&code.grant_id).await?;
@@ -73,7 +74,7 @@ impl Authorization {
         let used = ItemWrite::replace(CODES, &item, json_bytes(&code)?);
         let kept = ItemWrite::create(GRANTS, &code.grant_id, json_bytes(&grant)?).until(grant::end(&grant, now));
         let remembered = used.until(Timestamp(now.0 + REMEMBERED));
-        if !self.records.try_commit(vec![remembered, kept, token]).await? {
+        if !self.telling(asked).try_commit(vec![remembered, kept, token]).await? {
             // Another exchange of the same code was faster.
             self.revoke_grant(&code.grant_id).await?;
             return Err(unknown());
@@ -91,6 +92,7 @@ impl Authorization {
         if grant.client.as_deref() != Some(client.id.as_str()) {
             return Err(unknown());
         }
+        self.note(asked, &grant).await?;
         let current = grant.refresh.as_deref().ok_or_else(unknown)?;
         if !secret::same(current, &secret::digest(token)) {
             // It was used before, and somebody uses it again: one of the two is not the app. The family ends.
@@ -106,7 +108,7 @@ impl Authorization {
         grant.refresh = Some(digest);
         let (access, write) = grant::access_token(id, &scopes, &asked.base, now, ACCESS)?;
         let next = ItemWrite::replace(GRANTS, &item, json_bytes(&grant)?).until(grant::end(&grant, now));
-        if !self.records.try_commit(vec![next, write]).await? {
+        if !self.telling(asked).try_commit(vec![next, write]).await? {
             self.revoke_grant(id).await?;
             return Err(unknown());
         }
@@ -137,7 +139,8 @@ impl Authorization {
         let id = grant::new_id(&client.id);
         let (access, write) = grant::access_token(&id, &scopes, &asked.base, now, BACKEND)?;
         let kept = ItemWrite::create(GRANTS, id, json_bytes(&grant)?);
-        self.records.commit(vec![kept.until(Timestamp(now.0 + BACKEND * 1_000_000)), write]).await?;
+        self.note(asked, &grant).await?;
+        self.telling(asked).commit(vec![kept.until(Timestamp(now.0 + BACKEND * 1_000_000)), write]).await?;
         Ok(json!({
             "access_token": access,
             "token_type": "Bearer",

@@ -1,39 +1,66 @@
 //! What the authorization server tells the audit trail: every attempt to sign in, every token that is asked for, every
-//! launch, grant, revocation and change of an account or app, with how it went. Done at the one door, before the
-//! answer leaves; if the trail cannot be written, nothing leaves. Never a password, code, token or secret.
+//! launch, grant, revocation and change of an account or app, with who did it and how it went. Grants, tokens,
+//! revocations, registrations and administration are told in their own commit, everything else at the one door, before
+//! the answer leaves; if the trail cannot be written, nothing leaves. Never a password, code, token or secret.
 
 use super::Authorization;
 use super::exchange::{Answered, Asked, Content, Method, Went};
+use super::noted::Outcome;
 use crate::audit::{Event, Severity};
 use crate::base::{Failure, TenantId};
-use crate::interaction::Context;
+use crate::interaction::{Context, Records};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
+/// Which outcomes of a request are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// All.
+    Always,
+    /// Only that it was refused: if it is not, a page is shown and nothing has happened yet.
+    Refused,
+}
+
+/// Where people sign in.
+const SIGN_IN: [&str; 4] = ["sign-in", "second-factor", "passkey", "outside/return"];
+
 impl Authorization {
     /// Answers a request, and tells the trail of it.
-    pub async fn answer_recorded(&self, asked: Asked, request_id: String) -> Answered {
-        let Some(event) = event(&asked) else { return self.answer(asked).await };
-        let mut context = Context::open(TenantId::default(), asked.base.clone());
-        context.remote = asked.remote;
-        context.request_id = request_id;
-        // Asked before, because the answer may end the session.
-        let user = match self.session_of(&asked).await {
-            Ok(session) => session.map(|session| session.user().name.clone()),
-            Err(failure) => return unavailable(&failure),
-        };
-        let event = match user {
-            Some(user) => event.user(&user),
-            None => event,
-        };
+    pub async fn answer_recorded(&self, asked: Asked) -> Answered {
+        let Some((event, when)) = event(&asked) else { return self.answer(asked).await };
+        // Asked before, because the answer may end the session. Who signs in need not be who was signed in before.
+        if !SIGN_IN.contains(&asked.path.as_str()) {
+            match self.session_of(&asked).await {
+                Ok(Some(session)) => asked.noted.user(&session.user().name),
+                Ok(None) => {}
+                Err(failure) => return unavailable(&failure),
+            }
+        }
+        let (context, noted) = (context(&asked), asked.noted.clone());
         let answered = self.answer(asked).await;
-        match self.service.record(&context, with_outcome(event, &answered)).await {
+        let outcome = noted.outcome();
+        let event = with_outcome(noted.complete(event), &outcome, &answered);
+        let untold = outcome == Outcome::Shown || (when == When::Refused && !event.is_refused());
+        if !event.is_refused() && (untold || noted.is_told()) {
+            return answered;
+        }
+        match self.service.record(&context, event).await {
             Ok(()) => answered,
             Err(failure) => unavailable(&failure),
         }
     }
 
+    /// Records whose next commit tells the trail that the request has succeeded: what happens and that it happened are
+    /// both there or neither. What is noted later is not told.
+    pub(super) fn telling(&self, asked: &Asked) -> Records {
+        let Some((event, _)) = event(asked) else { return self.records.clone() };
+        let records = self.service.records_telling(&context(asked), asked.noted.complete(event));
+        asked.noted.tells_with(&records);
+        records
+    }
+
     /// Tells the trail of a request to the FHIR API that was refused for want of a token; gives the failure to answer.
+    /// The address comes without tokens.
     pub async fn refusal_recorded(&self, context: &Context, address: &str, failure: Failure) -> Failure {
         let event = Event::refusal(&failure).query(address);
         match self.service.record(context, event).await {
@@ -43,21 +70,32 @@ impl Authorization {
     }
 }
 
+fn context(asked: &Asked) -> Context {
+    let mut context = Context::open(TenantId::default(), asked.base.clone());
+    context.remote = asked.remote;
+    context.request_id.clone_from(&asked.request_id);
+    context
+}
+
 fn unavailable(failure: &Failure) -> Answered {
     tracing::error!(%failure, "the audit trail cannot be written; the request fails");
     Answered::new(Went::Unavailable, Content::Nothing)
 }
 
 /// What a request is, if it is one that is recorded: those that only show a page are not.
-fn event(asked: &Asked) -> Option<Event> {
+fn event(asked: &Asked) -> Option<(Event, When)> {
     let form = |name: &str| asked.form.get(name).unwrap_or_default();
     let client = client(asked).unwrap_or_default();
     let client = client.as_str();
     let path = asked.path.as_str();
+    if path == "authorize" {
+        // An app's request that is all right is told when its user has answered it.
+        return Some((Event::authorization("", client, "asked for"), When::Refused));
+    }
     if asked.method == Method::Get {
         return match path {
             // The way back from another provider's sign-in page.
-            "outside/return" => Some(Event::sign_in("", "outside provider")),
+            "outside/return" => Some((Event::sign_in("", "outside provider"), When::Always)),
             _ => None,
         };
     }
@@ -66,7 +104,7 @@ fn event(asked: &Asked) -> Option<Event> {
         "second-factor" => Event::sign_in("", "second factor"),
         "passkey" => Event::sign_in(form("user"), "passkey"),
         "sign-out" => Event::sign_out(""),
-        "authorize" | "consent" => Event::authorization("", client, "answer to an app's request"),
+        "consent" => Event::authorization("", client, ""),
         "admin" => match super::pages::admin::action(form("action")) {
             Some((done, sort)) => Event::administration(done, sort, form("which")),
             None => Event::administration("unknown", "server", ""),
@@ -86,7 +124,7 @@ fn event(asked: &Asked) -> Option<Event> {
             None => Event::administration("change", "account", path),
         },
     };
-    Some(event)
+    Some((event, When::Always))
 }
 
 /// The client that a request names: in the form, or as the user of HTTP Basic.
@@ -102,11 +140,15 @@ fn client(asked: &Asked) -> Option<String> {
     pair.split_once(':').map(|(client, _)| client.to_owned())
 }
 
-fn with_outcome(event: Event, answered: &Answered) -> Event {
-    match answered.went {
-        Went::Ok | Went::Created | Went::NoContent | Went::SeeOther => event,
-        Went::Forbidden | Went::Unauthenticated | Went::TooMany => event.refused(Severity::Serious, why(answered)),
-        Went::Internal | Went::Unavailable => event.refused(Severity::Major, why(answered)),
+fn with_outcome(event: Event, noted: &Outcome, answered: &Answered) -> Event {
+    match (answered.went, noted) {
+        (Went::Forbidden | Went::Unauthenticated | Went::TooMany, _) => event.refused(Severity::Serious, why(answered)),
+        (Went::Internal | Went::Unavailable, _) => event.refused(Severity::Major, why(answered)),
+        (_, Outcome::Refused(severity, why)) => event.refused(*severity, why),
+        (_, Outcome::Done) => event,
+        // A page that leads elsewhere does so for many reasons; only what was noted as done was done.
+        (Went::SeeOther, Outcome::Unsaid) => event.refused(Severity::Minor, "led on to another page, nothing was done"),
+        (Went::Ok | Went::Created | Went::NoContent | Went::SeeOther, _) => event,
         _ => event.refused(Severity::Minor, why(answered)),
     }
 }
@@ -128,6 +170,7 @@ fn why(answered: &Answered) -> String {
 mod tests {
     use super::*;
     use crate::authorization::exchange::Parameters;
+    use crate::authorization::noted::Noted;
 
     fn asked(method: Method, path: &str, form: &str) -> Asked {
         Asked {
@@ -143,12 +186,15 @@ mod tests {
             agent: None,
             remote: None,
             base: "https://fhir.example.org".to_owned(),
+            request_id: String::new(),
+            noted: Noted::default(),
         }
     }
 
     #[test]
     fn attempts_are_told_and_secrets_are_not() {
-        let told = |method, path: &str, form: &str| event(&asked(method, path, form)).map(|event| format!("{event:?}"));
+        let told =
+            |method, path: &str, form: &str| event(&asked(method, path, form)).map(|(event, _)| format!("{event:?}"));
         let sign_in = told(Method::Post, "sign-in", "user=alice&pass=hunter2").expect("told");
         assert!(sign_in.contains("alice") && !sign_in.contains("hunter2"), "{sign_in}");
         let token = told(Method::Post, "token", "grant_type=refresh_token&refresh_token=s3cret&client_id=app");

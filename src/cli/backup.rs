@@ -5,6 +5,7 @@ use super::progress::Steps;
 use super::settings::Settings;
 use super::wire;
 use super::wire::moving::Until;
+use crate::audit::Event;
 use crate::base::Timestamp;
 use crate::primitive::{DateTime, Precision};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,10 @@ pub fn save(settings: &Settings, file: &Path, since: Option<&Path>, key: &Key, p
     if wire::moving::is_encrypted(settings) && key.backup_key.is_none() && !plain {
         let why = "the store is encrypted: name a key for the backup with --backup-key, or say --plain";
         return Err(Fault::Settings(why.into()));
+    }
+    // Told before anything leaves. A server that has the directory open is not in the way of the backup, only of this.
+    if let Err(why) = wire::record_at(settings, Event::export(&format!("backup to {}", file.display()))) {
+        eprintln!("this backup leaves no record in the audit trail: {why}");
     }
     let mut steps = Steps::of("versions");
     let key = key.backup_key.as_deref();

@@ -98,12 +98,15 @@ const USUAL: &str = "openid fhirUser profile launch launch/patient launch/encoun
 
 /// Runs a command.
 pub fn run(settings: &Settings, command: ClientCommand) -> Result<(), Fault> {
-    let authorization = wire::authorization(settings)?;
-    let done = administration(&command);
+    let mut authorization = wire::authorization(settings)?;
+    let event = administration(&command).map(|(done, id)| Event::administration(done, "client", &id));
+    if let Some(event) = &event {
+        authorization.records = wire::telling(&authorization.service, settings, event.clone());
+    }
     runtime()?.block_on(async {
         perform(&authorization, command).await?;
-        let Some((done, id)) = done else { return Ok(()) };
-        wire::record(&authorization.service, settings, Event::administration(done, "client", &id)).await
+        let Some(event) = event else { return Ok(()) };
+        wire::told(&authorization.service, settings, &authorization.records, event).await
     })
 }
 

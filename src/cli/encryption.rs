@@ -4,6 +4,7 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
+use crate::audit::Event;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -35,17 +36,26 @@ pub fn run(settings: &Settings, command: &Command) -> Result<(), Fault> {
         bar.set_length(all);
         bar.set_position(done);
     };
-    let told = match command {
-        Command::On => format!("{} versions are encrypted now", wire::convert(settings, true, &mut progress)?),
+    let mut after = settings.clone();
+    let (done, told) = match command {
+        Command::On => ("on", format!("{} versions are encrypted now", wire::convert(settings, true, &mut progress)?)),
         Command::Off => {
-            format!("{} versions are not encrypted any more", wire::convert(settings, false, &mut progress)?)
+            let versions = wire::convert(settings, false, &mut progress)?;
+            after.encryption_key = None;
+            ("off", format!("{versions} versions are not encrypted any more"))
         }
         Command::Rotate { new_key } => {
             let fingerprint = wire::rotate(settings, new_key)?;
-            format!("the store is opened by the key with the fingerprint {fingerprint} now, and by no other")
+            after.encryption_key = Some(new_key.clone());
+            (
+                "rotate",
+                format!("the store is opened by the key with the fingerprint {fingerprint} now, and by no other"),
+            )
         }
     };
     bar.finish_and_clear();
+    // What was done stands, even if it cannot be told.
+    wire::record_at(&after, Event::administration(done, "encryption", &settings.place()))?;
     println!("{told}");
     Ok(())
 }

@@ -31,7 +31,7 @@ pub enum Which {
 
 /// Runs a command.
 pub fn run(settings: &Settings, command: KeyCommand) -> Result<(), Fault> {
-    let authorization = wire::authorization(settings)?;
+    let mut authorization = wire::authorization(settings)?;
     runtime()?.block_on(async {
         match command {
             KeyCommand::List => {
@@ -49,9 +49,10 @@ pub fn run(settings: &Settings, command: KeyCommand) -> Result<(), Fault> {
                     Which::Rs256 => Algorithm::RS256,
                     Which::Es256 => Algorithm::ES256,
                 };
-                authorization.rotate_key(algorithm).await.map_err(refused)?;
                 let event = Event::administration("rotate", "key", algorithm.name());
-                wire::record(&authorization.service, settings, event).await
+                authorization.records = wire::telling(&authorization.service, settings, event.clone());
+                authorization.rotate_key(algorithm).await.map_err(refused)?;
+                wire::told(&authorization.service, settings, &authorization.records, event).await
             }
         }
     })

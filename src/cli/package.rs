@@ -4,6 +4,7 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
+use crate::audit::Event;
 use crate::definitions::Package;
 use crate::interaction::Service;
 use std::path::PathBuf;
@@ -37,10 +38,14 @@ pub fn run(settings: &Settings, command: &PackageCommand) -> Result<(), Fault> {
     }
     let service = wire::open(settings)?.service;
     let told = |failure: crate::base::Failure| Fault::Store(failure.to_string());
+    let record = |done: &str, package: &str| {
+        wire::wait(wire::record(&service, settings, Event::administration(done, "package", package)))?
+    };
     match command {
         PackageCommand::Add { .. } => {
             for package in packages {
                 let info = wire::wait(service.add_package(package))?.map_err(told)?;
+                record("add", &format!("{}#{}", info.name, info.version))?;
                 println!("added {}#{}: {} resources", info.name, info.version, info.resources);
             }
             // What is interrupted is made at the next start, which would take longer for it.
@@ -57,6 +62,7 @@ pub fn run(settings: &Settings, command: &PackageCommand) -> Result<(), Fault> {
             if !wire::wait(service.remove_package(name, version))?.map_err(told)? {
                 return Err(Fault::Resource(format!("no package {package} is loaded")));
             }
+            record("remove", package)?;
             println!("removed {package}");
         }
     }

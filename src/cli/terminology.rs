@@ -4,6 +4,8 @@
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
+use crate::audit::Event;
+use crate::interaction::Service;
 use crate::terminology::release::{Kind, Release};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::path::PathBuf;
@@ -46,6 +48,9 @@ pub enum Format {
 /// Runs a command on code systems.
 pub fn run(settings: &Settings, command: &TerminologyCommand) -> Result<(), Fault> {
     let told = |failure: crate::base::Failure| Fault::Store(failure.to_string());
+    let record = |service: &Service, done: &str, system: &str| {
+        wire::wait(wire::record(service, settings, Event::administration(done, "code-system", system)))?
+    };
     match command {
         TerminologyCommand::Import { folder, format, version } => {
             let kind = format.map(|format| match format {
@@ -68,6 +73,7 @@ pub fn run(settings: &Settings, command: &TerminologyCommand) -> Result<(), Faul
             };
             let info = wire::wait(service.add_release(release, told_of))?.map_err(told)?;
             bar.finish_and_clear();
+            record(&service, "import", &format!("{}|{}", info.url, info.version))?;
             println!("imported {}|{}: {} concepts", info.url, info.version, info.concepts);
         }
         TerminologyCommand::List => {
@@ -82,6 +88,7 @@ pub fn run(settings: &Settings, command: &TerminologyCommand) -> Result<(), Faul
             if !wire::wait(service.remove_release(url, version))?.map_err(told)? {
                 return Err(Fault::Resource(format!("no code system {canonical} was imported")));
             }
+            record(&service, "remove", canonical)?;
             println!("removed {canonical}");
         }
     }

@@ -17,13 +17,14 @@ pub struct Wanted {
 
 /// Runs the command.
 pub fn run(settings: &Settings, wanted: &Wanted) -> Result<(), Fault> {
-    let authorization = wire::authorization(settings)?;
+    let mut authorization = wire::authorization(settings)?;
+    let event = Event::token("", "command line").user(&wanted.user);
+    authorization.records = wire::telling(&authorization.service, settings, event.clone());
     let base = settings.bases().pop().unwrap_or_default();
     runtime()?.block_on(async {
         match authorization.first_token(&wanted.user, &base).await.map_err(refused)? {
             Some(token) => {
-                wire::record(&authorization.service, settings, Event::token("", "command line").user(&wanted.user))
-                    .await?;
+                wire::told(&authorization.service, settings, &authorization.records, event).await?;
                 print(&token)
             }
             None => Err(Fault::Store(format!("there is no user '{}'", wanted.user))),

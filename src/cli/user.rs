@@ -92,14 +92,17 @@ fn role(code: &str) -> Result<Role, String> {
 /// Runs a command.
 pub fn run(settings: &Settings, command: UserCommand) -> Result<(), Fault> {
     let wired = wire::administered(settings)?;
-    let records = wired.service.records(TenantId::default());
-    let people = People::new(records, Arc::new(SystemClock), Lifetimes::default());
+    let event = administration(&command).map(|(done, name)| Event::administration(done, "account", &name));
+    let records = match &event {
+        Some(event) => wire::telling(&wired.service, settings, event.clone()),
+        None => wired.service.records(TenantId::default()),
+    };
+    let people = People::new(records.clone(), Arc::new(SystemClock), Lifetimes::default());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Server)?;
-    let done = administration(&command);
     runtime.block_on(async {
         perform(&people, command).await?;
-        let Some((done, name)) = done else { return Ok(()) };
-        wire::record(&wired.service, settings, Event::administration(done, "account", &name)).await
+        let Some(event) = event else { return Ok(()) };
+        wire::told(&wired.service, settings, &records, event).await
     })
 }
 

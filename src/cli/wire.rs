@@ -11,7 +11,7 @@ use crate::authorization::Authorization;
 use crate::base::{RandomIds, SystemClock, TenantId};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
-use crate::interaction::{Context, Service};
+use crate::interaction::{Context, Records, Service};
 use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedStore, MasterKey, Options};
 use crate::store::memory::MemoryStore;
@@ -191,11 +191,37 @@ pub fn authorization(settings: &Settings) -> Result<Authorization, Fault> {
     Ok(Authorization::new(service, Arc::new(SystemClock), settings.authorization()))
 }
 
+fn here(settings: &Settings) -> Context {
+    Context::open(TenantId::default(), settings.bases().pop().unwrap_or_default())
+}
+
+fn by_command(event: Event) -> Event {
+    event.detail("by", "command line")
+}
+
 /// Tells the audit trail what a command does or has done.
 pub async fn record(service: &Service, settings: &Settings, event: Event) -> Result<(), Fault> {
-    let context = Context::open(TenantId::default(), settings.bases().pop().unwrap_or_default());
-    let told = service.record(&context, event.detail("by", "command line")).await;
+    let told = service.record(&here(settings), by_command(event)).await;
     told.map_err(|failure| Fault::Store(failure.to_string()))
+}
+
+/// Records whose next commit tells the audit trail what the command does.
+pub fn telling(service: &Service, settings: &Settings, event: Event) -> Records {
+    service.records_telling(&here(settings), by_command(event))
+}
+
+/// Tells the audit trail what a command has done, unless a commit has told it already.
+pub async fn told(service: &Service, settings: &Settings, records: &Records, event: Event) -> Result<(), Fault> {
+    if records.have_told() { Ok(()) } else { record(service, settings, event).await }
+}
+
+/// Tells the audit trail what is about to be done, or was, to a whole store that nobody else has open.
+pub fn record_at(settings: &Settings, event: Event) -> Result<(), Fault> {
+    if !settings.audit_level().is_on() {
+        return Ok(());
+    }
+    let service = open(settings)?.service;
+    wait(record(&service, settings, event))?
 }
 
 /// Waits for something that a store does, on a thread of its own: the caller's may have a runtime at work already.

@@ -7,11 +7,13 @@ use super::{answer, cors};
 use crate::access::Caller;
 use crate::authorization::Authorization;
 use crate::authorization::exchange::{Answered, Asked, Content, Method as Plain, Parameters, Readers, Went, bearer};
+use crate::authorization::noted::Noted;
 use crate::authorization::pages::POLICY;
 use crate::base::{Failure, FailureKind, IssueCode};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse, web};
+use std::sync::Arc;
 
 /// No request to the authorization server needs a larger body.
 const LARGEST: usize = 256 << 10;
@@ -21,7 +23,7 @@ const PRAGMA: HeaderName = HeaderName::from_static("pragma");
 /// A request to an address below `/auth/`.
 pub async fn handle(
     site: &Site,
-    authorization: &Authorization,
+    authorization: &Arc<Authorization>,
     raw_path: &str,
     request: &HttpRequest,
     payload: web::Payload,
@@ -59,9 +61,14 @@ pub async fn handle(
         agent: text(headers, header::USER_AGENT),
         remote: request.peer_addr().map(|peer| peer.ip()),
         base: site.own_base(headers, request.uri()),
+        request_id: super::request_id::given(request),
+        noted: Noted::default(),
     };
     let (path, origin) = (asked.path.clone(), asked.origin.clone());
-    let mut answered = authorization.answer_recorded(asked, super::request_id::given(request)).await;
+    // On its own, so that a client that goes away stops neither what it began nor the record of it.
+    let (answering, own) = (authorization.clone(), asked);
+    let answering = actix_web::rt::spawn(async move { answering.answer_recorded(own).await });
+    let mut answered = answering.await.unwrap_or_else(|_| Answered::new(Went::Internal, Content::Nothing));
     if let (Some(origin), Readers::Nobody) = (&origin, &answered.readers) {
         answered.readers = authorization.readers(&path, origin).await;
     }

@@ -8,9 +8,9 @@ use super::site::Site;
 
 use super::{answer, auth, cors, docs, encoding, exchange, limits, metrics, page, request_id};
 use crate::access::Caller;
-use crate::authorization::Authorization;
+use crate::audit::Event;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
-use crate::interaction::{Context, Media, Payload, Reply, ReplyContent, Request, Verb};
+use crate::interaction::{Context, Media, Payload, Reply, ReplyContent, Request, Verb, without_tokens};
 use crate::xml;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -176,8 +176,13 @@ fn bad_host() -> Failure {
 
 /// A request under the FHIR base.
 async fn fhir(site: &Arc<Site>, raw_path: &str, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
-    let mut wanted = Wanted::JSON;
-    match perform(site, raw_path, request, payload, &mut wanted).await {
+    let mut trace = Trace { wanted: Wanted::JSON, caller: Caller::Open, told: false };
+    let done = match perform(site, raw_path, request, payload, &mut trace).await {
+        Err(stop) if !trace.told => Err(told(site, request, &trace, stop).await),
+        done => done,
+    };
+    let wanted = trace.wanted;
+    match done {
         Ok(response) => response,
         Err(Stop::TooSlow) => {
             let issue = Issue::error(IssueCode::Timeout, "the body came too slowly");
@@ -202,6 +207,47 @@ async fn fhir(site: &Arc<Site>, raw_path: &str, request: &HttpRequest, payload: 
             response
         }
     }
+}
+
+/// What is known of a request so far.
+struct Trace {
+    /// The form of the answer.
+    wanted: Wanted,
+    /// Who asks.
+    caller: Caller,
+    /// Whether the audit trail is told by others: from the interaction on, and of a token that is missing.
+    told: bool,
+}
+
+/// Tells the audit trail of a request that never became an interaction; gives why it is refused.
+async fn told(site: &Site, request: &HttpRequest, trace: &Trace, stop: Stop) -> Stop {
+    let failure = match &stop {
+        Stop::Failed(failure) => failure.clone(),
+        Stop::TooSlow => Failure::malformed(IssueCode::Timeout, "the body came too slowly"),
+        Stop::TooLong => Failure::malformed(IssueCode::TooLong, "the address is too long"),
+    };
+    let mut context = seen(site, request);
+    context.caller = trace.caller.clone();
+    let event = Event::refusal(&failure).query(address(request));
+    match site.service.record(&context, event).await {
+        Ok(()) => stop,
+        Err(other) => Stop::Failed(other),
+    }
+}
+
+/// A request as the audit trail knows it before it is an interaction.
+fn seen(site: &Site, request: &HttpRequest) -> Context {
+    let mut context = Context::open(TenantId::default(), site.own_base(request.headers(), request.uri()));
+    context.remote = request.peer_addr().map(|peer| peer.ip());
+    context.request_id = request_id::given(request);
+    context
+}
+
+/// Method and address as the audit trail tells them, without tokens.
+fn address(request: &HttpRequest) -> String {
+    const LONGEST: usize = 2_000;
+    let text = without_tokens(&format!("{} {}", request.method(), request.uri()));
+    text.chars().take(LONGEST).collect()
 }
 
 /// Why a request was not performed.
@@ -231,7 +277,7 @@ async fn perform(
     raw_path: &str,
     request: &HttpRequest,
     payload: web::Payload,
-    wanted: &mut Wanted,
+    trace: &mut Trace,
 ) -> Result<HttpResponse, Stop> {
     let (headers, query) = (request.headers(), request.query_string());
     let Some(verb) = exchange::verb(request.method()) else {
@@ -254,10 +300,18 @@ async fn perform(
         if !public {
             caller = match auth::caller(authorization, headers).await {
                 Ok(caller) => caller,
-                Err(failure) => return Err(refused(site, authorization, request, failure).await.into()),
+                Err(failure) => {
+                    trace.told = true;
+                    return Err(authorization
+                        .refusal_recorded(&seen(site, request), &address(request), failure)
+                        .await
+                        .into());
+                }
             };
         }
     }
+    trace.caller = caller.clone();
+    let wanted = &mut trace.wanted;
     let binary = exchange::is_binary(verb, &path);
     match negotiate::wanted(headers, query) {
         Ok(found) => *wanted = found,
@@ -309,6 +363,7 @@ async fn perform(
     context.remote = request.peer_addr().map(|peer| peer.ip());
     context.request_id = request_id::given(request);
     context.language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    trace.told = true;
     // If the client goes away this future is dropped, and the work ends, on whatever thread it is.
     let _waiting = context.budget.waiting();
     let mut reply =
@@ -317,14 +372,6 @@ async fn perform(
         located(xml, site, &mut reply);
     }
     Ok(answer::reply(reply?, *wanted, &context.base, &site.definitions).await?)
-}
-
-/// Tells the audit trail of a request that came without a good token; gives the failure to answer.
-async fn refused(site: &Site, authorization: &Authorization, request: &HttpRequest, failure: Failure) -> Failure {
-    let mut context = Context::open(TenantId::default(), site.own_base(request.headers(), request.uri()));
-    context.remote = request.peer_addr().map(|peer| peer.ip());
-    context.request_id = request_id::given(request);
-    authorization.refusal_recorded(&context, &format!("{} {}", request.method(), request.uri()), failure).await
 }
 
 /// Whether a request may need the processor for long, so that it should not hold up the worker's other connections.

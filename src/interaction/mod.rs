@@ -64,3 +64,4 @@ pub use request::{
 pub use search_parameters::Progress;
 pub use security::{Endpoints, PATH as AUTHORIZATION_PATH, origin};
 pub use service::{Policy, Service, Settings};
+pub use trail::without_tokens;

@@ -3,7 +3,8 @@
 
 use super::outcome;
 use crate::base::{Clock, Failure, TenantId};
-use crate::store::{Lease, Store, StoreError, Transaction};
+use crate::store::{AuditRecord, Lease, Store, StoreError, Transaction};
+use parking_lot::Mutex;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,12 +15,25 @@ pub use crate::store::{Item, ItemExpect, ItemWrite};
 pub struct Records {
     store: Arc<dyn Store>,
     tenant: TenantId,
+    /// Records of the audit trail that wait for the next commit.
+    waiting: Option<Arc<Mutex<Vec<AuditRecord>>>>,
 }
 
 impl Records {
     /// The items of a tenant in a store.
     pub fn new(store: Arc<dyn Store>, tenant: TenantId) -> Records {
-        Records { store, tenant }
+        Records { store, tenant, waiting: None }
+    }
+
+    /// The same; the first commit that succeeds takes these records of the audit trail along, so that what is done and
+    /// that it was done are both there or neither.
+    pub(crate) fn telling(&self, told: Vec<AuditRecord>) -> Records {
+        Records { waiting: Some(Arc::new(Mutex::new(told))), ..self.clone() }
+    }
+
+    /// Whether a commit has taken the records of the audit trail along, or there were none to take.
+    pub fn have_told(&self) -> bool {
+        self.waiting.as_ref().is_none_or(|waiting| waiting.lock().is_empty())
     }
 
     /// Whose they are.
@@ -44,15 +58,24 @@ impl Records {
 
     /// Writes all of the changes or none. A failure of the kind `Conflict` says that an expectation did not hold.
     pub async fn commit(&self, items: Vec<ItemWrite>) -> Result<(), Failure> {
-        let transaction = Transaction { items, ..Transaction::default() };
-        self.store.commit(self.tenant, transaction).await.map(|_| ()).map_err(outcome::of_store)
+        self.write(items).await.map_err(outcome::of_store)
+    }
+
+    async fn write(&self, items: Vec<ItemWrite>) -> Result<(), StoreError> {
+        let audit = self.waiting.as_ref().map(|waiting| std::mem::take(&mut *waiting.lock())).unwrap_or_default();
+        let kept = audit.clone();
+        let transaction = Transaction { items, audit, ..Transaction::default() };
+        let done = self.store.commit(self.tenant, transaction).await.map(|_| ());
+        if let (Err(_), Some(waiting)) = (&done, &self.waiting) {
+            waiting.lock().extend(kept);
+        }
+        done
     }
 
     /// Writes all of the changes, or none where an expectation does not hold: then the answer is no.
     pub async fn try_commit(&self, items: Vec<ItemWrite>) -> Result<bool, Failure> {
-        let transaction = Transaction { items, ..Transaction::default() };
-        match self.store.commit(self.tenant, transaction).await {
-            Ok(_) => Ok(true),
+        match self.write(items).await {
+            Ok(()) => Ok(true),
             Err(StoreError::ItemConflict { .. }) => Ok(false),
             Err(other) => Err(outcome::of_store(other)),
         }

@@ -4,7 +4,7 @@
 //!
 //! Here, too: the trail is read like resources of the type AuditEvent, and never written by any request.
 
-use super::{Context, Interaction, Media, Reply, ReplyContent, Request, Service, Verb, outcome};
+use super::{Context, Interaction, Media, Records, Reply, ReplyContent, Request, Service, Verb, outcome};
 use crate::access::{Caller, Role};
 use crate::audit::{Event, Level, Origin, Patients};
 use crate::base::{Failure, FailureKind, IssueCode};
@@ -98,6 +98,11 @@ impl Service {
         }
         let transaction = Transaction { audit, ..Transaction::default() };
         self.behind_the_gate().commit(context.tenant, transaction).await.map(|_| ()).map_err(not_recorded)
+    }
+
+    /// Records of the tenant whose next commit tells the audit trail of something.
+    pub fn records_telling(&self, context: &Context, event: Event) -> Records {
+        self.records(context.tenant).telling(self.audit_records(context, [event]))
     }
 
     /// Events as records for the trail; none if it is off.
@@ -338,10 +343,25 @@ fn query(context: &Context, request: &Request) -> String {
         text.push(if i == 0 { '?' } else { '&' });
         text.push_str(part);
     }
+    let text = without_tokens(&text);
     match text.char_indices().nth(LONGEST) {
         None => text,
         Some((end, _)) => text.get(..end).unwrap_or_default().to_owned() + " (cut off)",
     }
+}
+
+/// Parameters of which only the name is told: whoever reads the trail could use their values.
+const SECRET: [&str; 5] = ["access_token", "refresh_token", "id_token", "client_secret", "client_assertion"];
+
+/// A request's address, or any text with a query string in it, without the tokens that do not belong there.
+pub fn without_tokens(text: &str) -> String {
+    let Some((address, query)) = text.split_once('?') else { return text.to_owned() };
+    let told = |pair: &str| {
+        let name = pair.split_once('=').map_or(pair, |(name, _)| name);
+        let plain = percent_encoding::percent_decode_str(name).decode_utf8_lossy().to_ascii_lowercase();
+        if SECRET.contains(&plain.trim()) { format!("{name}=(not told)") } else { pair.to_owned() }
+    };
+    format!("{address}?{}", query.split('&').map(told).collect::<Vec<_>>().join("&"))
 }
 
 fn not_recorded(error: StoreError) -> Failure {

@@ -318,6 +318,17 @@ mod tests {
         assert_eq!((e.line, e.column), (2, 8));
     }
 
+    /// G05 of the abuse cases: keys that look alike to the quick comparison of a few.
+    #[test]
+    fn many_keys_that_are_alike_are_told_apart() {
+        let keys: Vec<String> = (0..20_000).map(|i| format!("\"collide{i:06}\":1")).collect();
+        let text = format!("{{{}}}", keys.join(","));
+        assert_eq!(read(&text).expect("legal").root().entries().count(), keys.len());
+        let twice = format!("{{{},\"collid\\u0065{:06}\":2}}", keys.join(","), 77);
+        let refused = read(&twice).map(|_| ()).map_err(|e| e.message);
+        assert_eq!(refused, Err("this key stands twice in the object"));
+    }
+
     #[test]
     fn bounds() {
         assert!(read(&"[".repeat(100_000)).is_err());

@@ -39,7 +39,7 @@ async fn replace(call: Call<'_>) -> Result<Reply, Failure> {
     let document = crate::interaction::incoming::parse(&payload.bytes, &call.service.settings.limits)?;
     let policy = Policy::parse(&Tree::from(document.root()), &call.service.definitions)
         .map_err(|why| Failure::new(FailureKind::Unprocessable, IssueCode::Invalid, why).at("Parameters.parameter"))?;
-    call.service.set_policy(call.context.tenant, &policy).await?;
+    call.service.set_policy(call.context, &policy).await?;
     Ok(answer(policy.to_tree(&call.service.definitions)))
 }
 

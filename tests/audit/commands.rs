@@ -90,6 +90,11 @@ fn a_store_is_encrypted_at_the_command_line() {
     assert!(std::fs::read_to_string(exported.join("Patient.ndjson")).expect("text").contains("Wilhelmina-Roe"));
     assert!(vesta(data.path(), &["--encryption-key", &two, "encryption", "off"]).status.success());
     assert!(holds() && vesta(data.path(), &["check"]).status.success());
+    let listed = out(&vesta(data.path(), &["audit", "list", "--json", "--limit", "100"]));
+    for done in ["on", "rotate", "off"] {
+        let told = format!("{{\"type\":\"action\",\"valueString\":\"{done}\"}},{{\"type\":\"encryption\"");
+        assert_eq!(listed.matches(&told).count(), 1, "{done}: {listed}");
+    }
 }
 
 #[test]
@@ -132,6 +137,10 @@ fn commands_and_the_server_tell_what_they_did() {
     run(&["key", "list"]);
     run(&["token", "admin"]);
     run(&["export", &folder.to_string_lossy()]);
+    run(&["backup", &files.path().join("all.backup").to_string_lossy()]);
+    run(&["user", "add", "nurse-1", "--role", "nurse"]);
+    run(&["user", "disable", "nurse-1"]);
+    run(&["user", "list"]);
     let listed = vesta(data.path(), &["audit", "list", "--json", "--limit", "100"]);
     assert!(listed.status.success(), "{}", err(&listed));
     let details: Vec<String> = out(&listed)
@@ -154,9 +163,12 @@ fn commands_and_the_server_tell_what_they_did() {
         "action=delete client=new-app",
         "action=rotate key=ES256",
         "grant=command line",
-        "export=",
+        "export=backup to",
+        "action=create account=nurse-1 by=command line",
+        "action=disable account=nurse-1 by=command line",
     ] {
         assert_eq!(count(what), 1, "{what}: {details:#?}");
     }
+    assert_eq!(count("export="), 2, "the export and the backup: {details:#?}");
     assert!(vesta(data.path(), &["audit", "verify"]).status.success());
 }

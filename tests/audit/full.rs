@@ -5,7 +5,11 @@ use async_trait::async_trait;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use vesta::access::Role;
 use vesta::audit::Level;
+use vesta::authorization::client::{Client, ClientKind, ClientState};
+use vesta::authorization::people::NewUser;
+use vesta::authorization::{self, Authorization};
 use vesta::base::{RandomIds, SystemClock, TenantId};
 use vesta::definitions::Definitions;
 use vesta::http::Options;
@@ -13,6 +17,26 @@ use vesta::index::Extractor;
 use vesta::interaction::Service;
 use vesta::store::memory::MemoryStore;
 use vesta::store::{ChangeLog, Committed, Head, Item, Link, Snapshot, Store, StoreError, Transaction};
+
+/// A server over a store that takes nothing for the trail while the switch is on; with access control or without.
+fn server_over(switch: &Arc<AtomicBool>, guarded: bool) -> TestServer {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let inner = switch.clone();
+    let options = Options { bind: SocketAddr::from(([127, 0, 0, 1], 0)), workers: 1, ..Options::default() };
+    TestServer::over(options, tempfile::tempdir().expect("a directory"), move || {
+        let definitions = Definitions::core();
+        let extractor = Arc::new(Extractor::new(definitions.clone(), Vec::new()));
+        let clock = Arc::new(SystemClock);
+        let store = Full(MemoryStore::new(definitions.clone(), extractor.clone(), clock.clone()), inner);
+        let settings = vesta::interaction::Settings { audit: Level::All, ..vesta::interaction::Settings::default() };
+        let ids = Arc::new(RandomIds);
+        let service =
+            Arc::new(Service::new(Arc::new(store), definitions.clone(), extractor, clock.clone(), ids, settings));
+        let authorization =
+            guarded.then(|| Arc::new(Authorization::new(service.clone(), clock, authorization::Settings::default())));
+        (service, authorization, definitions)
+    })
+}
 
 /// A store that takes nothing for the trail while the switch is on.
 struct Full(MemoryStore, Arc<AtomicBool>);
@@ -68,18 +92,7 @@ impl Store for Full {
 #[test]
 fn without_a_trail_nothing_is_done_and_nothing_is_told() {
     let switch = Arc::new(AtomicBool::new(false));
-    let inner = switch.clone();
-    let options = Options { bind: SocketAddr::from(([127, 0, 0, 1], 0)), workers: 1, ..Options::default() };
-    let server = TestServer::over(options, tempfile::tempdir().expect("a directory"), move || {
-        let definitions = Definitions::core();
-        let extractor = Arc::new(Extractor::new(definitions.clone(), Vec::new()));
-        let clock = Arc::new(SystemClock);
-        let store = Full(MemoryStore::new(definitions.clone(), extractor.clone(), clock.clone()), inner);
-        let settings = vesta::interaction::Settings { audit: Level::All, ..vesta::interaction::Settings::default() };
-        let service =
-            Service::new(Arc::new(store), definitions.clone(), extractor, clock, Arc::new(RandomIds), settings);
-        (Arc::new(service), None, definitions)
-    });
+    let server = server_over(&switch, false);
     let id = server.create(&patient("Secret"));
     let path = format!("Patient/{id}");
     switch.store(true, Ordering::Relaxed);
@@ -109,4 +122,66 @@ fn without_a_trail_nothing_is_done_and_nothing_is_told() {
     assert_eq!(server.get("Patient?_summary=count").is(200).json()["total"], 1);
     let still = server.get(&path).is(200).json();
     assert_eq!(still["meta"]["versionId"], "1", "nothing was written meanwhile");
+}
+
+#[test]
+fn without_a_trail_nobody_is_let_in_and_nothing_is_administered() {
+    let switch = Arc::new(AtomicBool::new(false));
+    let server = server_over(&switch, true);
+    let authorization = server.authorization.clone().expect("access control is on");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let mut app = Client::new("app", "App", ClientKind::Symmetric);
+    let secret = app.make_secret();
+    app.redirect_uris = vec!["https://app.example/cb".to_owned()];
+    app.state = ClientState::Waiting;
+    let word = "four words one password";
+    runtime.block_on(async {
+        authorization.add_client(&app).await.expect("added");
+        let new = NewUser { password: Some((word.into(), false)), ..NewUser::new("operator", Role::Administrator) };
+        authorization.people.add(new).await.expect("added");
+    });
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let with = |cookies: &str, path: &str, body: &str| {
+        server.send("POST", path, &[form[0], ("cookie", cookies)], Some(body.as_bytes()))
+    };
+    // A browser with the page to sign in before it.
+    let page = server.get("/auth/sign-in");
+    let cookie = |answer: &Answer, name: &str| {
+        let found = answer.set_cookies.iter().find(|cookie| cookie.starts_with(name));
+        found.map(|cookie| cookie.split(';').next().expect("a pair").to_owned())
+    };
+    let seal = |page: &Answer| {
+        let text = page.text();
+        text.split("name=\"seal\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a seal").to_owned()
+    };
+    let visit = cookie(&page, "vesta-visit").expect("a cookie");
+    let sign_in = format!("seal={}&user=operator&pass={}", seal(&page), word.replace(' ', "+"));
+    switch.store(true, Ordering::Relaxed);
+    let refused = with(&visit, "/auth/sign-in", &sign_in);
+    assert_eq!((refused.status, cookie(&refused, "vesta-session")), (503, None), "{}", refused.text());
+    switch.store(false, Ordering::Relaxed);
+    let answer = with(&visit, "/auth/sign-in", &sign_in);
+    let cookies = format!("{visit}; {}", cookie(&answer, "vesta-session").expect("signed in"));
+    let admin = server.get_with("/auth/admin", &[("cookie", &cookies)]);
+    let approve = format!("seal={}&action=approve-client&which=app", seal(admin.is(200)));
+
+    switch.store(true, Ordering::Relaxed);
+    let refused = with(&cookies, "/auth/admin", &approve);
+    assert!([500, 503].contains(&refused.status), "{}", refused.text());
+    let state = || runtime.block_on(authorization.client("app")).expect("answers").expect("there").state;
+    assert_eq!(state(), ClientState::Waiting, "what cannot be told is not done");
+    let register = r#"{"redirect_uris":["https://other.example/cb"]}"#;
+    let media = [("content-type", "application/json")];
+    let refused = server.send("POST", "/auth/register", &media, Some(register.as_bytes()));
+    assert!([500, 503].contains(&refused.status) && !refused.text().contains("client_secret"), "{}", refused.text());
+    assert_eq!(runtime.block_on(authorization.all_clients()).expect("answers").len(), 1);
+
+    switch.store(false, Ordering::Relaxed);
+    with(&cookies, "/auth/admin", &approve).is(303);
+    assert_eq!(state(), ClientState::Active);
+    let asking = format!("grant_type=refresh_token&refresh_token=x.y&client_id=app&client_secret={secret}");
+    server.send("POST", "/auth/token", &form, Some(asking.as_bytes())).is(400);
+    switch.store(true, Ordering::Relaxed);
+    let refused = server.send("POST", "/auth/token", &form, Some(asking.as_bytes()));
+    assert_eq!((refused.status, refused.text().as_str()), (503, ""));
 }

@@ -5,6 +5,7 @@ mod commands;
 mod full;
 mod reading;
 mod records;
+mod refused;
 mod routes;
 
 use crate::support::{Answer, TestServer};

@@ -116,7 +116,53 @@ fn tricks_with_the_form_of_a_token() {
         "{{\"iss\":\"svc\",\"iss\":\"other\",\"sub\":\"svc\",\"aud\":\"x\",\"exp\":{},\"jti\":\"d\"}}",
         now() + 100
     );
-    refuse("a claim twice", &format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(double), parts[2]));
+    refuse("a claim twice, not signed", &format!("{}.{}.{}", parts[0], URL_SAFE_NO_PAD.encode(double), parts[2]));
+    world.backend(&good, "system/*.rs").is(200);
+}
+
+#[test]
+fn tricks_that_are_signed_or_hidden() {
+    use base64::Engine;
+    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    let world = World::start();
+    let (key, attacker) = (Key::rsa(), Key::rsa());
+    world.service("svc", &key);
+    let refuse = |what: &str, assertion: &str| {
+        let status = world.backend(assertion, "system/*.rs").status;
+        assert!([400, 401].contains(&status), "{what}: {status}");
+    };
+    // D03: certificates that the token brings along.
+    let chain = json!([STANDARD.encode("a certificate of the attacker")]);
+    refuse("x5c", &attacker.assertion(&world, "svc", |h, _| h["x5c"] = chain));
+    // D11: a claim twice, with a good signature. Readers differ in which of the two they take.
+    let aud = format!("{}/auth/token", world.base.trim_end_matches("/fhir"));
+    let header = json!({"alg": "RS384", "typ": "JWT", "kid": "k1"}).to_string();
+    for (number, (name, first, second)) in
+        [("iss", "other", "svc"), ("sub", "svc", "svc"), ("aud", "x", aud.as_str())].iter().enumerate()
+    {
+        let others = [("iss", "svc"), ("sub", "svc"), ("aud", aud.as_str())].into_iter().filter(|(n, _)| n != name);
+        let others: String = others.map(|(n, v)| format!(",\"{n}\":\"{v}\"")).collect();
+        let end = now() + 100;
+        let claims = |twice: &str| format!("{{{twice}{others},\"exp\":{end},\"jti\":\"twice-{number}\"}}");
+        refuse(name, &key.sign_text(&header, &claims(&format!("\"{name}\":\"{first}\",\"{name}\":\"{second}\""))));
+        // Once it is all right.
+        world.backend(&key.sign_text(&header, &claims(&format!("\"{name}\":\"{second}\""))), "system/*.rs").is(200);
+    }
+    // D07: the same bytes, written otherwise: four bits of the last character mean nothing.
+    let good = key.assertion(&world, "svc", |_, _| ());
+    let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let (head, last) = good.split_at(good.len() - 1);
+    let place = letters.find(last).expect("a letter of base64url");
+    assert_eq!(place % 16, 0, "256 bytes end with four bits of nothing");
+    refuse("not canonical", &format!("{head}{}", &letters[place + 1..place + 2]));
+    // D12: encrypted, and one inside another.
+    let part = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let sealed = part(r#"{"alg":"RSA-OAEP","enc":"A256GCM","kid":"k1","cty":"JWT"}"#);
+    refuse("encrypted", &format!("{sealed}.{}.{}.{}.{}", part("key"), part("iv"), part(&good), part("tag")));
+    refuse(
+        "nested",
+        &key.sign_text(&json!({"alg": "RS384", "kid": "k1", "cty": "JWT"}).to_string(), &format!("\"{good}\"")),
+    );
     world.backend(&good, "system/*.rs").is(200);
 }
 
@@ -137,6 +183,16 @@ fn weak_keys_and_doubtful_sets_are_no_keys() {
     public["crv"] = json!("P-256");
     assert!(!vesta::authorization::keys_are_usable(&json!({"keys": [public]})));
     drop(small);
+    // D06: a point that is not on the curve verifies nothing, whoever has the private half of the one it was made of.
+    let honest = Key::elliptic();
+    let mut off = honest.public("k1");
+    off["y"] = off["x"].clone();
+    world.app("off", ClientKind::Asymmetric, |app| {
+        app.redirect_uris.clear();
+        app.scopes = vec!["system/*.rs".into()];
+        app.jwks = Some(json!({"keys": [off]}));
+    });
+    refused(&world.backend(&honest.assertion(&world, "off", |_, _| ()), "system/*.rs"), 401, "invalid_client");
     let mut short = key.public("k1");
     short["n"] = json!("AQAB");
     assert!(!vesta::authorization::keys_are_usable(&json!({"keys": [short]})));

@@ -1,8 +1,10 @@
 //! The audit trail where there is access control: who may read it with which token, what patients learn of it, what is
 //! recorded of the server and of administration, and that records keep the profiles of IHE BALP.
 
-use super::world::{World, form};
+use super::world::{Key, World, form};
 use crate::support::{TestServer, shared_data};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use vesta::access::Role;
@@ -130,6 +132,107 @@ fn packages_are_for_administrators() {
     let path = format!("$package-remove?name={}&version={}", part(0), part(1));
     let removed = send(&operator, "POST", &path, None);
     assert_eq!(removed.status, 200, "{}", removed.text());
+}
+
+/// The agent of a client or user in a record: what identifies it.
+fn named(record: &Value, place: usize) -> Option<&str> {
+    record["agent"][place]["who"]["identifier"]["value"].as_str()
+}
+
+#[test]
+fn tokens_and_launches_name_client_user_and_patient_and_how_they_went() {
+    let world = World::start();
+    world.patient("amy");
+    world.app("app", ClientKind::Public, |_| {});
+    let key = Key::elliptic();
+    world.service("loader", &key);
+    let (_, auditor) = person(&world, "watcher", Role::Auditor, None);
+    let last = |subtype: &str| {
+        let found = world.fhir("AuditEvent?_count=200", &auditor).is(200).json();
+        let records = found["entry"].as_array().expect("records").iter().map(|entry| entry["resource"].clone());
+        let number = |record: &Value| record["id"].as_str().and_then(|id| id.parse::<u64>().ok());
+        records.filter(|r| r["subtype"][0]["code"] == subtype).max_by_key(number).expect("a record")
+    };
+    // A client that says who it is in its assertion alone.
+    world.backend(&key.assertion(&world, "loader", |_, _| {}), "system/*.rs").is(200);
+    let record = last("ITI-71");
+    assert_eq!((named(&record, 0), record["outcome"].as_str()), (Some("loader"), Some("0")), "{record}");
+    let other = Key::elliptic().assertion(&world, "loader", |_, _| {});
+    assert_eq!(world.backend(&other, "system/*.rs").status, 401);
+    let record = last("ITI-71");
+    assert_eq!((named(&record, 0), record["outcome"].as_str()), (Some("loader"), Some("8")), "{record}");
+    // Revocation says whose grant it ends.
+    let tokens = world.tokens("app", "launch/patient patient/*.rs offline_access", &world.amy);
+    let token = tokens["refresh_token"].as_str().expect("a token");
+    world.post("/auth/revoke", &[("token", token), ("client_id", "app")], &[]).is(200);
+    let record = last("ITI-71");
+    assert_eq!((named(&record, 0), named(&record, 2)), (Some("app"), Some("amy")), "{record}");
+    assert!(record["entity"].to_string().contains("revocation"), "{record}");
+    assert!(record["entity"].to_string().contains("Patient/amy"), "{record}");
+
+    let doctor = world.wait(world.authorization().token_for(&world.doctor, &["user/*.rs"], &world.base, 600));
+    let bearer = format!("Bearer {}", doctor.expect("a token"));
+    let launch = |body: Value, authorization: &str| {
+        let headers = [("authorization", authorization), ("content-type", "application/json")];
+        world.server.send("POST", "/auth/launch", &headers, Some(body.to_string().as_bytes()))
+    };
+    launch(json!({"client_id": "app", "patient": "amy"}), &bearer).is(201);
+    let record = last("110120");
+    assert_eq!((named(&record, 2), record["outcome"].as_str()), (Some("doctor"), Some("0")), "{record}");
+    let about = record["entity"].to_string();
+    assert!(about.contains("Patient/amy") && about.contains("\"type\":\"app\",\"valueString\":\"app\""), "{record}");
+    launch(json!({"client_id": "app", "patient": "nobody"}), &bearer).is(403);
+    let record = last("110120");
+    assert_eq!((named(&record, 2), record["outcome"].as_str()), (Some("doctor"), Some("8")), "{record}");
+    launch(json!({}), "Bearer wrong").is(401);
+    let record = last("110120");
+    assert_eq!((named(&record, 2), record["outcome"].as_str()), (None, Some("8")), "{record}");
+}
+
+#[test]
+fn a_policy_is_told_with_its_role() {
+    let world = World::start();
+    let (_, auditor) = person(&world, "watcher", Role::Auditor, None);
+    let bearer = format!("Bearer {}", world.operator());
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/fhir+json")];
+    let all = world.server.get_with("$access-policy?role=nurse", &headers).is(200).json();
+    let policy = serde_json::to_vec(&all["parameter"][0]["resource"]).expect("JSON");
+    world.server.send("POST", "$access-policy", &headers, Some(&policy)).is(200);
+    let found = world.fhir("AuditEvent?_count=200", &auditor).is(200).json();
+    let records = found["entry"].as_array().expect("records").iter().map(|entry| &entry["resource"]);
+    let told: Vec<&Value> =
+        records.filter(|r| r["entity"].to_string().contains("\"role\",\"valueString\":\"nurse\"")).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0]["entity"].to_string().contains("$access-policy") && told[0]["outcome"] == "0", "{}", told[0]);
+}
+
+#[test]
+fn tokens_in_addresses_are_not_told() {
+    let world = World::start();
+    world.patient("amy");
+    let (_, auditor) = person(&world, "watcher", Role::Auditor, None);
+    let token = world.operator();
+    let bearer = format!("Bearer {token}");
+    assert_eq!(world.server.get(&format!("Patient/amy?access_token={token}")).status, 401);
+    assert_eq!(world.server.get(&format!("Patient?a=1&ACCESS%5Ftoken={token}&name=x")).status, 401);
+    // With a good token in the header, too, whatever becomes of the parameter.
+    world.server.get_with(&format!("Patient?name=x&access_token={token}"), &[("authorization", &bearer)]);
+    world.server.get_with(&format!("Patient/amy?access_token={token}"), &[("authorization", &bearer)]);
+    let form = format!("name=x&access_token={token}");
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/x-www-form-urlencoded")];
+    world.server.send("POST", "Patient/_search", &headers, Some(form.as_bytes()));
+    let records = world.fhir("AuditEvent?_count=200", &auditor).is(200).json();
+    let mut queries = 0;
+    for entry in records["entry"].as_array().expect("records") {
+        assert!(!entry.to_string().contains(&token), "{entry}");
+        for entity in entry["resource"]["entity"].as_array().into_iter().flatten() {
+            let Some(query) = entity["query"].as_str() else { continue };
+            let query = String::from_utf8(STANDARD.decode(query).expect("base64")).expect("UTF-8");
+            assert!(!query.contains(&token), "{query}");
+            queries += usize::from(query.contains("(not told)"));
+        }
+    }
+    assert_eq!(queries, 5, "{records}");
 }
 
 /// The trail of a server on which all sorts of things were done.

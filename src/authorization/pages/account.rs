@@ -62,6 +62,7 @@ impl Authorization {
             match self.people.change_password(session, &old, &new, visit.from()).await? {
                 Err(refusal) => told(lang, &refusal),
                 Ok(token) => {
+                    visit.asked.noted.done();
                     visit.set_session(&token);
                     return match (self.people.session(&token).await?, aim.request.is_some() || must) {
                         (Some(session), true) => Ok(Answered::see_other(self.onward(&aim, &session).await?)),
@@ -125,7 +126,10 @@ impl Authorization {
         let (mut said, mut went) = (None, Went::Ok);
         if visit.asked.method == Method::Post {
             match self.people.remove_second_factor(session, &field(visit, "pass"), visit.from()).await? {
-                Ok(()) => return Ok(Answered::see_other("/auth/account?done=removed")),
+                Ok(()) => {
+                    visit.asked.noted.done();
+                    return Ok(Answered::see_other("/auth/account?done=removed"));
+                }
                 Err(refusal) => {
                     let (how, why) = told(lang, &refusal);
                     (went, said) = (how, note_of(why));

@@ -11,6 +11,7 @@ use super::layout::{Note, Width, note};
 use super::words::Lang;
 use crate::access::Role;
 use crate::base::Failure;
+use crate::interaction::Records;
 use maud::{Markup, html};
 
 /// What can be done here, as forms and the audit trail name it: the action, and to what sort of thing.
@@ -50,8 +51,12 @@ impl Authorization {
             return Ok(visit.page(lang.administration(), Width::Wide, &content));
         }
         let (name, which) = (visit.asked.form.get("action"), visit.asked.form.get("which").unwrap_or_default());
-        match self.administer(session, name.unwrap_or_default(), which, lang).await? {
-            Done::Yes => Ok(Answered::see_other("/auth/admin?done=yes")),
+        let records = self.telling(visit.asked);
+        match self.administer(&records, session, name.unwrap_or_default(), which, lang).await? {
+            Done::Yes => {
+                visit.asked.noted.done();
+                Ok(Answered::see_other("/auth/admin?done=yes"))
+            }
             Done::No(why) => {
                 let content = self.administration(visit, Some(&Note::Bad(why.to_owned())), None).await?;
                 Ok(visit.page_again(Went::BadRequest, lang.administration(), Width::Wide, &content))
@@ -63,16 +68,23 @@ impl Authorization {
         }
     }
 
-    async fn administer(&self, session: &Session, name: &str, which: &str, lang: Lang) -> Result<Done, Failure> {
+    async fn administer(
+        &self,
+        records: &Records,
+        session: &Session,
+        name: &str,
+        which: &str,
+        lang: Lang,
+    ) -> Result<Done, Failure> {
         let done = match name {
-            "approve-client" => self.set_state(which, ClientState::Active, lang).await?,
-            "disable-client" => self.set_state(which, ClientState::Disabled, lang).await?,
+            "approve-client" => self.set_state(records, which, ClientState::Active, lang).await?,
+            "disable-client" => self.set_state(records, which, ClientState::Disabled, lang).await?,
             "rotate-key" => {
                 let Some(algorithm) = [Algorithm::RS256, Algorithm::ES256].into_iter().find(|a| a.name() == which)
                 else {
                     return Ok(Done::No(lang.not_there()));
                 };
-                self.rotate_key(algorithm).await?;
+                self.rotate_key_in(records, algorithm).await?;
                 Done::Yes
             }
             "disable-user" | "enable-user" | "set-password" | "reset-second-factor" => {
@@ -81,7 +93,7 @@ impl Authorization {
                 if user.id == session.user().id {
                     return Ok(Done::No(lang.not_yourself()));
                 }
-                self.change_user(name, &user).await?
+                self.change_user(records, name, &user).await?
             }
             _ => return Ok(Done::No(lang.not_there())),
         };
@@ -90,21 +102,22 @@ impl Authorization {
         Ok(done)
     }
 
-    async fn change_user(&self, name: &str, user: &User) -> Result<Done, Failure> {
+    async fn change_user(&self, records: &Records, name: &str, user: &User) -> Result<Done, Failure> {
+        let people = self.people.telling(records);
         match name {
             "set-password" => {
                 let password = secret::readable_password()?;
-                self.people.set_password(user, &password, true).await?;
+                people.set_password(user, &password, true).await?;
                 return Ok(Done::Password(user.name.clone(), password));
             }
-            "reset-second-factor" => self.people.reset_second_factor(user).await?,
-            _ => self.people.set_disabled(user, name == "disable-user").await?,
+            "reset-second-factor" => people.reset_second_factor(user).await?,
+            _ => people.set_disabled(user, name == "disable-user").await?,
         };
         Ok(Done::Yes)
     }
 
-    async fn set_state(&self, id: &str, state: ClientState, lang: Lang) -> Result<Done, Failure> {
-        let changed = self.change_client(id, |client| client.state = state).await?;
+    async fn set_state(&self, records: &Records, id: &str, state: ClientState, lang: Lang) -> Result<Done, Failure> {
+        let changed = self.change_client_in(records, id, |client| client.state = state).await?;
         Ok(if changed.is_some() { Done::Yes } else { Done::No(lang.not_there()) })
     }
 

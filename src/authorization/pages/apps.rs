@@ -14,7 +14,7 @@ impl Authorization {
         let lang = visit.lang();
         if visit.asked.method == Method::Post {
             if let Some(client) = visit.asked.form.get("app") {
-                self.revoke_app(&session.user().id, client).await?;
+                self.revoke_app(visit.asked, &session.user().id, client).await?;
             }
             return Ok(Answered::see_other("/auth/apps?done=revoked"));
         }

@@ -3,6 +3,7 @@
 
 use super::super::Authorization;
 use super::super::consent::{Answer, Choice, Question};
+use super::super::emergency::LONGEST;
 use super::super::exchange::{Answered, Method};
 use super::super::people::Session;
 use super::super::scope::{self, Clinical, Reach, Scope};
@@ -28,18 +29,23 @@ impl Authorization {
         let user = session.user();
         let posted = visit.asked.method == Method::Post;
         if posted && visit.asked.form.get("decision") != Some("allow") {
-            return Ok(Answered::see_other(self.deny(request, session).await?));
+            return Ok(Answered::see_other(self.deny(visit.asked, request).await?));
         }
+        let knows_emergencies = self.knows_emergencies(user.role.code()).await?;
+        let stated = if posted { visit.asked.form.get("emergency") } else { question.emergency.as_deref() };
+        let reason = self.emergency(user.role.code(), stated).await?;
+        let why = reason.as_deref();
         let named = visit.asked.query.get("patient");
         let chosen = match (&question.patient, own_patient(user), named) {
-            (Some(id), ..) => Some(self.patient_of(visit, user, id).await?),
-            (None, Some(own), _) => Some(self.patient_of(visit, user, own).await?),
-            (None, None, Some(id)) => Some(self.patient_of(visit, user, id).await?),
+            (Some(id), ..) => Some(self.patient_of(visit, user, id, why).await?),
+            (None, Some(own), _) => Some(self.patient_of(visit, user, own, why).await?),
+            (None, None, Some(id)) => Some(self.patient_of(visit, user, id, why).await?),
             (None, None, None) if is_wanted(&question, user) => return Ok(Answered::see_other(aim.at("patient"))),
             (None, None, None) => None,
         };
         if !posted {
-            let content = ask(visit, &question, chosen.as_ref());
+            let emergency = knows_emergencies.then(|| why.unwrap_or_default());
+            let content = ask(visit, &question, chosen.as_ref(), emergency);
             return Ok(visit.page(visit.lang().consent_for(), Width::Wide, &content));
         }
         let scopes: Vec<&str> = visit.asked.form.all("scope").collect();
@@ -47,9 +53,9 @@ impl Authorization {
         let answer = Answer {
             scopes: granted(&question.choices, &scopes, &parts),
             patient: chosen.map(|patient| patient.id),
-            ..Answer::default()
+            break_glass: reason,
         };
-        Ok(Answered::see_other(self.approve(request, session, answer).await?))
+        Ok(Answered::see_other(self.approve(visit.asked, request, session, answer).await?))
     }
 }
 
@@ -70,7 +76,8 @@ fn granted(choices: &[Choice], scopes: &[&str], parts: &[&str]) -> Vec<String> {
     granted
 }
 
-fn ask(visit: &Visit<'_>, question: &Question, patient: Option<&Shown>) -> Markup {
+/// `emergency`: the reason for one that was stated so far; none where there is no such access.
+fn ask(visit: &Visit<'_>, question: &Question, patient: Option<&Shown>, emergency: Option<&str>) -> Markup {
     let lang = visit.lang();
     let (clinical, others): (Vec<&Choice>, Vec<&Choice>) =
         question.choices.iter().partition(|choice| matches!(scope::read(&choice.scope), Ok(Scope::Clinical(_))));
@@ -94,10 +101,24 @@ fn ask(visit: &Visit<'_>, question: &Question, patient: Option<&Shown>) -> Marku
                     ul class="plain choices" { @for choice in others { (named_choice(lang, choice)) } }
                 }
             }
+            @if let Some(reason) = emergency { (emergency_field(lang, reason)) }
             div class="actions" {
                 button type="submit" name="decision" value="allow" id="allow" { (lang.allow()) }
                 button type="submit" name="decision" value="deny" class="quiet" { (lang.deny()) }
             }
+        }
+    }
+}
+
+/// Where the reason for an access in an emergency is stated.
+pub(super) fn emergency_field(lang: Lang, reason: &str) -> Markup {
+    html! {
+        details open[!reason.is_empty()] {
+            summary { (lang.emergency()) }
+            p class="hint" id="emergency-text" { (lang.emergency_text()) }
+            label for="emergency" { (lang.emergency_reason()) }
+            input type="text" id="emergency" name="emergency" value=(reason) maxlength=(LONGEST) autocomplete="off"
+                aria-describedby="emergency-text";
         }
     }
 }

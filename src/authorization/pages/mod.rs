@@ -20,6 +20,7 @@ pub use words::Lang;
 use super::Authorization;
 use super::exchange::{Answered, Asked, Content, Method, Parameters, Went};
 use super::people::{Session, secret};
+use crate::audit::Severity;
 use crate::base::{Failure, FailureKind};
 use layout::{Here, Note, Width};
 use maud::{Markup, html};
@@ -125,9 +126,11 @@ impl Authorization {
                     let mut aim = Aim::of(visit.asked);
                     let own = ["admin", "apps"].into_iter().find(|own| *own == page);
                     aim.page = aim.page.or(own.or(Some("account")));
+                    visit.asked.noted.refused(Severity::Serious, "nobody is signed in");
                     return Ok(Answered::see_other(aim.at("sign-in")));
                 };
                 if session.user().must_change && page != "password" {
+                    visit.asked.noted.refused(Severity::Minor, "the user has to choose another password first");
                     return Ok(Answered::see_other(Aim::of(visit.asked).at("password")));
                 }
                 match page {
@@ -229,7 +232,9 @@ impl Visit<'_> {
             FailureKind::NotFound | FailureKind::Gone => self.refused(Went::BadRequest, lang.request_over()),
             FailureKind::Forbidden => self.refused(Went::Forbidden, lang.not_that_patient()),
             FailureKind::Conflict => self.refused(Went::BadRequest, lang.form_over()),
-            FailureKind::Unavailable => self.refused(Went::Unavailable, lang.try_again_later()),
+            FailureKind::Unavailable | FailureKind::StoreFull => {
+                self.refused(Went::Unavailable, lang.try_again_later())
+            }
             _ => self.refused(Went::Internal, lang.try_again_later()),
         }
     }

@@ -6,6 +6,7 @@ use super::super::exchange::{Answered, Asked, Method, Parameters};
 use super::super::people::outside::{self, Errand, Provider};
 use super::super::people::{SignedIn, secret};
 use super::{Aim, Visit};
+use crate::audit::Severity;
 use crate::base::Failure;
 
 impl Authorization {
@@ -19,7 +20,7 @@ impl Authorization {
         };
         let (address, state, underway) = match outside::begin(provider, back(visit.asked)).await {
             Ok(begun) => begun,
-            Err(why) => return Ok(failed(provider, &aim, &why)),
+            Err(why) => return Ok(failed(visit, provider, &aim, &why)),
         };
         let errand = Errand { underway, visit: secret::hashed("outside", &visit.here.visit), aim: aim.query() };
         self.people.remember(&state, &errand).await?;
@@ -35,24 +36,27 @@ impl Authorization {
         };
         let own = secret::hashed("outside", &visit.here.visit);
         let Some(errand) = errand.filter(|errand| secret::same(&errand.visit, &own)) else {
+            visit.asked.noted.refused(Severity::Serious, "this browser was not sent there");
             return Ok(Answered::see_other("/auth/sign-in?outside=failed"));
         };
         let aim = Aim::read(&Parameters::read(&errand.aim));
         let found = self.people.providers().iter().find(|provider| provider.name == errand.underway.provider);
         let (Some(provider), Some(code)) = (found, query.get("code")) else {
+            visit.asked.noted.refused(Severity::Serious, "the provider sent no code");
             return Ok(Answered::see_other(with_note(&aim)));
         };
         // RFC 9207: an answer of another provider than the one that was asked is refused.
         if query.get("iss").is_some_and(|iss| iss != provider.issuer) {
-            return Ok(failed(provider, &aim, "the answer names another issuer"));
+            return Ok(failed(visit, provider, &aim, "the answer names another issuer"));
         }
         let claims = match outside::finish(provider, back(visit.asked), errand.underway, code.to_owned()).await {
             Ok(claims) => claims,
-            Err(why) => return Ok(failed(provider, &aim, &why)),
+            Err(why) => return Ok(failed(visit, provider, &aim, &why)),
         };
         let Some(user) = self.people.of_claims(provider, &claims).await? else {
-            return Ok(failed(provider, &aim, "nobody here belongs to these claims"));
+            return Ok(failed(visit, provider, &aim, "nobody here belongs to these claims"));
         };
+        visit.asked.noted.user(&user.name);
         match self.people.admit_known(&user, &["fed"]).await? {
             SignedIn::Whole(token) => self.enter(visit, &aim, &token).await,
             _ => Ok(Answered::see_other(with_note(&aim))),
@@ -60,7 +64,8 @@ impl Authorization {
     }
 }
 
-fn failed(provider: &Provider, aim: &Aim, why: &str) -> Answered {
+fn failed(visit: &Visit<'_>, provider: &Provider, aim: &Aim, why: &str) -> Answered {
+    visit.asked.noted.refused(Severity::Serious, format!("{}: {why}", provider.name));
     tracing::warn!(provider = provider.name, why, "signing in through an outside provider failed");
     Answered::see_other(with_note(aim))
 }

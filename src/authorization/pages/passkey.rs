@@ -45,6 +45,7 @@ impl Authorization {
             said = note_of(lang.passkey_failed());
         }
         let challenge = self.people.challenge(&visit.here.visit).await?;
+        visit.asked.noted.shown();
         let went = if said.is_some() { Went::Forbidden } else { Went::Ok };
         let content = html! {
             h1 { (lang.with_passkey()) }
@@ -78,6 +79,7 @@ impl Authorization {
         }
         if let Some(id) = visit.asked.form.get("remove") {
             self.people.remove_passkey(session, id).await?;
+            visit.asked.noted.done();
             return Ok(Answered::see_other("/auth/passkeys"));
         }
         let origin = origin(visit.asked);
@@ -89,13 +91,17 @@ impl Authorization {
                 return Ok(visit.page_again(went, lang.passkeys(), Width::Narrow, &content));
             }
             let challenge = self.people.challenge(&format!("{} {}", session.id(), visit.here.visit)).await?;
+            visit.asked.noted.shown();
             return Ok(visit.page(lang.passkey_add(), Width::Narrow, &creation(visit, session, &challenge, &origin)));
         }
         let [challenge, client, attestation] = ["challenge", "client", "attestation"].map(|name| field(visit, name));
         let expected = Expected { challenge: &challenge, origin: &origin };
         let of = format!("{} {}", session.id(), visit.here.visit);
         match self.people.add_passkey(session, &of, expected, &client, &attestation).await? {
-            true => Ok(Answered::see_other("/auth/passkeys?done=added")),
+            true => {
+                visit.asked.noted.done();
+                Ok(Answered::see_other("/auth/passkeys?done=added"))
+            }
             false => {
                 let content = list(visit, session, note_of(lang.passkey_failed()).as_ref());
                 Ok(visit.page_again(Went::Forbidden, lang.passkeys(), Width::Narrow, &content))

@@ -6,6 +6,7 @@ use super::super::Authorization;
 use super::super::consent::Question;
 use super::super::exchange::{Answered, Method, Went};
 use super::super::people::{Session, User};
+use super::consent::emergency_field;
 use super::layout::{Width, note};
 use super::sign_in::field;
 use super::words::Lang;
@@ -52,10 +53,17 @@ impl Authorization {
             return Ok(Answered::see_other(aim.at("consent")));
         }
         let lang = visit.lang();
+        let role = session.user().role.code();
+        let knows_emergencies = self.knows_emergencies(role).await?;
+        let reason = self.emergency(role, visit.asked.form.get("emergency")).await?;
+        let reason = reason.as_deref();
         let (mut why, mut went) = (None, Went::Ok);
         if let Some(id) = visit.asked.form.get("patient").filter(|_| visit.asked.method == Method::Post) {
-            match self.patient_of(visit, session.user(), id).await {
+            match self.patient_of(visit, session.user(), id, reason).await {
                 Ok(patient) => {
+                    if let Some(reason) = reason {
+                        self.keep_emergency(request, reason).await?;
+                    }
                     return Ok(Answered::see_other(format!("{}&patient={}", aim.at("consent"), patient.id)));
                 }
                 Err(failure) if failure.kind == FailureKind::Forbidden => {
@@ -66,7 +74,7 @@ impl Authorization {
         }
         let wanted =
             Wanted { name: field(visit, "name"), born: field(visit, "born"), identifier: field(visit, "identifier") };
-        let (found, more) = self.patients(visit, session.user(), &wanted).await?;
+        let (found, more) = self.patients(visit, session.user(), &wanted, reason).await?;
         let content = html! {
             h1 { (lang.choose_patient()) }
             p class="lead" { strong { (question.client.name) } " " (lang.choose_patient_text()) }
@@ -74,6 +82,7 @@ impl Authorization {
             form method="post" action=(visit.here.address()) {
                 (visit.here.seal())
                 (fields(lang, &wanted))
+                @if knows_emergencies { (emergency_field(lang, reason.unwrap_or_default())) }
                 button type="submit" name="do" value="search" class="quiet" { (lang.search()) }
                 (list(lang, &found, more))
             }
@@ -81,15 +90,22 @@ impl Authorization {
         Ok(visit.page_again(went, lang.choose_patient(), Width::Wide, &content))
     }
 
-    /// A patient that a user may see; `Forbidden` if there is no such patient for this user.
-    pub(super) async fn patient_of(&self, visit: &Visit<'_>, user: &User, id: &str) -> Result<Shown, Failure> {
+    /// A patient that a user may see, in an emergency with the reason for that; `Forbidden` if there is no such patient
+    /// for this user.
+    pub(super) async fn patient_of(
+        &self,
+        visit: &Visit<'_>,
+        user: &User,
+        id: &str,
+        emergency: Option<&str>,
+    ) -> Result<Shown, Failure> {
         let refused = || Failure::new(FailureKind::Forbidden, IssueCode::Forbidden, "no such patient for this user");
         // A patient lets apps see no record but its own, whatever else it may see.
         if !ResourceId::is_legal(id) || own_patient(user).is_some_and(|own| own != id) {
             return Err(refused());
         }
         let asked = Request::new(Verb::Get, format!("Patient/{id}"));
-        match self.as_user(visit, user, asked).await {
+        match self.as_user(visit, user, asked, emergency).await {
             Ok(Value::Object(patient)) => shown(&Value::Object(patient)).ok_or_else(refused),
             Ok(_) => Err(refused()),
             Err(failure) if is_refusal(failure.kind) => Err(refused()),
@@ -98,10 +114,16 @@ impl Authorization {
     }
 
     /// Patients that a user may see, and whether there are more.
-    async fn patients(&self, visit: &Visit<'_>, user: &User, wanted: &Wanted) -> Result<(Vec<Shown>, bool), Failure> {
+    async fn patients(
+        &self,
+        visit: &Visit<'_>,
+        user: &User,
+        wanted: &Wanted,
+        emergency: Option<&str>,
+    ) -> Result<(Vec<Shown>, bool), Failure> {
         let mut asked = Request::new(Verb::Get, "Patient");
         asked.query = wanted.query();
-        let bundle = match self.as_user(visit, user, asked).await {
+        let bundle = match self.as_user(visit, user, asked, emergency).await {
             Ok(bundle) => bundle,
             // What cannot be searched for finds nobody.
             Err(failure) if is_refusal(failure.kind) => return Ok((Vec::new(), false)),
@@ -117,7 +139,13 @@ impl Authorization {
     }
 
     /// Performs a request with the rights of a user, as on every other way to the data.
-    async fn as_user(&self, visit: &Visit<'_>, user: &User, asked: Request) -> Result<Value, Failure> {
+    async fn as_user(
+        &self,
+        visit: &Visit<'_>,
+        user: &User,
+        asked: Request,
+        emergency: Option<&str>,
+    ) -> Result<Value, Failure> {
         let definitions = &*self.service.search_definitions();
         let scopes = if user.role == Role::Patient { "patient/*.rs user/*.rs" } else { "user/*.rs" };
         let principal = Principal {
@@ -127,12 +155,14 @@ impl Authorization {
             role: Some(user.role),
             scopes: Scopes::parse(scopes, definitions).unwrap_or_default(),
             patient: own_patient(user).and_then(ResourceId::new),
+            break_glass: emergency.map(str::to_owned),
             tenant: self.records.tenant(),
             ..Principal::new(user.id.clone())
         };
         let context = Context {
             caller: Caller::Known(Arc::new(principal)),
             remote: visit.asked.remote,
+            request_id: visit.asked.request_id.clone(),
             ..Context::open(self.records.tenant(), visit.asked.base.clone())
         };
         let Reply { content, .. } = self.service.perform(&context, asked).await?;

@@ -3,6 +3,7 @@
 
 use super::super::Authorization;
 use super::super::consent::{Answer, Person, Question};
+use super::super::exchange::Asked;
 use super::super::people::Session;
 use crate::base::{Failure, Timestamp};
 
@@ -38,13 +39,19 @@ impl Authorization {
     }
 
     /// Grants what was answered; the address where the browser goes on.
-    pub(super) async fn approve(&self, request: &str, session: &Session, answer: Answer) -> Result<String, Failure> {
-        self.approve_request(request, &person(session), answer).await
+    pub(super) async fn approve(
+        &self,
+        asked: &Asked,
+        request: &str,
+        session: &Session,
+        answer: Answer,
+    ) -> Result<String, Failure> {
+        self.approve_asked(request, &person(session), answer, Some(asked)).await
     }
 
     /// Grants nothing; the address where the browser goes on.
-    pub(super) async fn deny(&self, request: &str, session: &Session) -> Result<String, Failure> {
-        self.deny_request(request, &person(session)).await
+    pub(super) async fn deny(&self, asked: &Asked, request: &str) -> Result<String, Failure> {
+        self.deny_asked(request, Some(asked)).await
     }
 
     /// The apps that a user has let in, each once with all that it was granted.
@@ -70,7 +77,9 @@ impl Authorization {
     }
 
     /// Takes back everything that an app was granted by a user.
-    pub(super) async fn revoke_app(&self, user: &str, client: &str) -> Result<(), Failure> {
-        self.revoke_app_of(user, client).await
+    pub(super) async fn revoke_app(&self, asked: &Asked, user: &str, client: &str) -> Result<(), Failure> {
+        self.revoke_app_in(&self.telling(asked), user, client).await?;
+        asked.noted.done();
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use super::super::exchange::{Answered, Method, Went};
 use super::super::people::{Session, SignedIn};
 use super::layout::{Note, Width, note};
 use super::{Aim, Visit, note_of};
+use crate::audit::Severity;
 use crate::base::Failure;
 use maud::{Markup, html};
 
@@ -33,6 +34,8 @@ impl Authorization {
         let (went, why) = match came {
             SignedIn::Whole(token) => return self.enter(visit, &aim, &token).await,
             SignedIn::Halfway(token) => {
+                let why = "the password is right; the second factor is still to come";
+                visit.asked.noted.refused(Severity::Minor, why);
                 visit.set_session(&token);
                 return Ok(Answered::see_other(aim.at("second-factor")));
             }
@@ -49,8 +52,10 @@ impl Authorization {
         let aim = Aim::of(visit.asked);
         let token = visit.asked.cookie(&super::cookie_name(visit.asked, "session")).unwrap_or_default();
         let Some(halfway) = self.people.halfway(token).await? else {
+            visit.asked.noted.refused(Severity::Minor, "nobody has given a password before");
             return Ok(Answered::see_other(aim.at("sign-in")));
         };
+        visit.asked.noted.user(&halfway.user().name);
         let lang = visit.lang();
         if visit.asked.method == Method::Get {
             return Ok(visit.page(lang.second_factor(), Width::Narrow, &code_form(visit, None)));
@@ -84,6 +89,7 @@ impl Authorization {
         if let Some(session) = &visit.session {
             self.people.sign_out(session).await?;
         }
+        visit.asked.noted.done();
         visit.end_session();
         Ok(Answered::see_other("/auth/signed-out"))
     }
@@ -135,7 +141,11 @@ impl Authorization {
         }
         visit.set_session(token);
         match self.people.session(token).await? {
-            Some(session) => Ok(Answered::see_other(self.onward(aim, &session).await?)),
+            Some(session) => {
+                visit.asked.noted.user(&session.user().name);
+                visit.asked.noted.done();
+                Ok(Answered::see_other(self.onward(aim, &session).await?))
+            }
             None => Ok(Answered::see_other(aim.at("sign-in"))),
         }
     }

@@ -137,6 +137,12 @@ words! {
     male: "male", "masculin";
     other_gender: "other", "autre";
     consent_for: "Allow access", "Autoriser l’accès";
+    emergency: "Emergency access", "Accès d’urgence";
+    emergency_text: "Only if somebody’s life or health is in danger: security labels and refused consents hide nothing \
+        then, for one hour. Your reason is kept in the audit trail.",
+        "Seulement si la vie ou la santé d’une personne est en danger : les étiquettes de sécurité et les consentements \
+        refusés ne cachent alors plus rien, pendant une heure. Votre motif est conservé dans le journal d’audit.";
+    emergency_reason: "Reason for emergency access", "Motif de l’accès d’urgence";
     wants_access: "asks for access.", "demande un accès.";
     wants_text: "You decide what it may do. Untick what you do not want to allow.",
         "C’est vous qui décidez. Décochez ce que vous ne voulez pas autoriser.";

@@ -36,7 +36,7 @@ use std::sync::Arc;
 /// The users of a tenant and their sessions.
 pub struct People {
     pub(self) book: Book,
-    pub(self) passwords: Passwords,
+    pub(self) passwords: Arc<Passwords>,
     pub(self) clock: Arc<dyn Clock>,
     pub(self) lifetimes: Lifetimes,
     pub(self) providers: Vec<outside::Provider>,
@@ -45,12 +45,23 @@ pub struct People {
 impl People {
     /// The people in some records.
     pub fn new(records: Records, clock: Arc<dyn Clock>, lifetimes: Lifetimes) -> People {
-        People { book: Book::new(records), passwords: Passwords::default(), clock, lifetimes, providers: Vec::new() }
+        People { book: Book::new(records), passwords: Arc::default(), clock, lifetimes, providers: Vec::new() }
     }
 
     /// The same with outside providers.
     pub fn with_providers(self, providers: Vec<outside::Provider>) -> People {
         People { providers, ..self }
+    }
+
+    /// The same, kept in records that tell the audit trail.
+    pub(super) fn telling(&self, records: &Records) -> People {
+        People {
+            book: Book::new(records.clone()),
+            passwords: self.passwords.clone(),
+            clock: self.clock.clone(),
+            lifetimes: self.lifetimes,
+            providers: self.providers.clone(),
+        }
     }
 
     /// Prepares for the first sign-in, so that it takes no longer than others.

@@ -2,10 +2,11 @@
 //! works. Looked up when a principal comes for the first time, and again after any of it was changed.
 
 use crate::access::{Asker, CLIENT, Circumstances, Consents, Grant, Policy, Principal, ScopeContext, Within};
+use crate::audit::Event;
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::{Condition, reference_term};
-use crate::interaction::{Service, outcome};
+use crate::interaction::{Context, Service, outcome};
 use crate::json::Tree;
 use crate::store::{Budget, ItemExpect, ItemWrite, Query, Snapshot, Transaction};
 use std::sync::Arc;
@@ -42,8 +43,8 @@ impl Service {
         }
     }
 
-    /// Writes a policy. Holds from the next request on.
-    pub(crate) async fn set_policy(&self, tenant: TenantId, policy: &Policy) -> Result<(), Failure> {
+    /// Writes a policy, and tells the audit trail of it in the same commit. Holds from the next request on.
+    pub(crate) async fn set_policy(&self, context: &Context, policy: &Policy) -> Result<(), Failure> {
         let value = policy.to_tree(&self.definitions).to_json().into_bytes();
         let write = ItemWrite {
             collection: POLICIES,
@@ -52,8 +53,10 @@ impl Service {
             value: Some(value),
             expires: None,
         };
-        let transaction = Transaction { items: vec![write], ..Transaction::default() };
-        self.gate.store.commit(tenant, transaction).await.map_err(outcome::of_store)?;
+        let event = Event::interaction("operation").detail("operation", "$access-policy").detail("role", &policy.role);
+        let audit = self.audit_records(context, [event]);
+        let transaction = Transaction { items: vec![write], audit, ..Transaction::default() };
+        self.commit_recorded(context, transaction).await.map_err(outcome::of_store)?;
         self.gate.changed();
         Ok(())
     }

@@ -1,12 +1,12 @@
 //! The own account: password, authenticator app, recovery codes.
 
-use super::{House, PASSWORD, field, run};
+use super::{Browser, House, PASSWORD, field, run};
 use std::time::{SystemTime, UNIX_EPOCH};
 use vesta::access::Role;
 use vesta::authorization::people::NewUser;
 
 /// The code of an app for a key as it is shown.
-fn code(key: &str, steps_later: u64) -> String {
+pub fn code(key: &str, steps_later: u64) -> String {
     let letters = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let (mut bytes, mut held, mut bits) = (Vec::new(), 0u32, 0);
     for c in key.bytes().filter(|c| *c != b' ') {
@@ -21,6 +21,14 @@ fn code(key: &str, steps_later: u64) -> String {
     let bytes: [u8; 20] = bytes.try_into().expect("160 bits");
     let totp = totp_rs::Builder::new().with_secret(totp_rs::Secret::new_stack(bytes)).build().expect("legal");
     totp.generate(now + 30 * steps_later).to_string()
+}
+
+/// Sets up an authenticator app; its key.
+pub fn set_up(browser: &mut Browser<'_>) -> String {
+    let page = browser.get("/auth/authenticator").is(200).text();
+    let key = page.split("<code class=\"key\">").nth(1).and_then(|p| p.split('<').next()).expect("a key").to_owned();
+    browser.fill("/auth/authenticator", &[("pass", PASSWORD), ("code", &code(&key, 0))]).is(200);
+    key
 }
 
 #[test]

@@ -18,7 +18,7 @@ const LABORATORY: &str =
     "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory";
 
 /// A house with an app and two patients.
-fn house() -> House {
+pub fn house() -> House {
     let house = House::new();
     let mut app = Client::new("chart", "Growth <Chart>", ClientKind::Public);
     app.redirect_uris = vec![BACK.to_owned()];
@@ -52,7 +52,7 @@ fn coded(text: &str) -> String {
 }
 
 /// Sends a browser to the authorization endpoint: where it is led then.
-fn ask(house: &House, browser: &mut Browser<'_>, scope: &str, more: &str) -> String {
+pub fn ask(house: &House, browser: &mut Browser<'_>, scope: &str, more: &str) -> String {
     let (scope, aud) = (coded(scope), coded(&house.server.base));
     let answer = browser.get(&format!(
         "/auth/authorize?response_type=code&client_id=chart&redirect_uri={}&scope={scope}&state=s1&aud={aud}\
@@ -64,14 +64,14 @@ fn ask(house: &House, browser: &mut Browser<'_>, scope: &str, more: &str) -> Str
 }
 
 /// Signs in on the way to an app: where the browser is led then.
-fn sign_in(browser: &mut Browser<'_>, place: &str, name: &str) -> String {
+pub fn sign_in(browser: &mut Browser<'_>, place: &str, name: &str) -> String {
     let answer = browser.fill(place, &[("user", name), ("pass", PASSWORD)]);
     assert_eq!(answer.status, 303, "{}", answer.text());
     answer.header("location").to_owned()
 }
 
 /// Allows everything that a consent page offers, or what is left of it.
-fn allow(browser: &mut Browser<'_>, place: &str, leave_out: &[&str], parts: &[&str]) -> Answer {
+pub fn allow(browser: &mut Browser<'_>, place: &str, leave_out: &[&str], parts: &[&str]) -> Answer {
     let page = browser.get(place).is(200).text();
     let own = seal(&page);
     let offered: Vec<String> = page
@@ -87,7 +87,7 @@ fn allow(browser: &mut Browser<'_>, place: &str, leave_out: &[&str], parts: &[&s
 }
 
 /// The token response for the code in an address.
-fn exchange(house: &House, back: &str) -> Value {
+pub fn exchange(house: &House, back: &str) -> Value {
     let code = super::provider::pairs(back.split_once('?').expect("a query").1)["code"].clone();
     let form = format!(
         "grant_type=authorization_code&client_id=chart&code={}&redirect_uri={}&code_verifier={VERIFIER}",

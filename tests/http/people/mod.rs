@@ -3,9 +3,11 @@
 mod account;
 mod admin;
 mod consent;
+mod emergency;
 mod outside;
 mod provider;
 mod sign_in;
+mod trail;
 
 use crate::support::{Answer, TestServer};
 use std::collections::BTreeMap;
