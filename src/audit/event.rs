@@ -190,13 +190,13 @@ impl Event {
 
     /// The client, where no principal tells it.
     pub fn client(mut self, client: &str) -> Event {
-        self.client = Some(short(client));
+        self.client = Some(short(client)).filter(|id| !id.trim().is_empty());
         self
     }
 
     /// The name of the user, where no principal tells it.
     pub fn user(mut self, user: &str) -> Event {
-        self.user = Some(short(user));
+        self.user = Some(short(user)).filter(|name| !name.trim().is_empty());
         self
     }
 

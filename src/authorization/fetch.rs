@@ -263,6 +263,7 @@ mod tests {
 
     #[test]
     fn names_of_this_machine_and_numbers_in_disguise_lead_nowhere() {
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         // Somebody listens there, so that only the judgement of the address is in the way.
         let (url, asked) = server(Vec::new(), false);
         let port = url.rsplit(':').next().and_then(|rest| rest.split('/').next()).expect("a port").to_owned();

@@ -118,13 +118,13 @@ fn a_patient_who_refused_is_chosen_only_in_an_emergency() {
     let mut browser = house.browser();
     let place = ask(&house, &mut browser, SCOPE, "");
     let place = sign_in(&mut browser, &place, "asante");
-    let page = browser.fill(&place, &[("name", "neil"), ("do", "search")]).is(200).text();
+    let page = browser.fill(&place, &[("name", "bob"), ("do", "search")]).is(200).text();
     assert!(page.contains("No patient was found"), "{page}");
     browser.fill(&place, &[("patient", "bob")]).is(403);
     let consent = format!("{}&patient=bob", place.replace("/auth/patient", "/auth/consent"));
     browser.get(&consent).is(403);
     watcher.all_new();
-    let page = browser.fill(&place, &[("name", "neil"), ("do", "search"), ("emergency", REASON)]).is(200).text();
+    let page = browser.fill(&place, &[("name", "bob"), ("do", "search"), ("emergency", REASON)]).is(200).text();
     assert!(page.contains("value=\"bob\"") && page.contains(REASON), "{page}");
     let searched = watcher.all_new().into_iter().any(|record| record["purposeOfEvent"][0]["text"] == REASON);
     assert!(searched, "looking for somebody is told, too");

@@ -202,3 +202,31 @@ fn an_apps_request_that_is_refused_is_told_with_the_reason() {
     browser.post("/auth/authorize", &form).is(303);
     assert_eq!(one(&watcher.new(), CONSENT), ("4", None, Some("chart"), None));
 }
+
+#[test]
+fn a_client_that_goes_away_stops_no_record() {
+    use std::io::Write;
+    let house = House::new();
+    let mut watcher = Watcher::of(&house);
+    let mut browser = house.browser();
+    let seal = super::seal(&browser.get("/auth/sign-in").is(200).text());
+    let cookies: Vec<String> = browser.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let body = format!("seal={seal}&user=asante&pass=wrong");
+    let host = house.server.base.split('/').nth(2).expect("a host");
+    let mut stream = std::net::TcpStream::connect(host).expect("connects");
+    let head = format!(
+        "POST /auth/sign-in HTTP/1.1\r\nhost: {host}\r\ncookie: {}\r\ncontent-length: {}\r\n\
+         content-type: application/x-www-form-urlencoded\r\n\r\n",
+        cookies.join("; "),
+        body.len()
+    );
+    stream.write_all(format!("{head}{body}").as_bytes()).expect("is sent");
+    // Comparing the password takes longer than this.
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    drop(stream);
+    let told = (0..100).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+        Some(watcher.new()).filter(|told| !told.is_empty())
+    });
+    assert_eq!(one(&told.expect("a record"), LOGIN), ("8", Some("asante"), None, None));
+}
