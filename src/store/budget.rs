@@ -67,6 +67,13 @@ impl Budget {
         self.check()
     }
 
+    /// How much time is left, a millisecond at least; `None` where the time has no limit. For whoever has to tell
+    /// somebody else how long something may take.
+    pub fn left(&self) -> Option<Duration> {
+        let left = self.0.deadline?.saturating_duration_since(Instant::now());
+        Some(left.max(Duration::from_millis(1)))
+    }
+
     /// Rows looked at so far.
     pub fn spent(&self) -> u64 {
         self.0.spent.load(Ordering::Relaxed)
@@ -102,6 +109,15 @@ mod tests {
         assert_eq!(rows.spent(), 11);
         assert_eq!(Budget::new(Some(Duration::ZERO), None).check(), Err(Limit::Time));
         let waited = Budget::new(Some(Duration::from_secs(3600)), None);
+        assert!(
+            waited.left().is_some_and(|left| left <= Duration::from_secs(3600) && left > Duration::from_secs(3000))
+        );
+        assert_eq!(
+            Budget::new(Some(Duration::ZERO), None).left(),
+            Some(Duration::from_millis(1)),
+            "never without limit"
+        );
+        assert_eq!(Budget::default().left(), None);
         let waiting = waited.waiting();
         assert_eq!(waited.check(), Ok(()));
         drop(waiting);

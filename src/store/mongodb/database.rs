@@ -1,15 +1,16 @@
-//! The connection, the collections and their indexes, and what the errors of the driver mean for the contract.
+//! The connection, the collections and the form of the data, and what the errors of the driver mean for the contract.
 //! Concerns and preferences are set here once for everything that is no transaction; transactions state theirs again.
 
-use crate::store::StoreError;
+use super::indexes;
+use crate::store::{Limit, StoreError};
 use mongodb::bson::{Document, doc};
 use mongodb::error::{
     Error, ErrorKind, RETRYABLE_WRITE_ERROR, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT,
 };
 use mongodb::options::{
-    ClientOptions, IndexOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
+    ClientOptions, ReadConcern, ReadPreference, SelectionCriteria, TransactionOptions, WriteConcern,
 };
-use mongodb::{Client, Collection, Database, IndexModel};
+use mongodb::{Client, Collection, Database};
 use std::time::Duration;
 
 /// How long a request waits for a primary before it is told to try again.
@@ -20,6 +21,22 @@ const ANSWER: Duration = Duration::from_millis(1500);
 const CONNECTIONS: u32 = 64;
 /// Name of the database where the connection string has none.
 const DATABASE: &str = "vesta";
+/// The collections.
+pub const COLLECTIONS: [&str; 3] = ["versions", "tenants", "items"];
+/// The form of the data that this program reads and writes. It grows by one where what an older program would read or
+/// write is not right any more; the database says which form it has, so that older programs stay away.
+const FORM: i64 = 1;
+/// The document of `tenants` that says it; counters have numbers for keys.
+const FORM_KEY: &str = "form";
+
+/// What becomes of collections and indexes that are not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// They are made.
+    Made,
+    /// Nothing is made, and a database without collections is refused: for whoever only wants to read.
+    Refused,
+}
 
 /// The open collections.
 pub struct Collections {
@@ -31,32 +48,6 @@ pub struct Collections {
     pub tenants: Collection<Document>,
     pub items: Collection<Document>,
 }
-
-/// An index: its name, collection and keys.
-pub struct Index {
-    /// The collection.
-    pub collection: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// Its keys, in order.
-    pub keys: &'static [(&'static str, i32)],
-    /// Whether each key stands once at most.
-    pub unique: bool,
-}
-
-/// All indexes besides those on `_id`.
-pub const INDEXES: &[Index] = &[
-    Index {
-        collection: "versions",
-        name: "term",
-        keys: &[("t", 1), ("k", 1), ("x", 1), ("n", 1), ("s", 1)],
-        unique: false,
-    },
-    Index { collection: "versions", name: "instance", keys: &[("t", 1), ("k", 1), ("i", 1), ("n", 1)], unique: true },
-    Index { collection: "versions", name: "kind", keys: &[("t", 1), ("k", 1), ("n", 1), ("s", 1)], unique: false },
-    Index { collection: "versions", name: "log", keys: &[("t", 1), ("n", 1)], unique: true },
-    Index { collection: "items", name: "end", keys: &[("t", 1), ("e", 1)], unique: false },
-];
 
 /// The write concern of everything: acknowledged by a majority, journaled.
 pub fn write_concern() -> WriteConcern {
@@ -76,10 +67,14 @@ fn primary() -> SelectionCriteria {
     SelectionCriteria::ReadPreference(ReadPreference::Primary)
 }
 
-/// Connects, and makes collections and indexes that are not there.
-pub async fn open(uri: &str) -> Result<Collections, StoreError> {
-    let unusable = |e: Error| StoreError::Unavailable(format!("the connection string cannot be used: {}", e.kind));
-    let mut options = ClientOptions::parse(uri).await.map_err(unusable)?;
+/// What the connection string says, and what is the same for all.
+async fn options_of(uri: &str) -> Result<ClientOptions, Error> {
+    let mut options = ClientOptions::parse(uri).await?;
+    overrule(&mut options);
+    Ok(options)
+}
+
+fn overrule(options: &mut ClientOptions) {
     options.app_name.get_or_insert_with(|| "vesta".into());
     options.server_selection_timeout.get_or_insert(SELECTION);
     options.connect_timeout.get_or_insert(SELECTION);
@@ -88,34 +83,80 @@ pub async fn open(uri: &str) -> Result<Collections, StoreError> {
     options.read_concern = Some(ReadConcern::majority());
     options.write_concern = Some(write_concern());
     options.selection_criteria = Some(primary());
-    let name = options.default_database.clone().unwrap_or_else(|| DATABASE.into());
     options.max_pool_size.get_or_insert(CONNECTIONS);
+}
+
+/// Connects to the database that a connection string names; twice, for the work and for the pulse.
+async fn connect(uri: &str) -> Result<[Database; 2], StoreError> {
+    let unusable = |e: Error| StoreError::Unavailable(format!("the connection string cannot be used: {}", e.kind));
+    let options = options_of(uri).await.map_err(unusable)?;
+    let name = options.default_database.clone().unwrap_or_else(|| DATABASE.into());
     let pulse = Client::with_options(options.clone()).map_err(unusable)?.database(&name);
-    let client = Client::with_options(options).map_err(unusable)?;
-    let database = client.database(&name);
+    Ok([Client::with_options(options).map_err(unusable)?.database(&name), pulse])
+}
+
+/// Connects; makes what is not there, or refuses a database without it.
+pub async fn open(uri: &str, missing: Missing) -> Result<Collections, StoreError> {
+    let [database, pulse] = connect(uri).await?;
     let there = database.list_collection_names().await?;
-    for name in ["versions", "tenants", "items"] {
-        if !there.iter().any(|n| n == name)
-            && let Err(error) = database.create_collection(name).await
+    let lacking = COLLECTIONS.iter().filter(|name| !there.iter().any(|n| n == *name));
+    for name in lacking {
+        if missing == Missing::Refused {
+            let name = database.name();
+            return Err(StoreError::Unavailable(format!("there are no data of Vesta in the database {name}")));
+        }
+        if let Err(error) = database.create_collection(*name).await
             && !is_there_already(&error)
         {
             return Err(error.into());
         }
     }
-    for index in INDEXES {
-        let keys: Document = index.keys.iter().map(|(key, order)| ((*key).to_owned(), (*order).into())).collect();
-        let options = IndexOptions::builder().name(index.name.to_owned()).unique(index.unique).build();
-        let model = IndexModel::builder().keys(keys).options(options).build();
-        database.collection::<Document>(index.collection).create_index(model).await?;
+    // Before anything else is made or changed.
+    check_form(&database.collection("tenants"), missing).await?;
+    if missing == Missing::Made {
+        indexes::make(&database, indexes::is_router(&database).await?).await?;
     }
     Ok(Collections {
         versions: database.collection("versions"),
         tenants: database.collection("tenants"),
         items: database.collection("items"),
-        client,
+        client: database.client().clone(),
         pulse,
         database,
     })
+}
+
+/// The indexes that a database has; none where it has no collections.
+pub async fn indexes_of(uri: &str) -> Result<Vec<indexes::Found>, StoreError> {
+    let [database, _] = connect(uri).await?;
+    indexes::found(&database).await
+}
+
+/// Refuses data in a form that this program does not know; notes the form where nothing is noted.
+async fn check_form(tenants: &Collection<Document>, missing: Missing) -> Result<(), StoreError> {
+    let key = doc! { "_id": FORM_KEY };
+    let mut noted = tenants.find_one(key.clone()).await?;
+    if noted.is_none() && missing == Missing::Made {
+        let note = tenants.update_one(key.clone(), doc! { "$setOnInsert": { "v": FORM } }).upsert(true);
+        // Where another process has noted it at the same time, what that has noted counts.
+        if let Err(error) = note.await {
+            noted = tenants.find_one(key).await?;
+            if noted.is_none() {
+                return Err(error.into());
+            }
+        }
+    }
+    let form = match &noted {
+        Some(noted) => noted.get_i64("v").map_err(|_| StoreError::Broken("the form of the data is damaged".into()))?,
+        None => FORM,
+    };
+    if form > FORM {
+        return Err(StoreError::Unavailable(format!(
+            "a newer version of Vesta has brought the data into the form {form}, and this one knows the forms up to \
+             {FORM}: use that version or a newer one"
+        )));
+    }
+    Ok(())
 }
 
 /// Another process made the collection at the same time.
@@ -157,8 +198,10 @@ impl From<Error> for StoreError {
         }
         if let ErrorKind::Command(command) = &*error.kind {
             match command.code {
-                // TransactionTooLarge, BSONObjectTooLarge, and what a transaction outlives.
-                257 | 10334 | 17280 | 290 => return StoreError::TooLarge(TOO_LARGE.into()),
+                // TransactionTooLarge, TransactionTooLargeForCache, BSONObjectTooLarge, and what a transaction outlives.
+                257 | 388 | 10334 | 17280 | 290 => return StoreError::TooLarge(TOO_LARGE.into()),
+                // MaxTimeMSExpired: what a query may take is its budget.
+                50 => return StoreError::Exceeded(Limit::Time),
                 14031 => return StoreError::Full,
                 _ => {}
             }
@@ -171,6 +214,10 @@ impl From<Error> for StoreError {
 pub const TOO_LARGE: &str = "the database cannot commit so much at once (16 MB a resource, 100 MB a transaction): \
                              send it as a batch, in several transactions, or by 'vesta import'";
 
+/// What is said of a commit that the database has given up.
+pub const TOO_LONG: &str = "the database takes longer for so much at once than it lets a transaction live: send it as \
+                            a batch, in several transactions, or by 'vesta import'";
+
 /// What is said while no primary answers.
 pub fn away() -> StoreError {
     StoreError::Unavailable("the database does not answer at the moment; try again".into())
@@ -180,4 +227,82 @@ pub fn away() -> StoreError {
 pub async fn answers(collections: &Collections) -> bool {
     let ping = async { collections.pulse.run_command(doc! { "ping": 1 }).await };
     matches!(tokio::time::timeout(ANSWER, ping).await, Ok(Ok(_)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use mongodb::bson;
+    use mongodb::options::{AuthMechanism, ConnectionString, HostInfo, Tls};
+
+    fn parsed(uri: &str) -> ClientOptions {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(options_of(uri)).unwrap_or_else(|e| panic!("{uri}: {e}"))
+    }
+
+    /// The forms that `docs/operating-mongodb.md` shows.
+    #[test]
+    fn documented_connection_strings_are_understood() {
+        let scram =
+            parsed("mongodb://vesta:p%40ss@a.example.org,b.example.org/vesta?replicaSet=rs0&tls=true&authSource=admin");
+        let credential = scram.credential.as_ref().expect("a credential");
+        assert_eq!((credential.username.as_deref(), credential.password.as_deref()), (Some("vesta"), Some("p@ss")));
+        assert_eq!(credential.source.as_deref(), Some("admin"));
+        assert!(matches!(scram.tls, Some(Tls::Enabled(_))) && scram.hosts.len() == 2);
+        assert_eq!((scram.repl_set_name.as_deref(), scram.default_database.as_deref()), (Some("rs0"), Some("vesta")));
+        let x509 = parsed(
+            "mongodb://a.example.org/vesta?replicaSet=rs0&tls=true&tlsCertificateKeyFile=/etc/vesta/client.pem\
+             &tlsCAFile=/etc/vesta/ca.pem&authMechanism=MONGODB-X509&authSource=$external",
+        );
+        assert_eq!(x509.credential.and_then(|c| c.mechanism), Some(AuthMechanism::MongoDbX509));
+        let Some(Tls::Enabled(tls)) = x509.tls else { panic!("without TLS") };
+        assert_eq!(tls.cert_key_file_path.as_deref(), Some(std::path::Path::new("/etc/vesta/client.pem")));
+        assert_eq!(tls.ca_file_path.as_deref(), Some(std::path::Path::new("/etc/vesta/ca.pem")));
+        // Whom such a name stands for is asked of DNS; as far as that it is understood without.
+        for atlas in [
+            "mongodb+srv://vesta:p@cluster.abcde.mongodb.net/vesta?retryWrites=true",
+            "mongodb+srv://cluster.abcde.mongodb.net/vesta?authMechanism=MONGODB-X509&authSource=$external\
+             &tlsCertificateKeyFile=/etc/vesta/client.pem",
+        ] {
+            let read = ConnectionString::parse(atlas).expect("understood");
+            assert_eq!(read.host_info, HostInfo::DnsRecord("cluster.abcde.mongodb.net".into()), "{atlas}");
+            assert_eq!(read.default_database.as_deref(), Some("vesta"));
+        }
+    }
+
+    #[test]
+    fn what_a_connection_string_says_of_certainty_is_overruled() {
+        let options = parsed(
+            "mongodb://h/?w=1&journal=false&readConcernLevel=local&readPreference=secondary&retryWrites=false\
+             &retryReads=false&maxPoolSize=7",
+        );
+        assert_eq!(options.write_concern, Some(write_concern()));
+        assert_eq!(options.read_concern, Some(ReadConcern::majority()));
+        let primary = SelectionCriteria::ReadPreference(ReadPreference::Primary);
+        assert_eq!(options.selection_criteria, Some(primary));
+        assert_eq!(
+            (options.retry_writes, options.retry_reads, options.max_pool_size),
+            (Some(true), Some(true), Some(7))
+        );
+        assert_eq!(parsed("mongodb://h/").max_pool_size, Some(CONNECTIONS));
+        let of_transactions = transaction_options();
+        assert_eq!(of_transactions.read_concern, Some(ReadConcern::snapshot()));
+        assert_eq!(of_transactions.write_concern, Some(write_concern()));
+    }
+
+    #[test]
+    fn errors_are_told_apart() {
+        let of = |code: i32| {
+            let command = doc! { "code": code, "codeName": "x", "errmsg": "x" };
+            let command = bson::deserialize_from_document(command).expect("a command error");
+            StoreError::from(Error::from(ErrorKind::Command(command)))
+        };
+        for too_large in [257, 388, 10334, 17280, 290] {
+            assert!(matches!(of(too_large), StoreError::TooLarge(_)), "{too_large}");
+        }
+        assert_eq!(of(50), StoreError::Exceeded(Limit::Time));
+        assert_eq!(of(14031), StoreError::Full);
+        assert!(matches!(of(10107), StoreError::Unavailable(_)));
+        assert!(matches!(of(8000), StoreError::Broken(_)));
+    }
 }

@@ -13,6 +13,7 @@ mod database;
 mod document;
 mod filter;
 mod group;
+mod indexes;
 mod items;
 mod notices;
 mod queue;
@@ -24,7 +25,7 @@ mod terms;
 mod trail;
 mod writer;
 
-pub use database::{INDEXES, Index};
+pub use indexes::{Found, INDEXES, Index};
 
 use crate::base::{Clock, TenantId};
 use crate::definitions::Definitions;
@@ -34,7 +35,7 @@ use crate::store::{
     Transaction, Vocabulary,
 };
 use async_trait::async_trait;
-use database::Collections;
+use database::{Collections, Missing};
 use document::{version_key, version_of};
 use futures_util::TryStreamExt;
 use mongodb::bson::doc;
@@ -162,6 +163,41 @@ async fn watch(shared: Weak<Shared>) {
     }
 }
 
+/// A runtime for a store.
+fn runtime() -> Result<Runtime, StoreError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .thread_name("store-mongodb")
+        .enable_all()
+        .build()
+        .map_err(|e| StoreError::Unavailable(format!("no threads for the store: {e}")))
+}
+
+/// Waits for something on a thread of its own: the caller's may be one of another runtime, which must not wait.
+fn wait_on<T: Send>(
+    runtime: &Runtime,
+    work: impl Future<Output = Result<T, StoreError>> + Send,
+) -> Result<T, StoreError> {
+    let done = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(work)).join());
+    done.map_err(|_| StoreError::Broken("opening the store has panicked".into()))?
+}
+
+/// The indexes that a database has; none where it has no collections. Makes nothing.
+pub fn indexes(uri: &str) -> Result<Vec<Found>, StoreError> {
+    let runtime = runtime()?;
+    let found = wait_on(&runtime, database::indexes_of(uri));
+    runtime.shutdown_background();
+    found
+}
+
+/// Refuses a database in which there are no data of Vesta. Makes nothing.
+pub fn is_there(uri: &str) -> Result<(), StoreError> {
+    let runtime = runtime()?;
+    let opened = wait_on(&runtime, database::open(uri, Missing::Refused)).map(drop);
+    runtime.shutdown_background();
+    opened
+}
+
 /// Work that ends when nobody waits for it any more. Commits are not of this kind.
 struct Task<T>(tokio::task::JoinHandle<T>);
 
@@ -200,15 +236,26 @@ impl MongoStore {
         vocabulary: Arc<dyn Vocabulary>,
         clock: Arc<dyn Clock>,
     ) -> Result<MongoStore, StoreError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .thread_name("store-mongodb")
-            .enable_all()
-            .build()
-            .map_err(|e| StoreError::Unavailable(format!("no threads for the store: {e}")))?;
-        // On a thread of its own: the caller's may be one of another runtime, which must not wait.
-        let opened = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(database::open(uri))).join());
-        let collections = opened.map_err(|_| StoreError::Broken("opening the store has panicked".into()))??;
+        MongoStore::start(uri, vocabulary, clock, Missing::Made)
+    }
+
+    /// Opens a store that is there, to read it: makes nothing, and refuses a database without collections.
+    pub fn open_existing(
+        uri: &str,
+        vocabulary: Arc<dyn Vocabulary>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<MongoStore, StoreError> {
+        MongoStore::start(uri, vocabulary, clock, Missing::Refused)
+    }
+
+    fn start(
+        uri: &str,
+        vocabulary: Arc<dyn Vocabulary>,
+        clock: Arc<dyn Clock>,
+        missing: Missing,
+    ) -> Result<MongoStore, StoreError> {
+        let runtime = runtime()?;
+        let collections = wait_on(&runtime, database::open(uri, missing))?;
         let handle = runtime.handle().clone();
         let (queue, waiting) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared {
@@ -229,14 +276,15 @@ impl MongoStore {
             reading.learn(None).await?;
             Ok::<_, StoreError>(seen)
         };
-        let seen = std::thread::scope(|scope| scope.spawn(|| runtime.block_on(read)).join());
-        let seen = seen.map_err(|_| StoreError::Broken("opening the store has panicked".into()))??;
+        let seen = wait_on(&runtime, read)?;
         runtime.spawn(writer::run(shared.clone(), waiting));
         runtime.spawn(watch(Arc::downgrade(&shared)));
         let (crier, streaming) = (Crier::default(), Arc::new(AtomicBool::new(false)));
         let follower = notices::Follower::new(&shared, crier.clone(), seen, streaming.clone());
         runtime.spawn(follower.run());
-        let worker = Some(runtime.spawn(reindex::run(Arc::downgrade(&shared))));
+        // Who only reads takes over no job.
+        let works = missing == Missing::Made;
+        let worker = works.then(|| runtime.spawn(reindex::run(Arc::downgrade(&shared))));
         Ok(MongoStore { shared, queue, crier, streaming, runtime: Some(runtime), worker })
     }
 
@@ -376,7 +424,8 @@ impl Store for MongoStore {
 }
 
 impl Drop for MongoStore {
-    /// Lets what was accepted be written, for a moment; the database forgets what was not committed.
+    /// Ends at once. Nobody waits for a commit any more, as waiting needs the store; the database forgets what was not
+    /// committed.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             // A step of indexing again is ended, for others would wait for what its transaction holds.

@@ -70,7 +70,8 @@ impl Job {
         self.writes.iter().map(Prepared::bytes).sum::<usize>() + items
     }
 
-    fn is_large(&self) -> bool {
+    /// Whether it has a transaction of the database alone.
+    pub fn is_large(&self) -> bool {
         self.writes.len() > LARGE || self.bytes() > LARGE_BYTES
     }
 

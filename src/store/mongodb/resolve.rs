@@ -11,6 +11,7 @@ use crate::index::Condition;
 use crate::store::{Budget, StoreError};
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryStreamExt};
+use mongodb::action::Action;
 use mongodb::bson::{Document, doc};
 use rustc_hash::FxHashSet;
 use std::sync::Arc;
@@ -96,7 +97,8 @@ async fn each(
         fields.insert("x", 1);
     }
     let query = visible(shared, tenant, position, kinds, None, filter.document);
-    let mut rows = shared.versions.find(query).projection(fields).await?;
+    let find = shared.versions.find(query).projection(fields);
+    let mut rows = find.optional(budget.left(), |find, left| find.max_time(left)).await?;
     let mut spending = Spending::of(budget);
     while let Some(found) = rows.try_next().await? {
         spending.row()?;

@@ -10,6 +10,7 @@ use crate::index::Terms;
 use crate::store::{Budget, HistoryQuery, HistoryScope, Page, Query, Snapshot, Sort, StoreError, Version};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
+use mongodb::action::Action;
 use mongodb::bson::{Bson, Document, doc};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -135,9 +136,11 @@ impl Search<'_> {
         let (query, exact) = self.filter(None);
         let versions = &self.snapshot.shared.versions;
         if exact {
-            return Ok(versions.count_documents(query).await?);
+            let count = versions.count_documents(query);
+            return Ok(count.optional(self.query.budget.left(), |count, left| count.max_time(left)).await?);
         }
-        let mut rows = versions.find(query).projection(doc! { "k": 1, "i": 1, "x": 1 }).await?;
+        let find = versions.find(query).projection(doc! { "k": 1, "i": 1, "x": 1 });
+        let mut rows = find.optional(self.query.budget.left(), |find, left| find.max_time(left)).await?;
         let mut spending = Spending::of(&self.query.budget);
         let mut total = 0;
         while let Some(found) = rows.try_next().await? {
@@ -158,7 +161,7 @@ impl Search<'_> {
             find = find.skip(left_out).limit(i64::try_from(needed).unwrap_or(i64::MAX)).projection(doc! { "x": 0 });
             left_out = 0;
         }
-        let mut rows = find.await?;
+        let mut rows = find.optional(self.query.budget.left(), |find, left| find.max_time(left)).await?;
         let mut spending = Spending::of(&self.query.budget);
         let mut page = Vec::new();
         while let Some(found) = rows.try_next().await? {
@@ -182,7 +185,8 @@ impl Search<'_> {
     async fn in_order_of_keys(&self) -> Result<(Vec<Version>, bool), StoreError> {
         let (query, exact) = self.filter(self.query.after);
         let shared = &self.snapshot.shared;
-        let mut found = shared.versions.find(query).projection(doc! { "n": 1, "k": 1, "i": 1, "x": 1 }).await?;
+        let find = shared.versions.find(query).projection(doc! { "n": 1, "k": 1, "i": 1, "x": 1 });
+        let mut found = find.optional(self.query.budget.left(), |find, left| find.max_time(left)).await?;
         let mut spending = Spending::of(&self.query.budget);
         let mut rows: Vec<Row> = Vec::new();
         while let Some(found) = found.try_next().await? {
@@ -197,18 +201,19 @@ impl Search<'_> {
         let start = usize::try_from(self.query.skip).unwrap_or(usize::MAX).min(rows.len());
         let end = start.saturating_add(self.query.limit).min(rows.len());
         let numbers: Vec<u64> = rows[start..end].iter().map(|r| r.1).collect();
-        Ok((self.snapshot.load(&numbers).await?, rows.len() > end))
+        Ok((self.snapshot.load(&numbers, &self.query.budget).await?, rows.len() > end))
     }
 }
 
 impl MongoSnapshot {
     /// Versions by number, in the order of the numbers given.
-    async fn load(&self, numbers: &[u64]) -> Result<Vec<Version>, StoreError> {
+    async fn load(&self, numbers: &[u64], budget: &Budget) -> Result<Vec<Version>, StoreError> {
         let mut loaded = std::collections::HashMap::with_capacity(numbers.len());
         for some in numbers.chunks(1000) {
             let named: Vec<_> =
                 some.iter().map(|n| Bson::from(super::document::version_key(self.tenant, *n))).collect();
-            let found = self.shared.versions.find(doc! { "_id": { "$in": named } }).projection(doc! { "x": 0 }).await?;
+            let find = self.shared.versions.find(doc! { "_id": { "$in": named } }).projection(doc! { "x": 0 });
+            let found = find.optional(budget.left(), |find, left| find.max_time(left)).await?;
             let found: Vec<Document> = found.try_collect().await?;
             for found in found {
                 let version = version_of(&found, &*self.shared.vocabulary, self.position)?;

@@ -4,13 +4,13 @@
 //! before that is settled. What stands in a group is in `group`.
 
 use super::Shared;
-use super::database::{is_transient, is_unknown, transaction_options};
+use super::database::{TOO_LONG, is_transient, is_unknown, transaction_options};
 use super::group::{Group, Opened};
 use super::queue::{Job, Queue};
 use crate::base::TenantId;
 use crate::store::{Committed, StoreError};
 use mongodb::ClientSession;
-use mongodb::error::Error;
+use mongodb::error::{Error, ErrorKind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -19,10 +19,13 @@ use tokio::time::{sleep, timeout};
 
 /// How long a group is tried before its callers are told to try again.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long it is tried to learn what became of a commit.
+/// How long it is tried to learn what became of a commit, from when it was sent.
 const CERTAINTY: Duration = Duration::from_secs(5);
 /// How long a commit may take before it is sent again (which is harmless: it commits once).
 const COMMIT: Duration = Duration::from_secs(2);
+/// A large transaction that the database has given up after so long was given up because of that: the least life of a
+/// transaction that is worth setting.
+const LIFETIME: Duration = Duration::from_secs(15);
 /// How long a session is kept that is not used; the database forgets it after half an hour.
 const SESSION: Duration = Duration::from_secs(600);
 /// The longest pause between two attempts, and how long a process that has committed lets others go first: longer than
@@ -37,6 +40,10 @@ pub type Answers = Vec<Result<Vec<Committed>, StoreError>>;
 struct Sent {
     attempt: String,
     answers: Answers,
+    /// When it was sent.
+    since: Instant,
+    /// Whether it had outlived what the database gives a transaction, unless it took place.
+    outlived: bool,
 }
 
 /// Takes transactions until all senders are gone.
@@ -116,12 +123,15 @@ async fn attempt(
     let mut pause = Duration::from_millis(2);
     let mut sent: Option<Sent> = None;
     loop {
-        let error = match once(shared, session, tenant, jobs, &mut sent).await {
+        let tried = Instant::now();
+        let error = match once(shared, session, tenant, jobs, &mut sent, began).await {
             Ok(answers) => return Ok(answers),
             Err(error) => error,
         };
+        let took = tried.elapsed();
         session.end().await;
-        if began.elapsed() > CERTAINTY && sent.is_some() {
+        // What waited for its turn before has as much time to be looked up as anything else.
+        if sent.as_ref().is_some_and(|sent| sent.since.elapsed() > CERTAINTY) {
             tracing::error!(%error, "it is not known whether a commit took place");
             return Err(StoreError::Undecided(
                 "the database does not say whether this was stored; read before you send it again".into(),
@@ -130,6 +140,10 @@ async fn attempt(
         if sent.is_none() {
             if let Some(own) = error.get_custom::<StoreError>() {
                 return Err(own.clone());
+            }
+            if is_outlived(jobs, &error, took) {
+                tracing::warn!(%error, ?took, "a transaction outlives what the database gives it");
+                return Err(StoreError::TooLarge(TOO_LONG.into()));
             }
             if !is_transient(&error) || began.elapsed() > PATIENCE || !shared.answers() {
                 return Err(error.into());
@@ -141,6 +155,13 @@ async fn attempt(
     }
 }
 
+/// Whether the database has ended a transaction because it took too long: nothing that is tried again would end
+/// otherwise. It says only that there is no such transaction.
+fn is_outlived(jobs: &[Job], error: &Error, took: Duration) -> bool {
+    let large = matches!(jobs, [one] if one.is_large());
+    large && took > LIFETIME && is_transient(error) && matches!(&*error.kind, ErrorKind::Command(_))
+}
+
 /// One transaction of the database. What `sent` holds is looked up first.
 async fn once(
     shared: &Shared,
@@ -148,10 +169,12 @@ async fn once(
     tenant: TenantId,
     jobs: &[Job],
     sent: &mut Option<Sent>,
+    asked: Instant,
 ) -> Result<Answers, Error> {
     let attempt = super::document::new_attempt();
+    let tried = Instant::now();
     let session = own.begin(shared).await?;
-    let fill = fill(shared, tenant, jobs, &attempt, sent, session);
+    let fill = fill(shared, tenant, jobs, &attempt, sent, asked, session);
     let Filled { answers, empty, crowded } = shared.while_it_answers(fill).await.map_err(Error::custom)??;
     if empty {
         // Nothing of it is to be written: what it holds is let go at once, so that others do not wait for it.
@@ -171,7 +194,8 @@ async fn once(
         // Never assumed: also an error that says no may be the answer to a commit that the driver has sent twice.
         let again = error.as_ref().is_none_or(is_unknown);
         if !again || began.elapsed() > CERTAINTY / 2 {
-            *sent = Some(Sent { attempt, answers });
+            let outlived = error.as_ref().is_some_and(|error| is_outlived(jobs, error, tried.elapsed()));
+            *sent = Some(Sent { attempt, answers, since: began, outlived });
             return Err(error.unwrap_or_else(|| Error::custom(super::database::away())));
         }
         sleep(Duration::from_millis(50)).await;
@@ -186,23 +210,30 @@ struct Filled {
     crowded: bool,
 }
 
-/// Puts a group into the open transaction.
+/// Puts a group into the open transaction. `asked`: since when it is tried.
 async fn fill(
     shared: &Shared,
     tenant: TenantId,
     jobs: &[Job],
     attempt: &str,
     sent: &mut Option<Sent>,
+    asked: Instant,
     session: &mut ClientSession,
 ) -> Result<Filled, Error> {
     let Opened { mut group, last, crowded } = Group::open(shared, tenant, attempt, session).await?;
-    if let Some(Sent { attempt, answers }) = sent.take() {
+    if let Some(Sent { attempt, answers, outlived, .. }) = sent.take() {
         // The counter is taken: what was sent before has either taken place by now or never will.
         let took_place = last.as_deref() == Some(attempt.as_str());
         shared.looked_up.fetch_add(1, Ordering::Relaxed);
         tracing::warn!(took_place, "the outcome of a commit was looked up");
         if took_place {
             return Ok(Filled { answers, empty: true, crowded });
+        }
+        if outlived {
+            return Err(Error::custom(StoreError::TooLarge(TOO_LONG.into())));
+        }
+        if asked.elapsed() > PATIENCE {
+            return Err(Error::custom(super::database::away()));
         }
     }
     let mut answers = Vec::with_capacity(jobs.len());
