@@ -28,6 +28,7 @@ pub enum Command {
 
 /// Runs one of the commands.
 pub fn run(settings: &Settings, command: &Command) -> Result<(), Fault> {
+    wire::is_directory(settings)?;
     wire::filled(settings)?;
     let bar = ProgressBar::new(0);
     let style = ProgressStyle::with_template("{bar:30} {pos} of {len} versions, {eta} left");

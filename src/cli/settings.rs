@@ -72,7 +72,7 @@ pub struct Settings {
 
     /// Where the data are: embedded (in --data), or the connection string of a MongoDB replica set or sharded cluster,
     /// mongodb://… or mongodb+srv://… [default: embedded]
-    #[arg(long, env = "VESTA_STORE", value_name = "STORE", global = true)]
+    #[arg(long, env = "VESTA_STORE", value_name = "STORE", value_parser = store, global = true)]
     pub store: Option<String>,
 
     /// How resources are validated when they are written: off, structure (the base definitions), or full (also
@@ -122,7 +122,8 @@ pub struct Settings {
         value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=json::Limits::DEEPEST as u64))]
     pub max_depth: Option<usize>,
 
-    /// Encrypt what is stored, with this key: file:PATH, env:NAME or command:COMMAND [default: not encrypted]
+    /// Encrypt what is stored in --data, with this key: file:PATH, env:NAME or command:COMMAND; refused with a database,
+    /// whose own business that is [default: not encrypted]
     #[arg(long, env = "VESTA_ENCRYPTION_KEY", value_name = "KEY", global = true)]
     pub encryption_key: Option<String>,
 
@@ -249,6 +250,15 @@ pub struct Settings {
     /// Log a line for each request, and not only for those that failed in the server [default: true]
     #[arg(long, env = "VESTA_LOG_REQUESTS", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true, help_heading = "Log")]
     pub log_requests: Option<bool>,
+}
+
+/// What can be a store; the file's schema says the same.
+fn store(text: &str) -> Result<String, String> {
+    let of = |scheme| text.strip_prefix(scheme).is_some_and(|rest: &str| !rest.is_empty());
+    match text == "embedded" || of("mongodb://") || of("mongodb+srv://") {
+        true => Ok(text.to_owned()),
+        false => Err("it is embedded, or begins with mongodb:// or mongodb+srv://".into()),
+    }
 }
 
 /// The JSON Schema of the file.

@@ -10,7 +10,8 @@ use clap::Subcommand;
 /// What can be done with a store.
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
-    /// List the indexes that Vesta makes in a MongoDB database, besides those on _id
+    /// List the indexes that Vesta makes in a MongoDB database, besides those on _id; with --store mongodb://… also
+    /// whether they are there, and which others
     Indexes,
     /// Copy everything into a new store: history, change log, audit trail, accounts, keys, packages
     ///
@@ -36,8 +37,8 @@ pub enum StoreCommand {
 pub fn run(settings: &Settings, command: &StoreCommand) -> Result<(), Fault> {
     match command {
         StoreCommand::Indexes => {
-            for [collection, name, keys] in wire::indexes()? {
-                println!("{collection}\t{name}\t{keys}");
+            for row in wire::indexes(settings)? {
+                println!("{}", row.join("\t").trim_end());
             }
             Ok(())
         }

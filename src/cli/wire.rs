@@ -16,7 +16,7 @@ use crate::store::Store;
 use crate::store::embedded::{self, EmbeddedStore, MasterKey, Options};
 use crate::store::memory::MemoryStore;
 #[cfg(feature = "mongodb")]
-use crate::store::mongodb::MongoStore;
+use crate::store::mongodb::{self, MongoStore};
 use crate::store::moving::unfinished;
 use indicatif::{ProgressBar, ProgressStyle};
 use std::sync::Arc;
@@ -46,6 +46,7 @@ pub struct Checked {
 /// Verifies everything that is stored, also in a directory that cannot be opened for use because of damage.
 /// `progress` is told how much of how much is done.
 pub fn check(settings: &Settings, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<Checked, Fault> {
+    keyless_database(settings)?;
     let found = match settings.database() {
         Some(uri) => moving::check_database(settings, uri, progress)?,
         None => embedded::check_directory(settings.data(), moving::vocabulary(settings), key(settings)?, progress),
@@ -64,6 +65,29 @@ fn needed(settings: &Settings) -> Result<MasterKey, Fault> {
     key(settings)?.ok_or_else(|| Fault::Settings("name the key with --encryption-key".into()))
 }
 
+/// What is said of a key of the store where that is a database.
+pub const KEY_FOR_DIRECTORIES: &str =
+    "the key of a store (--encryption-key) is for directories; encryption of a database is the database's own business";
+
+/// Refuses the key of a directory where the data are in a database: nothing would be encrypted with it.
+fn keyless_database(settings: &Settings) -> Result<(), Fault> {
+    if settings.database().is_some() && settings.encryption_key.is_some() {
+        return Err(Fault::Settings(KEY_FOR_DIRECTORIES.into()));
+    }
+    Ok(())
+}
+
+/// Refuses a database, for commands that work on a directory.
+pub fn is_directory(settings: &Settings) -> Result<(), Fault> {
+    match settings.database() {
+        Some(_) => {
+            let (place, why) = (settings.place(), KEY_FOR_DIRECTORIES);
+            Err(Fault::Settings(format!("{place} is a database: {why}; name a directory with --data alone")))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Encrypts or decrypts the data directory; gives the number of versions.
 pub fn convert(settings: &Settings, encrypt: bool, progress: &mut dyn FnMut(u64, u64)) -> Result<u64, Fault> {
     let key = needed(settings)?;
@@ -78,10 +102,16 @@ pub fn rotate(settings: &Settings, new: &str) -> Result<String, Fault> {
     Ok(new.fingerprint())
 }
 
-/// Refuses a data directory that is not there or empty, for commands that are of no use without data: a mistyped name
-/// is no reason to make a new one.
+/// Refuses a data directory that is not there or empty, and a database in which nothing is, for commands that are of no
+/// use without data: a mistyped name is no reason to make a new one.
 pub fn filled(settings: &Settings) -> Result<(), Fault> {
     let folder = settings.data();
+    keyless_database(settings)?;
+    #[cfg(feature = "mongodb")]
+    if let Some(uri) = settings.database() {
+        return mongodb::is_there(uri).map_err(|e| Fault::Store(format!("{}: {e}", settings.place())));
+    }
+    #[cfg(not(feature = "mongodb"))]
     if settings.database().is_some() {
         return Ok(());
     }
@@ -99,6 +129,7 @@ fn engine(
     clock: Arc<SystemClock>,
 ) -> Result<Arc<dyn Store>, Fault> {
     let failed = |e: crate::store::StoreError| Fault::Store(e.to_string());
+    keyless_database(settings)?;
     #[cfg(feature = "mongodb")]
     if let Some(uri) = settings.database() {
         let store = MongoStore::open(uri, definitions, extractor, clock).map_err(failed)?;
@@ -132,19 +163,37 @@ fn whole(settings: &Settings, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, F
     }
 }
 
-/// The indexes of a database: collection, name and keys of each.
-pub fn indexes() -> Result<Vec<[String; 3]>, Fault> {
-    #[cfg(feature = "mongodb")]
-    {
-        use crate::store::mongodb::{INDEXES, Index};
-        let row = |index: &Index| {
-            let keys: Vec<_> = index.keys.iter().map(|(key, _)| *key).collect();
-            let unique = if index.unique { " (unique)" } else { "" };
-            [index.collection.to_owned(), index.name.to_owned(), format!("{}{unique}", keys.join(", "))]
+/// The indexes of a database: collection, name and keys of each; and whether it is there, where the settings name a
+/// database. That is asked then, and may have others, too.
+#[cfg(feature = "mongodb")]
+pub fn indexes(settings: &Settings) -> Result<Vec<[String; 4]>, Fault> {
+    use crate::store::mongodb::{Found, INDEXES, Index};
+    let keys = |names: Vec<&str>, unique: bool| names.join(", ") + if unique { " (unique)" } else { "" };
+    let found = settings.database().map(mongodb::indexes).transpose();
+    let found = found.map_err(|e| Fault::Store(format!("{}: {e}", settings.place())))?;
+    let row = |index: &Index| {
+        let there = found.as_ref().map(|found| found.iter().find(|found| found.is(index)));
+        let state = match there {
+            None => "",
+            Some(None) => "missing",
+            Some(Some(found)) if index.unique && !found.unique => "there, not unique",
+            Some(Some(_)) => "there",
         };
-        Ok(INDEXES.iter().map(row).collect())
-    }
-    #[cfg(not(feature = "mongodb"))]
+        let names = index.keys.iter().map(|(key, _)| *key).collect();
+        [index.collection.to_owned(), index.name.to_owned(), keys(names, index.unique), state.to_owned()]
+    };
+    let is_other = |found: &&Found| found.name != "_id_" && !INDEXES.iter().any(|index| found.is(index));
+    let other = |found: &Found| {
+        let names = found.keys.iter().map(|(name, _)| name.as_str()).collect();
+        [found.collection.clone(), found.name.clone(), keys(names, found.unique), "not made by Vesta".to_owned()]
+    };
+    let others = found.iter().flatten().filter(is_other).map(other);
+    Ok(INDEXES.iter().map(row).chain(others).collect())
+}
+
+/// Without the engine.
+#[cfg(not(feature = "mongodb"))]
+pub fn indexes(_: &Settings) -> Result<Vec<[String; 4]>, Fault> {
     Err(Fault::Settings("this program was built without MongoDB; the embedded store has no such indexes".into()))
 }
 

@@ -97,3 +97,39 @@ fn a_check_of_nothing_is_not_a_success() {
         assert!(!none.exists(), "nothing is made");
     }
 }
+
+/// A key would encrypt nothing in a database: it is refused before anything is asked of that.
+#[test]
+fn a_key_of_a_directory_is_refused_with_a_database() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let data = folder.path().join("data");
+    let key = folder.path().join("key");
+    std::fs::write(&key, "7".repeat(64)).expect("writes");
+    let key = format!("file:{}", key.display());
+    let database = "mongodb://127.0.0.1:1/x?replicaSet=r&serverSelectionTimeoutMS=100";
+    let resource = folder.path().join("p.json");
+    std::fs::write(&resource, r#"{"resourceType":"Patient","id":"p"}"#).expect("writes");
+    let file = resource.to_string_lossy();
+    assert!(vesta(&data, &["--validation", "off", "import", &file]).status.success());
+    let commands: [&[&str]; 9] = [
+        &["serve", "--bind", "127.0.0.1:0"],
+        &["check"],
+        &["import", &file],
+        &["export", "-"],
+        &["backup", "no-file"],
+        &["restore", &file],
+        &["user", "list"],
+        &["encryption", "on"],
+        &["encryption", "rotate", "--new-key", &key],
+    ];
+    for command in commands {
+        let output = vesta(&data, &[&["--store", database, "--encryption-key", &key], command].concat());
+        assert_eq!(output.status.code(), Some(2), "{command:?}: {output:?}");
+        assert!(err(&output).contains("--encryption-key") && err(&output).contains("directories"), "{output:?}");
+    }
+    let output = vesta(&data, &["--store", database, "encryption", "off"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(vesta(&data, &["check"]).status.success(), "the directory is as it was");
+    let output = vesta(&data, &["--store", "mongobd://x/y", "check"]);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+}

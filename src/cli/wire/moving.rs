@@ -33,8 +33,7 @@ fn shown(place: &str) -> String {
 
 fn key((place, source): Side<'_>) -> Result<Option<MasterKey>, Fault> {
     if source.is_some() && is_database(place) {
-        let why = "the key of a store is for directories; encryption of a database is the database's own business";
-        return Err(Fault::Settings(why.into()));
+        return Err(Fault::Settings(super::KEY_FOR_DIRECTORIES.into()));
     }
     source.map(|source| key_source::read(source).map(MasterKey::new)).transpose()
 }
@@ -51,6 +50,16 @@ fn database(uri: &str, vocabulary: Arc<dyn Vocabulary>) -> Result<Arc<MongoStore
     MongoStore::open_with(uri, vocabulary, Arc::new(SystemClock)).map(Arc::new).map_err(failed)
 }
 
+/// Opens a database that is there, to read it.
+#[cfg(feature = "mongodb")]
+fn existing(uri: &str, vocabulary: Arc<dyn Vocabulary>) -> Result<Arc<MongoStore>, Fault> {
+    let opened = MongoStore::open_existing(uri, vocabulary, Arc::new(SystemClock));
+    opened.map(Arc::new).map_err(|e| Fault::Store(format!("{}: {e}", shown(uri))))
+}
+
+#[cfg(not(feature = "mongodb"))]
+use database as existing;
+
 #[cfg(not(feature = "mongodb"))]
 fn database(uri: &str, _: Arc<dyn Vocabulary>) -> Result<Arc<EmbeddedStore>, Fault> {
     Err(Fault::Settings(format!("this program was built without MongoDB, which {} needs", shown(uri))))
@@ -63,7 +72,7 @@ pub(super) fn check_database(
     uri: &str,
     progress: &mut (dyn FnMut(u64, u64) + Send),
 ) -> Result<Result<CheckReport, StoreError>, Fault> {
-    let store = database(uri, vocabulary(settings))?;
+    let store = existing(uri, vocabulary(settings))?;
     wait(async { store.check(progress).await })
 }
 
@@ -81,7 +90,7 @@ pub(super) fn check_database(
 fn source(side: Side<'_>, vocabulary: &Arc<FhirVocabulary>) -> Result<Arc<dyn RawStore>, Fault> {
     let key = key(side)?;
     match is_database(side.0) {
-        true => Ok(database(side.0, vocabulary.clone())?),
+        true => Ok(existing(side.0, vocabulary.clone())?),
         false => {
             let reader = EmbeddedReader::open(Path::new(side.0), vocabulary.clone(), key.as_ref());
             Ok(Arc::new(reader.map_err(failed)?))
@@ -122,10 +131,8 @@ pub fn copy(settings: &Settings, [from, to]: [Side<'_>; 2], progress: &mut Progr
 
 /// The side that the settings name.
 fn side(settings: &Settings) -> Side<'_> {
-    match settings.database() {
-        Some(uri) => (uri, None),
-        None => (settings.data().to_str().unwrap_or_default(), settings.encryption_key.as_deref()),
-    }
+    let place = settings.database().or(settings.data().to_str()).unwrap_or_default();
+    (place, settings.encryption_key.as_deref())
 }
 
 fn sealing(key: Option<&str>) -> Result<Option<Sealing>, Fault> {
