@@ -25,7 +25,8 @@ fn write(n: usize, text: &str) -> Write {
     }
 }
 
-fn of(writes: std::ops::Range<usize>) -> Transaction {
+/// A transaction that writes the resources with these numbers.
+pub fn of(writes: std::ops::Range<usize>) -> Transaction {
     Transaction { writes: writes.map(|n| write(n, "x")).collect(), ..Transaction::default() }
 }
 
@@ -67,6 +68,20 @@ fn what_is_too_large_is_refused_with_the_bound() {
     answer.refuses(413, "too-long");
     assert!(answer.text().contains("at most 20000 writes"), "{}", answer.text());
     process.put("POST", "", &bundle("batch", 3)).is(200);
+}
+
+/// What is declared is also done: just below the bound of writes.
+#[test]
+fn as_much_as_is_declared_is_committed_at_once() {
+    let Some(database) = TestDatabase::new() else { return };
+    let store = super::store(database.uri());
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let began = std::time::Instant::now();
+    let done = runtime.block_on(store.commit(TenantId::default(), of(0..20_000))).expect("committed");
+    println!("20,000 writes were committed in {:?}", began.elapsed());
+    assert_eq!(done.len(), 20_000);
+    let log = runtime.block_on(store.changes(TenantId::default(), 0, usize::MAX)).expect("a log");
+    assert_eq!(log.versions.len(), 20_000);
 }
 
 /// While large transactions wait in a row, a small one is done after one of them at most.

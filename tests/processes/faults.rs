@@ -4,13 +4,16 @@
 
 use super::recorded::Recorded;
 use super::{Three, at_once::scatter, until};
-use crate::support::proxy::Mishap;
+use crate::support::processes::run;
+use crate::support::proxy::{Mishap, ReplicaSet};
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 const OPEN: &[&str] = &["--auth", "off", "--validation", "off"];
+/// With a trail, so that there is one to verify.
+const WATCHED: &[&str] = &["--auth", "off", "--validation", "off", "--audit", "writes"];
 /// The machine that tests may be slow: within this everything has to be well again.
 const WELL: Duration = Duration::from_secs(30);
 
@@ -45,6 +48,10 @@ fn judge(three: &Three, recorded: &Recorded) {
     let faults = recorded.faults(&three.a);
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     three.is_gapless();
+    let told = |arguments: &[&str]| String::from_utf8(run(three.database.uri(), arguments).stdout).expect("text");
+    let checked = told(&["check"]);
+    assert!(checked.contains(" 0 faults"), "{checked}");
+    println!("{}; {}", checked.trim(), told(&["audit", "verify"]).trim());
 }
 
 /// How often the processes say that they looked up a commit that took place, or did not.
@@ -56,7 +63,7 @@ fn looked_up(three: &Three, took_place: bool) -> usize {
 
 #[test]
 fn the_primary_moves_while_three_processes_write() {
-    let Some((three, set)) = Three::behind_a_proxy(OPEN) else { return };
+    let Some((three, set)) = Three::behind_a_proxy(WATCHED) else { return };
     let recorded = Recorded::default();
     recorded.prepare(&three.a);
     while_writing(&three, &recorded, || {
@@ -77,7 +84,7 @@ fn the_primary_moves_while_three_processes_write() {
 
 #[test]
 fn answers_to_commits_are_lost_and_looked_up() {
-    let Some((three, set)) = Three::behind_a_proxy(OPEN) else { return };
+    let Some((three, set)) = Three::behind_a_proxy(WATCHED) else { return };
     let recorded = Recorded::default();
     recorded.prepare(&three.a);
     let every = [Mishap::DoneAndForgotten, Mishap::EndedAndForgotten, Mishap::DoneAndCut, Mishap::CutBefore];
@@ -91,47 +98,50 @@ fn answers_to_commits_are_lost_and_looked_up() {
     judge(&three, &recorded);
     let (took_place, did_not) = (looked_up(&three, true), looked_up(&three, false));
     println!("{took_place} commits were looked up and had taken place, {did_not} had not");
-    assert!(took_place >= 4 && did_not >= 4, "each of the commits that went wrong was looked up");
+    // Of each round two; the second of them may befall a commit that is sent again and was done before.
+    let each = took_place + did_not >= 8 && took_place >= 4 && did_not >= 1;
+    assert!(each, "each of the commits that went wrong was looked up");
 }
 
 #[test]
 fn the_database_is_gone_for_a_while() {
-    let Some((three, set)) = Three::behind_a_proxy(OPEN) else { return };
+    let Some((three, set)) = Three::behind_a_proxy(WATCHED) else { return };
     let seconds = std::env::var("VESTA_TEST_GONE_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(4);
     let recorded = Recorded::default();
     recorded.prepare(&three.a);
-    let patient = json!({"resourceType": "Patient"});
     let process = &three.b;
+    const COUNTER: &str = "Patient/counter-0";
     let away = |told: &str, gone: &dyn Fn(bool)| {
         gone(true);
         let began = Instant::now();
-        let (mut longest, mut count) = (Duration::ZERO, 0);
+        let mut took = Vec::new();
         while began.elapsed() < Duration::from_secs(seconds) {
             for write in [false, true] {
                 let asked = Instant::now();
-                let answer =
-                    if write { process.put("POST", "Patient", &patient) } else { process.get("Patient/counter-0") };
+                let answer = if write { recorded.create(process) } else { recorded.look(process, COUNTER) };
                 answer.refuses(503, "transient");
                 assert!(!answer.header("retry-after").is_empty());
-                longest = longest.max(asked.elapsed());
-                count += 1;
+                took.push(asked.elapsed());
             }
             sleep(Duration::from_millis(20));
         }
         until("it says that it is not ready", WELL, || process.get("/health/ready").status == 503);
         assert_eq!(process.get("/health/live").status, 200);
-        println!("{told}: {count} requests were refused, the longest took {longest:?}");
+        took.sort();
+        let (count, median) = (took.len(), took[took.len() / 2]);
+        let longest = took[count - 1];
+        println!("{told}: {count} requests were refused, half of them within {median:?}, the longest took {longest:?}");
+        // The first notice it, within two seconds; all others are told at once. The machine that tests may be busy.
+        assert!(median < Duration::from_secs(1), "{told}: {median:?}");
+        assert!(longest < Duration::from_secs(30), "{told}: {longest:?}");
         gone(false);
         let took = until("it is ready again", WELL, || process.get("/health/ready").status == 200);
         println!("{told}: ready again after {took:?}");
-        process.get("Patient/counter-0").is(200);
-        process.put("POST", "Patient", &patient).is(201);
-        longest
+        recorded.look(process, COUNTER).is(200);
+        recorded.create(process).is(201);
     };
-    let refused = away("unreachable", &|gone| set.reachable(!gone));
-    let silent = away("silent", &|gone| set.silent(gone));
-    // About a second for what is refused, about two for what says nothing; the machine that tests may be busy.
-    assert!(refused < Duration::from_secs(30) && silent < Duration::from_secs(30));
+    away("unreachable", &|gone| set.reachable(!gone));
+    away("silent", &|gone| set.silent(gone));
     while_writing(&three, &recorded, || {
         sleep(Duration::from_millis(500));
         set.reachable(false);
@@ -139,7 +149,7 @@ fn the_database_is_gone_for_a_while() {
         set.reachable(true);
         sleep(Duration::from_millis(1500));
     });
-    println!("{}", recorded.summary());
+    judge(&three, &recorded);
 }
 
 /// Without change streams the processes ask; with them again they are told.
@@ -160,4 +170,13 @@ fn notices_come_with_change_streams_and_without() {
     println!("by comparing after {:?}", heard(false));
     set.streams(true);
     println!("by a change stream after {:?}", heard(true));
+}
+
+/// A set with several members or names is one already; the tests behind a proxy are skipped there.
+#[test]
+fn a_real_set_is_not_stood_in_for() {
+    for uri in ["mongodb://a:1,b:2/x?replicaSet=r", "mongodb://db.example.org/x", "mongodb://u:p@127.0.0.1:1/x"] {
+        assert!(ReplicaSet::before(uri).is_none(), "{uri}");
+    }
+    assert!(ReplicaSet::before("mongodb://127.0.0.1:1/x?replicaSet=r").is_some());
 }

@@ -5,9 +5,13 @@ mod at_once;
 mod bounds;
 mod faults;
 mod in_step;
+mod judging;
+mod outcomes;
 mod plans;
+mod promises;
 mod recorded;
 mod search_parameters;
+mod starting;
 
 use crate::support::mongodb::TestDatabase;
 use crate::support::processes::Process;
@@ -41,7 +45,7 @@ impl Three {
     /// Starts them behind a proxy that makes the server look like a set of three.
     pub fn behind_a_proxy(arguments: &[&str]) -> Option<(Three, ReplicaSet)> {
         let database = TestDatabase::new()?;
-        let set = ReplicaSet::before(database.uri());
+        let set = ReplicaSet::before(database.uri())?;
         let uri = set.uri(database.uri());
         Some((Three::on(database, uri, arguments), set))
     }

@@ -5,6 +5,7 @@
 //! one engine only. The engine on MongoDB (feature `mongodb`) is tested where `VESTA_TEST_MONGODB_URI` names a replica set.
 
 mod backup;
+mod budgets;
 mod change_log;
 #[cfg(feature = "mongodb")]
 mod checking;

@@ -1,9 +1,10 @@
-//! Generated resources, generated searches over every feature: the embedded engine answers as the naive one does, page
-//! by page, at every position. A failing case is made small before it is told.
+//! Generated resources, generated searches over every feature: the embedded engine, or the one on MongoDB where only that
+//! is asked for, answers as the naive one does, page by page, at every position. A failing case is made small before it
+//! is told.
 //!
-//! `VESTA_SEARCH_CASES` says how many searches are tried; without it 10,000 are.
+//! `VESTA_SEARCH_CASES` says how many searches are tried; without it 10,000 are, and 500 on MongoDB.
 
-use super::world::{Dice, Hands, TENANT, wait};
+use super::world::{Dice, Hands, TENANT, only_mongodb, wait};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use vesta::base::{ResourceId, Timestamp};
@@ -470,23 +471,45 @@ struct Words {
     extractor: Arc<Extractor>,
 }
 
-/// Both engines with the same changes, each change a commit of its own.
+/// Both engines with the same changes.
 struct Pair {
     stores: [Arc<dyn Store>; 2],
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
+    #[cfg(feature = "mongodb")]
+    _database: Option<crate::support::mongodb::TestDatabase>,
+}
+
+impl Pair {
+    fn new(naive: MemoryStore, other: Arc<dyn Store>) -> Pair {
+        Pair {
+            stores: [Arc::new(naive), other],
+            _directory: None,
+            #[cfg(feature = "mongodb")]
+            _database: None,
+        }
+    }
 }
 
 impl Words {
-    async fn build(&self, changes: &[Change]) -> Pair {
+    fn open(&self, clock: &Arc<Hands>) -> Pair {
+        let (definitions, extractor, clock) = (self.definitions.clone(), self.extractor.clone(), clock.clone());
+        let naive = MemoryStore::new(definitions.clone(), extractor.clone(), clock.clone());
+        #[cfg(feature = "mongodb")]
+        if only_mongodb() {
+            let database = crate::support::mongodb::TestDatabase::new().expect("VESTA_TEST_MONGODB_URI names a set");
+            let other = vesta::store::mongodb::MongoStore::open(database.uri(), definitions, extractor, clock);
+            return Pair { _database: Some(database), ..Pair::new(naive, Arc::new(other.expect("opened"))) };
+        }
         let directory = tempfile::tempdir().expect("a directory");
-        let clock = Arc::new(Hands::default());
-        let naive = MemoryStore::new(self.definitions.clone(), self.extractor.clone(), clock.clone());
         let options = embedded::Options::default();
-        let (definitions, extractor) = (self.definitions.clone(), self.extractor.clone());
-        let other =
-            EmbeddedStore::open(directory.path(), definitions, extractor, clock.clone(), &options, &mut |_, _| {});
-        let stores: [Arc<dyn Store>; 2] = [Arc::new(naive), Arc::new(other.expect("opened"))];
-        for store in &stores {
+        let other = EmbeddedStore::open(directory.path(), definitions, extractor, clock, &options, &mut |_, _| {});
+        Pair { _directory: Some(directory), ..Pair::new(naive, Arc::new(other.expect("opened"))) }
+    }
+
+    async fn build(&self, changes: &[Change]) -> Pair {
+        let clock = Arc::new(Hands::default());
+        let pair = self.open(&clock);
+        for store in &pair.stores {
             // In one go: the order is that of the list, whatever the group.
             for (moment, group) in changes.chunks(8).enumerate() {
                 clock.set(moment as i64 * 10_000);
@@ -499,7 +522,7 @@ impl Words {
                 store.commit(TENANT, transaction).await.expect("committed");
             }
         }
-        Pair { stores, _directory: directory }
+        pair
     }
 
     fn write(&self, change: &Change) -> Write {
@@ -619,20 +642,21 @@ impl Words {
 
 #[test]
 fn engines_find_the_same() {
-    let cases: u64 = std::env::var("VESTA_SEARCH_CASES").ok().and_then(|n| n.parse().ok()).unwrap_or(10_000);
-    const OF_ONE_WORLD: u64 = 500;
+    let asked = std::env::var("VESTA_SEARCH_CASES").ok().and_then(|n| n.parse().ok());
+    let (cases, of_one_world): (u64, u64) =
+        if only_mongodb() { (asked.unwrap_or(500), 100) } else { (asked.unwrap_or(10_000), 500) };
     let definitions = Definitions::core();
     let extractor = Arc::new(Extractor::new(definitions.clone(), vec!["http://here/fhir".to_owned()]));
     let words = Words { definitions, extractor };
     let (mut tried, mut refused, mut found) = (0, 0, 0);
-    for seed in 0..cases.div_ceil(OF_ONE_WORLD) {
+    for seed in 0..cases.div_ceil(of_one_world) {
         wait(async {
             let mut maker = Maker { dice: Dice(seed), ids: 6 };
             let count = 60 + maker.dice.below(60);
             let changes: Vec<_> = (0..count).map(|_| maker.change()).collect();
             let pair = words.build(&changes).await;
             let last = pair.stores[0].snapshot(TENANT).await.expect("a snapshot").position();
-            for _ in 0..OF_ONE_WORLD.min(cases) {
+            for _ in 0..of_one_world.min(cases) {
                 let (kind, parameters) = maker.search();
                 if let Err(why) = words.plan(kind, &parameters) {
                     // A generated value may break a rule; that must stay rare, or nothing is tried.

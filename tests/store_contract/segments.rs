@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use vesta::base::{ResourceId, SystemClock, TenantId, Timestamp};
+use vesta::base::{ResourceId, TenantId, Timestamp};
 use vesta::definitions::TypeId;
-use vesta::index::{Condition, Range, Term, Terms};
+use vesta::index::{Condition, Term, Terms};
 use vesta::json::Value;
 use vesta::store::embedded::{EmbeddedStore, Options, check_directory};
-use vesta::store::{Budget, ItemWrite, Limit, Query, Store, StoreError, Transaction, Vocabulary, Write};
+use vesta::store::{ItemWrite, Store, Transaction, Vocabulary, Write};
 
 /// A world in a directory, and the naive engine with the same.
 struct Twins {
@@ -364,61 +364,4 @@ fn a_check_reads_segments_and_writes_nothing() {
     let report = check_directory(twins.directory.path(), Arc::new(World), None, &mut |_, _| {}).expect("checked");
     assert!(report.listed.iter().any(|f| f.contains("segment")), "{report:?}");
     assert_eq!(std::fs::read(&first).expect("read"), b"damaged");
-}
-
-#[test]
-fn a_search_stops_when_its_budget_is_used_up() {
-    for options in [Options::default(), sealed_after(200)] {
-        let directory = tempfile::tempdir().expect("a directory");
-        let store = open_with(directory.path(), Arc::new(SystemClock), &options).expect("opened");
-        wait(async {
-            for round in 0..10 {
-                let resource = |i: u32| {
-                    let n = round * 400 + i;
-                    put(
-                        OBSERVATION,
-                        &format!("o{n}"),
-                        &[term(20, format!("v{n:05}").as_bytes()), refers_to(PATIENT, "p")],
-                    )
-                };
-                commit(&store, (0..400).map(resource).collect()).await.expect("committed");
-            }
-            write(&store, put(PATIENT, "p", &[term(20, b"x")])).await;
-            let range = Range { from: term(20, b"v").0, to: term(20, b"w").0, test: None };
-            let both = Condition::And(vec![
-                Condition::Range(range.clone()),
-                Condition::Not(Box::new(Condition::Term(term(20, b"v00001")))),
-            ]);
-            let chain = Condition::Chain {
-                parameter: SUBJECT,
-                targets: vec![PATIENT],
-                condition: Box::new(Condition::Term(term(20, b"x"))),
-            };
-            for condition in [both, chain, Condition::Not(Box::new(Condition::Range(range)))] {
-                let asked = |budget: &Budget| Query { budget: budget.clone(), ..query(OBSERVATION, condition.clone()) };
-                let snapshot = now(&store).await;
-                let free = Budget::default();
-                snapshot.search(&asked(&free)).await.expect("found");
-                if free.spent() > 2_000 {
-                    let rows = Budget::new(None, Some(1_000));
-                    let refused = snapshot.search(&asked(&rows)).await.map(|p| p.rows.len());
-                    assert_eq!(refused, Err(StoreError::Exceeded(Limit::Rows)), "{condition:?}");
-                    assert!(rows.spent() < free.spent(), "it stops early");
-                }
-                for (budget, limit) in
-                    [(Budget::new(Some(Duration::ZERO), None), Limit::Time), (Budget::default(), Limit::Cancelled)]
-                {
-                    if limit == Limit::Cancelled {
-                        budget.cancel();
-                    }
-                    let refused = snapshot.search(&asked(&budget)).await.map(|p| p.rows.len());
-                    assert_eq!(refused, Err(StoreError::Exceeded(limit)), "{condition:?}");
-                }
-            }
-            let everything = Budget::default();
-            let all = Query { budget: everything.clone(), ..query(OBSERVATION, Condition::Everything) };
-            now(&store).await.search(&all).await.expect("found");
-            assert!(everything.spent() >= 1_000, "rows are counted: {}", everything.spent());
-        });
-    }
 }

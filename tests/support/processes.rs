@@ -114,3 +114,10 @@ pub fn run(uri: &str, arguments: &[&str]) -> Output {
     assert!(output.status.success(), "{arguments:?}: {told}");
     output
 }
+
+/// Runs a command that has to fail; gives what it says.
+pub fn refused(uri: &str, arguments: &[&str]) -> String {
+    let output = vesta(uri).args(["--base-url", BASE]).args(arguments).output().expect("the program runs");
+    assert!(!output.status.success(), "{arguments:?} was not refused: {}", String::from_utf8_lossy(&output.stdout));
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}

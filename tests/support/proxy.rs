@@ -1,16 +1,18 @@
 //! A stand-in for a replica set of three members: three addresses before one server. It rewrites what `hello` says (who
 //! the members are, which of them is the primary, by which election), refuses everything on those that are not the
-//! primary, moves the primary, cuts connections, and loses the answers to commits. What it cannot rehearse: a new
-//! primary that has not all that the old one had (there is one set of data), and transactions that end with the old
-//! primary (here they go on until their session ends them).
+//! primary, moves the primary, cuts connections, and loses the answers to commits. It may also look like the router of a
+//! sharded cluster. What it cannot rehearse: a new primary that has not all that the old one had (there is one set of
+//! data), and transactions that end with the old primary (here they go on until their session ends them).
 
 use mongodb::bson::oid::ObjectId;
-use mongodb::bson::{Document, doc};
+use mongodb::bson::{Bson, Document, doc};
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::sleep;
+use std::time::Duration;
 
 const OP_MSG: i32 = 2013;
 const OP_QUERY: i32 = 2004;
@@ -23,6 +25,8 @@ pub enum Mishap {
     DoneAndCut,
     /// It never arrives: the connection is cut.
     CutBefore,
+    /// It is done, the connection is cut instead of an answer, and from then on nobody is let in.
+    DoneAndGone,
     /// It is done, and the answer says that there is no such transaction.
     DoneAndForgotten,
     /// The transaction is ended instead, and the answer says that there is no such transaction.
@@ -37,10 +41,12 @@ struct State {
     reachable: AtomicBool,
     silent: AtomicBool,
     streams: AtomicBool,
+    router: AtomicBool,
     stopped: AtomicBool,
     connections: Mutex<Vec<TcpStream>>,
     mishaps: Mutex<VecDeque<Mishap>>,
     happened: AtomicU64,
+    outlives: Mutex<Option<Duration>>,
     recorded: Mutex<Option<Vec<Document>>>,
 }
 
@@ -50,10 +56,14 @@ pub struct ReplicaSet {
 }
 
 impl ReplicaSet {
-    /// Before the server that a connection string names.
-    pub fn before(uri: &str) -> ReplicaSet {
+    /// Before the server that a connection string names; none, with a word about it, where that is more than one
+    /// address, or a name that has to be looked up, as of a real replica set.
+    pub fn before(uri: &str) -> Option<ReplicaSet> {
         let host = uri.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next()).expect("a host");
-        let target = host.parse().expect("an address with a port");
+        let Ok(target) = host.parse() else {
+            super::skipped(format_args!("behind a proxy: {host} is not the address of one server"));
+            return None;
+        };
         let listeners: Vec<_> = (0..3).map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port")).collect();
         let state = Arc::new(State {
             target,
@@ -63,10 +73,12 @@ impl ReplicaSet {
             reachable: AtomicBool::new(true),
             silent: AtomicBool::new(false),
             streams: AtomicBool::new(true),
+            router: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             connections: Mutex::default(),
             mishaps: Mutex::default(),
             happened: AtomicU64::new(0),
+            outlives: Mutex::default(),
             recorded: Mutex::default(),
         });
         for (member, listener) in listeners.into_iter().enumerate() {
@@ -83,7 +95,16 @@ impl ReplicaSet {
                 }
             });
         }
-        ReplicaSet { state }
+        Some(ReplicaSet { state })
+    }
+
+    /// The connection string of a database behind the first address, which looks like the router of a sharded cluster
+    /// from now on, with `versions` sharded: no index on it can be made unique.
+    pub fn as_router(&self, of: &str) -> String {
+        self.state.router.store(true, Ordering::SeqCst);
+        let rest = of.split("://").nth(1).and_then(|rest| rest.split_once('/')).expect("a database").1;
+        let name = rest.split('?').next().unwrap_or_default();
+        format!("mongodb://{}/{name}", self.state.members[0])
     }
 
     /// The connection string of a database behind these addresses.
@@ -134,6 +155,11 @@ impl ReplicaSet {
     /// What becomes of the next commits.
     pub fn befall(&self, mishaps: &[Mishap]) {
         self.state.mishaps.lock().expect("a lock").extend(mishaps);
+    }
+
+    /// The next transaction that inserts something takes so long that the database gives it up.
+    pub fn outlive(&self, after: Duration) {
+        *self.state.outlives.lock().expect("a lock") = Some(after);
     }
 
     /// Notes from now on what is asked.
@@ -229,7 +255,7 @@ fn exchange(state: &State, member: usize, client: &mut TcpStream, server: &mut T
     loop {
         let mut asked = receive(client)?;
         while state.silent.load(Ordering::SeqCst) {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+            sleep(Duration::from_millis(20));
         }
         let Some(command) = document(&asked) else { return Err(io::ErrorKind::InvalidData.into()) };
         let name = command.keys().next().map(|name| name.to_ascii_lowercase()).unwrap_or_default();
@@ -247,8 +273,29 @@ fn exchange(state: &State, member: usize, client: &mut TcpStream, server: &mut T
             send(client, &answer(&asked, &refused))?;
             continue;
         }
+        let unique = |index: &Bson| index.as_document().is_some_and(|i| i.get_bool("unique").is_ok_and(|v| v));
+        if state.router.load(Ordering::SeqCst)
+            && command.get_str("createIndexes").is_ok_and(|v| v == "versions")
+            && command.get_array("indexes").is_ok_and(|indexes| indexes.iter().any(unique))
+        {
+            let why = "cannot create unique index with shard key pattern { t: 1, _id: \"hashed\" }";
+            let refused = doc! { "ok": 0.0, "code": 67, "codeName": "CannotCreateIndex", "errmsg": why };
+            send(client, &answer(&asked, &refused))?;
+            continue;
+        }
         if let Some(recorded) = &mut *state.recorded.lock().expect("a lock") {
             recorded.push(command.clone());
+        }
+        let within = command.contains_key("autocommit");
+        let outlives = if name == "insert" && within { state.outlives.lock().expect("a lock").take() } else { None };
+        if let Some(after) = outlives {
+            sleep(after);
+            state.happened.fetch_add(1, Ordering::SeqCst);
+            asked.body = [vec![0; 5], abort(&command)].concat();
+            send(server, &asked)?;
+            receive(server)?;
+            send(client, &answer(&asked, &no_such_transaction()))?;
+            continue;
         }
         let mishap = match name.as_str() {
             "committransaction" => state.mishaps.lock().expect("a lock").pop_front(),
@@ -267,12 +314,15 @@ fn exchange(state: &State, member: usize, client: &mut TcpStream, server: &mut T
         let mut told = receive(server)?;
         match mishap {
             Some(Mishap::DoneAndCut) => return Ok(()),
+            Some(Mishap::DoneAndGone) => {
+                state.reachable.store(false, Ordering::SeqCst);
+                for connection in state.connections.lock().expect("a lock").drain(..) {
+                    let _ = connection.shutdown(Shutdown::Both);
+                }
+                return Ok(());
+            }
             Some(_) => {
-                let forgotten = doc! {
-                    "ok": 0.0, "code": 251, "codeName": "NoSuchTransaction", "errmsg": "no such transaction",
-                    "errorLabels": ["TransientTransactionError"],
-                };
-                send(client, &answer(&asked, &forgotten))?;
+                send(client, &answer(&asked, &no_such_transaction()))?;
                 continue;
             }
             None => {}
@@ -286,10 +336,19 @@ fn exchange(state: &State, member: usize, client: &mut TcpStream, server: &mut T
     }
 }
 
-/// A command as the one that ends its transaction.
-fn abort(commit: &Document) -> Vec<u8> {
-    let mut abort = doc! { "abortTransaction": 1 };
-    abort.extend(commit.iter().skip(1).map(|(name, value)| (name.clone(), value.clone())));
+fn no_such_transaction() -> Document {
+    doc! {
+        "ok": 0.0, "code": 251, "codeName": "NoSuchTransaction", "errmsg": "no such transaction",
+        "errorLabels": ["TransientTransactionError"],
+    }
+}
+
+/// The command that ends the transaction of another.
+fn abort(command: &Document) -> Vec<u8> {
+    let mut abort = doc! { "abortTransaction": 1, "$db": "admin" };
+    let of = ["lsid", "txnNumber", "autocommit", "$clusterTime"];
+    let taken = command.iter().filter(|(name, _)| of.contains(&name.as_str()));
+    abort.extend(taken.map(|(name, value)| (name.clone(), value.clone())));
     let mut bytes = Vec::new();
     abort.to_writer(&mut bytes).expect("a document");
     bytes
@@ -309,6 +368,15 @@ fn not_primary(command: &Document, name: &str) -> Document {
 
 /// What a member says of the set and of itself.
 fn as_member(state: &State, member: usize, mut said: Document) -> Document {
+    if state.router.load(Ordering::SeqCst) {
+        for of_a_set in
+            ["topologyVersion", "setName", "setVersion", "hosts", "me", "primary", "electionId", "secondary"]
+        {
+            said.remove(of_a_set);
+        }
+        said.insert("msg", "isdbgrid");
+        return said;
+    }
     let primary = *state.primary.lock().expect("a lock");
     let is_primary = primary == Some(member);
     // Without it the driver asks again and again instead of waiting for news, which is simpler to stand in for.
