@@ -149,13 +149,17 @@ enum Command {
     },
     /// Evaluate a FHIRPath expression on a resource
     ///
-    /// Prints one result a line: its type, a tab, its value. Ends with code 2 if the expression does not parse, 3 if
-    /// it fails while evaluated.
+    /// Prints one result a line: its type, a tab, its value (elements as JSON; line breaks and backslashes in strings
+    /// with the escapes of JSON); what trace() shows goes to standard error. Ends with code 2 if the expression does
+    /// not parse, 3 if it fails while evaluated.
     Fhirpath {
         /// The expression, such as Patient.name.given
         expression: String,
         /// A resource as JSON or XML
         file: PathBuf,
+        /// Package (.tgz or folder) whose profiles and value sets conformsTo() and memberOf() know
+        #[arg(long = "package", value_name = "PACKAGE")]
+        packages: Vec<PathBuf>,
     },
     /// The people who may sign in: add, list, show, set-password,
     /// reset-second-factor, disable, enable, delete
@@ -230,7 +234,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         Command::Validate { paths, profiles, packages } => validate::run(&paths, &profiles, &packages),
         Command::Package { command } => package::run(&settings, &command),
         Command::Terminology { command } => terminology::run(&settings, &command),
-        Command::Fhirpath { expression, file } => fhirpath::run(&expression, &file),
+        Command::Fhirpath { expression, file, packages } => fhirpath::run(&expression, &file, &packages),
         Command::User { command } => user::run(&settings, command),
         Command::Client { command } => client::run(&settings, command),
         Command::Key { command } => key::run(&settings, command),

@@ -16,6 +16,18 @@ pub struct Piece {
     pub origin: String,
     /// Its JSON text, or why there is none.
     pub text: Result<Vec<u8>, String>,
+    /// How it was written.
+    pub written: Written,
+}
+
+/// How a piece was written.
+pub enum Written {
+    /// As a text of its own.
+    Whole,
+    /// On a line of a file; the origin has the number.
+    Line,
+    /// As this XML.
+    Xml(Vec<u8>),
 }
 
 /// What to read in a pass. What others refer to has to be there before them.
@@ -137,14 +149,14 @@ fn read_as(
         Form::Json => {
             let mut text = Vec::new();
             bytes.read_to_end(&mut text)?;
-            each(Piece { origin: origin.to_owned(), text: Ok(without_mark(text)) });
+            each(Piece { origin: origin.to_owned(), text: Ok(without_mark(text)), written: Written::Whole });
         }
         Form::Xml => {
             let mut text = Vec::new();
             bytes.read_to_end(&mut text)?;
             let json = xml::to_json(&text, schema, &Limits::default());
-            let text = json.map(String::into_bytes).map_err(|failure| failure.to_string());
-            each(Piece { origin: origin.to_owned(), text });
+            let json = json.map(String::into_bytes).map_err(|failure| failure.to_string());
+            each(Piece { origin: origin.to_owned(), text: json, written: Written::Xml(text) });
         }
         Form::Lines => lines(origin, bytes, each)?,
         Form::Tar => archive(origin, bytes, pass, schema, each)?,
@@ -167,7 +179,8 @@ fn lines(origin: &str, mut bytes: impl BufRead, each: &mut dyn FnMut(Piece)) -> 
             break;
         }
         if !line.trim_ascii().is_empty() {
-            each(Piece { origin: format!("{origin}:{number}"), text: Ok(without_mark(line)) });
+            let origin = format!("{origin}:{number}");
+            each(Piece { origin, text: Ok(without_mark(line)), written: Written::Line });
         }
     }
     Ok(())

@@ -16,13 +16,14 @@ const LARGEST_FILE: u64 = 64 << 20;
 const MOST: usize = 50_000;
 
 /// The types of resources that are kept.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "CapabilityStatement",
     "CodeSystem",
     "CompartmentDefinition",
     "ConceptMap",
     "ImplementationGuide",
     "Library",
+    "Measure",
     "NamingSystem",
     "OperationDefinition",
     "Questionnaire",

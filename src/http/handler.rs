@@ -380,7 +380,9 @@ fn may_take_long(request: &Request) -> bool {
     let bundle = request.path.is_empty() && request.body.is_some();
     let gathers = |query: &str| ["_include", "_revinclude", "_has", "_sort"].iter().any(|part| query.contains(part));
     let form = request.path.ends_with("_search");
-    bundle || form || request.path.contains('$') || gathers(&request.query)
+    // A patch may be small, and the resource or the work of its expressions not.
+    let patch = request.verb == Verb::Patch;
+    bundle || form || patch || request.path.contains('$') || gathers(&request.query)
 }
 
 /// Performs a large request on a thread that may block.

@@ -1,5 +1,5 @@
-//! What the resources of a tenant are held against: the packages, and beside them the profiles, value sets, code systems
-//! and questionnaires that the tenant has stored as resources. What a package defines is not displaced by a resource of
+//! What the resources of a tenant are held against: the packages, and beside them the profiles, value sets, code systems,
+//! questionnaires and measures that the tenant has stored as resources. What a package defines is not displaced by a resource of
 //! the same canonical. Made anew when one of these resources has changed; a request that began before goes on with the
 //! old.
 
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The types of what is held against.
-const KINDS: [&str; 4] = ["StructureDefinition", "ValueSet", "CodeSystem", "Questionnaire"];
+const KINDS: [&str; 5] = ["StructureDefinition", "ValueSet", "CodeSystem", "Questionnaire", "Measure"];
 /// How long is trusted that no other process on the same store has changed any.
 const TRUSTED: Duration = Duration::from_secs(1);
 /// Rows that are read at once.

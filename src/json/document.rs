@@ -218,6 +218,16 @@ impl<'d> Value<'d> {
         matches!(self.kind(), Kind::Array | Kind::Object) && self.node().next == self.at + 1
     }
 
+    /// How many values and keys it has in it, itself included.
+    pub fn size(self) -> usize {
+        (self.node().next - self.at) as usize
+    }
+
+    /// Whether another value of the document is in it, or is it.
+    pub fn encloses(self, other: Value<'_>) -> bool {
+        (self.at..self.node().next).contains(&other.at)
+    }
+
     /// An identity within the document: two values are the same place if it is equal.
     pub fn place(self) -> u32 {
         self.at

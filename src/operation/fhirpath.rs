@@ -1,26 +1,35 @@
 //! `$fhirpath`: evaluates an expression on a resource that is sent, or on one that is stored, and gives the results with
 //! their types. The parameters are those that other servers of FHIRPath have: `expression`, `context` (an expression
-//! whose results are evaluated on one by one) and `resource`. The work is bounded by the evaluator.
+//! whose results are evaluated on one by one) and `resource`. The server's profiles and value sets are known, and what
+//! references within the resource point to. All evaluations of a request share their steps, and what is shown is
+//! bounded.
 
 use super::Call;
 use super::parameters::{Inputs, answer, parts, resource, value};
 use crate::base::{Failure, FailureKind, Issue, IssueCode};
 use crate::definitions::Definitions;
-use crate::fhirpath::eval::{Evaluator, Item, MomentKind, Node, NodeType, World};
+use crate::fhirpath::eval::{EvaluationError, Evaluator, Item, MomentKind, Node, NodeType, STEPS, World};
 use crate::fhirpath::{Expression, parse};
 use crate::interaction::{Reply, outcome, read};
 use crate::json::{Document, Limits, Tree};
+use crate::validation::Validator;
 use std::cell::RefCell;
 use std::sync::Arc;
 
-/// Results that are given at most.
+/// Results that are given at most, an empty one for a context counted too.
 const RESULTS_MAX: usize = 10_000;
+/// Bytes of all results, and of what `trace` shows.
+const BYTES_MAX: usize = 16 << 20;
+/// What `trace` shows at most, in all, and at once.
+const TRACES_MAX: usize = 1_000;
+const TRACED_MAX: usize = 100;
 /// Holds a value that no `value[x]` can hold.
 const JSON_VALUE: &str = "http://fhir.forms-lab.com/StructureDefinition/json-value";
 
 /// What is evaluated, owned, so that it can be done beside the other requests.
 struct Task {
     definitions: Arc<Definitions>,
+    validator: Arc<Validator>,
     expression: Expression,
     context: Option<Expression>,
     text: String,
@@ -54,6 +63,7 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     };
     let task = Task {
         definitions: call.service.definitions.clone(),
+        validator: call.service.validator_of(call.context).await?,
         expression,
         context,
         text: inputs.text("expression").unwrap_or_default().to_owned(),
@@ -64,23 +74,47 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     done.map(answer)
 }
 
-/// Keeps what `trace` shows.
-#[derive(Default)]
-struct Traces(RefCell<Vec<Tree>>);
-
-/// Bound to the definitions that the shown values need.
-struct Tracing<'t> {
-    traces: &'t Traces,
-    definitions: &'t Definitions,
+/// What may still be shown.
+struct Room {
+    values: usize,
+    bytes: usize,
 }
 
-impl<'d> World<'d> for Tracing<'_> {
-    fn trace(&self, name: &str, values: &[Item<'d>]) {
-        let mut traces = self.traces.0.borrow_mut();
-        if traces.len() < 1_000 {
+impl Room {
+    /// Takes a place for each item, one at least; whether there was room.
+    fn take(&mut self, items: &[Item<'_>]) -> bool {
+        let bytes = items.iter().map(|item| match item {
+            Item::Node(node) => node.value.or(node.extra).map_or(0, |v| v.raw().len()),
+            Item::String(text) => text.len(),
+            Item::Quantity(quantity) => quantity.unit.len(),
+            _ => 0,
+        });
+        let (values, bytes) = (self.values.checked_sub(items.len().max(1)), self.bytes.checked_sub(bytes.sum()));
+        match (values, bytes) {
+            (Some(values), Some(bytes)) => {
+                *self = Room { values, bytes };
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What `trace` shows, and how much more it may.
+struct Traces {
+    parts: Vec<Tree>,
+    times: usize,
+    room: Room,
+}
+
+impl Traces {
+    fn add(&mut self, name: &str, values: &[Item<'_>], definitions: &Definitions) {
+        let values = values.get(..TRACED_MAX).unwrap_or(values);
+        if self.times < TRACES_MAX && self.room.take(values) {
+            self.times += 1;
             let mut shown = vec![value("name", "String", Tree::string(name))];
-            shown.extend(values.iter().take(100).map(|item| typed(item, self.definitions)));
-            traces.push(parts("trace", shown));
+            shown.extend(values.iter().map(|item| typed(item, definitions)));
+            self.parts.push(parts("trace", shown));
         }
     }
 }
@@ -92,15 +126,26 @@ impl Task {
         let root = Node::resource(document.root(), definitions).ok_or_else(|| {
             Failure::malformed(IssueCode::Structure, "'resource' is no resource of FHIR R4").at("Parameters.parameter")
         })?;
-        let traces = Traces::default();
-        let world = Tracing { traces: &traces, definitions };
-        let evaluator = Evaluator::new(definitions, root, self.now, &world);
-        let failed = |e: crate::fhirpath::eval::EvaluationError| {
-            let issue = Issue::error(IssueCode::Processing, format!("the expression cannot be evaluated: {e}"));
-            Failure::of(FailureKind::Unprocessable, vec![issue])
+        let room = Room { values: RESULTS_MAX, bytes: BYTES_MAX };
+        let traces = RefCell::new(Traces { parts: Vec::new(), times: 0, room });
+        let told = |name: &str, values: &[Item<'_>]| traces.borrow_mut().add(name, values, definitions);
+        self.validator.in_world_of(document.root(), &told, |world| self.evaluate(root, world, &traces))
+    }
+
+    fn evaluate<'d>(
+        &self,
+        root: Node<'d>,
+        world: &dyn World<'d>,
+        traces: &RefCell<Traces>,
+    ) -> Result<Vec<Tree>, Failure> {
+        let definitions = &*self.definitions;
+        let evaluator = Evaluator::new(definitions, root, self.now, world);
+        let mut steps = STEPS;
+        let mut results = |expression: &Expression, on: Item<'d>| {
+            evaluator.evaluate_within(expression, vec![on], &mut steps).map_err(failed)
         };
         let contexts = match &self.context {
-            Some(context) => evaluator.evaluate(context).map_err(failed)?,
+            Some(context) => results(context, Item::Node(root))?,
             None => vec![Item::Node(root)],
         };
         let asked = vec![
@@ -108,15 +153,16 @@ impl Task {
             value("expression", "String", Tree::string(&self.text)),
         ];
         let mut all = vec![parts("parameters", asked)];
-        let mut left = RESULTS_MAX;
+        let mut room = Room { values: RESULTS_MAX, bytes: BYTES_MAX };
         for item in contexts {
-            let results = evaluator.evaluate_on(&self.expression, vec![item]).map_err(failed)?;
-            left = left.checked_sub(results.len()).ok_or_else(|| {
-                let message = format!("the expression gives more than {RESULTS_MAX} values");
-                Failure::new(FailureKind::TooCostly, IssueCode::TooCostly, message)
-            })?;
-            let mut shown: Vec<Tree> = results.iter().map(|item| typed(item, definitions)).collect();
-            shown.extend(traces.0.take());
+            let found = results(&self.expression, item)?;
+            if !room.take(&found) {
+                let message =
+                    format!("the expression gives more than {RESULTS_MAX} results, or more than 16 MB of them");
+                return Err(Failure::new(FailureKind::TooCostly, IssueCode::TooCostly, message));
+            }
+            let mut shown: Vec<Tree> = found.iter().map(|item| typed(item, definitions)).collect();
+            shown.extend(std::mem::take(&mut traces.borrow_mut().parts));
             all.push(if shown.is_empty() {
                 Tree::object([("name", Tree::string("result"))])
             } else {
@@ -125,6 +171,11 @@ impl Task {
         }
         Ok(all)
     }
+}
+
+fn failed(error: EvaluationError) -> Failure {
+    let issue = Issue::error(IssueCode::Processing, format!("the expression cannot be evaluated: {error}"));
+    Failure::of(FailureKind::Unprocessable, vec![issue])
 }
 
 /// A part called after the type of the value.

@@ -4,9 +4,9 @@
 use super::Call;
 use crate::base::{Failure, Issue, IssueCode, Severity};
 use crate::definitions::TypeId;
-use crate::interaction::incoming::{parse, payload, unsupported};
+use crate::interaction::incoming::{parse, unsupported};
 use crate::interaction::{Effect, Media, Reply, ReplyContent, read};
-use crate::json::{Limits, Value};
+use crate::json::{Document, Limits, Value};
 use crate::search;
 use crate::validation::{Asked, Validator};
 
@@ -30,19 +30,20 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
             _ => {}
         }
     }
-    let payload = payload(call.request)?;
-    if payload.media != Media::Json {
+    let payload = call.request.body.as_ref().filter(|payload| !payload.bytes.is_empty());
+    if let Some(payload) = payload.filter(|payload| payload.media != Media::Json) {
         return Err(unsupported(&payload.media));
     }
-    let document = match parse(&payload.bytes, &call.service.settings.limits) {
+    let document = match payload.map(|payload| parse(&payload.bytes, &call.service.settings.limits)).transpose() {
         Ok(document) => document,
         // That the resource cannot be read is the answer, not a failure of the operation.
         Err(failure) => return Ok(answer(failure.issues)),
     };
-    let root = document.root();
-    let parameters = root.get("resourceType").and_then(Value::as_plain) == Some("Parameters")
-        && call.service.definitions.name(kind) != "Parameters";
-    let resource = if parameters { from_parameters(root, &mut given) } else { Some(root) };
+    let resource = document.as_ref().map(Document::root).and_then(|root| {
+        let parameters = root.get("resourceType").and_then(Value::as_plain) == Some("Parameters")
+            && call.service.definitions.name(kind) != "Parameters";
+        if parameters { from_parameters(root, &mut given) } else { Some(root) }
+    });
     let mode = given.mode.as_deref();
     let fault = |code, why: &str| Err(Failure::malformed(code, why).at("Parameters.parameter"));
     match mode {
@@ -65,15 +66,21 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
         issues.push(Issue::error(IssueCode::NotFound, message));
     }
     given.profiles.retain(|p| validator.knows(p));
-    let asked = Asked { profiles: given.profiles, columns: call.request.as_sent, ..call.service.asked() };
+    let asked = Asked {
+        profiles: given.profiles,
+        columns: call.request.as_sent,
+        // FHIR allows them (R4 extensibility.html), but nobody is answered as if they had been looked at.
+        unknown_extensions: Some(Severity::Information),
+        ..call.service.asked()
+    };
     match (resource, mode) {
+        (_, Some("delete")) => issues.extend(stored(&call, &validator, kind, None).await?),
         (Some(resource), _) => {
             issues.extend(judge(&call, &validator, kind, resource, &asked));
             if mode == Some("update") {
                 issues.extend(under_id(&call, kind, resource));
             }
         }
-        (None, Some("delete")) => issues.extend(stored(&call, &validator, kind, None).await?),
         (None, _) if call.id.is_some() => issues.extend(stored(&call, &validator, kind, Some(&asked)).await?),
         (None, _) => return fault(IssueCode::Required, "there is no parameter 'resource'"),
     }

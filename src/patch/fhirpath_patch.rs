@@ -8,6 +8,7 @@ mod operation;
 use super::measure::{Cost, size};
 use crate::base::{Failure, FailureKind, Issue, IssueCode};
 use crate::definitions::Definitions;
+use crate::fhirpath::eval::STEPS;
 use crate::json::{Kind, Tree, Value};
 use operation::Operation;
 
@@ -33,9 +34,11 @@ pub fn fhirpath_patch(resource: &Tree, patch: Value<'_>, definitions: &Definitio
     }
     let mut tree = resource.clone();
     let mut cost = Cost::default();
+    // What the expressions of all operations may take together.
+    let mut steps = STEPS;
     for operation in &operations {
         cost.put(0, size(&tree)).map_err(|f| f.at(&operation.place))?;
-        operation.apply(&mut tree, definitions, now)?;
+        operation.apply(&mut tree, definitions, now, &mut steps)?;
     }
     cost.put(0, size(&tree)).map_err(|f| f.at("Parameters"))?;
     Ok(tree)

@@ -1,5 +1,5 @@
-//! The cases of the official validator that need no terminology server: our verdict (valid or not) beside that of the
-//! reference. Skipped where the data is missing.
+//! The cases of the official validator that need no terminology server: our verdict (valid or not), as `$validate`
+//! gives it if nothing is set, beside that of the reference. Skipped where the data is missing.
 
 use super::corpus::{archive_paths, shared};
 use super::{Asked, Validator};
@@ -10,7 +10,9 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Verdicts that have to agree at least, in hundredths.
-const LEAST: usize = 87;
+const VERDICTS: usize = 90;
+/// Cases all of whose verdicts have to agree at least, in hundredths.
+const CASES: usize = 88;
 
 /// Who is right where the verdicts differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,40 +29,33 @@ enum Right {
 #[rustfmt::skip]
 const DISAGREEMENTS: &[(&str, Right, &str)] = &[
     ("157", Right::Both, "a display that a supplement has in another language; a wrong display is a warning here, an error there"),
+    ("177", Right::Both, "an extension that is not known is legal FHIR and told as information here; the reference forbids it unless it is set otherwise"),
     ("217", Right::Both, "the target of the link is a resource beside the document, which the reference had loaded"),
     ("220", Right::Both, "the target of the link is a resource beside the document, which the reference had loaded"),
     ("256", Right::We, "the profile allows Patient and Location, and the reference names another type; the case turns the check off"),
-    ("260", Right::Reference, "types of search parameters in a CapabilityStatement are not compared with their definitions"),
+    ("260", Right::Reference, "types of search parameters that are not those of their definitions are a warning here, since official examples have such"),
     ("291", Right::Reference, "what a Measure names in a CQL library is not looked up"),
-    ("293", Right::Reference, "a MeasureReport is not held against its Measure"),
-    ("294", Right::Reference, "a MeasureReport is not held against its Measure"),
-    ("295", Right::Reference, "a MeasureReport is not held against its Measure"),
-    ("296", Right::Reference, "a MeasureReport is not held against its Measure"),
-    ("304", Right::Reference, "a MeasureReport is not held against its Measure"),
+    ("295", Right::Both, "in R4 subjectResults is one List of reports, which has not as many entries as subjects; that it names a Patient is a warning here"),
     ("327", Right::Both, "tags in plain strings are legal FHIR; the case turns on a check that forbids them"),
     ("341", Right::Reference, "an observation that is not declared as body temperature is not held against that profile for its code"),
     ("343", Right::Both, "the profile comes from the `global` of an ImplementationGuide that the case loads"),
     ("351", Right::Both, "the target lies outside of the document, and whether it is there is no matter of validation here"),
     ("362", Right::Reference, "profiles that Parameters name for a resource in another parameter are not taken over"),
+    ("391", Right::Both, "an extension that is not known is legal FHIR and told as information here; the reference forbids it unless it is set otherwise"),
     ("405", Right::Both, "extensions of example.org are allowed here; the case turns them off"),
     ("440", Right::We, "an id of a contained resource has 64 characters at most (R4 datatypes.html#id); the case turns the check off"),
     ("557", Right::Reference, "a slicing that redefines the one around it is not found"),
-    ("572", Right::Reference, "`must-value` is an extension of later versions"),
-    ("574", Right::Reference, "`value-alternatives` is an extension of later versions"),
+    ("565", Right::Both, "an extension that is not known is legal FHIR and told as information here; the reference forbids it unless it is set otherwise"),
+    ("566", Right::Both, "an extension that is not known is legal FHIR and told as information here; the reference forbids it unless it is set otherwise"),
+    ("567", Right::Reference, "obligation profiles are of later versions"),
     ("607", Right::Reference, "txt-2 is a warning here, since official examples break it"),
     ("614", Right::Reference, "a relative reference between entries of another base is a warning here, since published documents have it"),
-    ("630", Right::Both, "the extensions are of packages that the reference had loaded"),
-    ("631", Right::Both, "the extensions are of packages that the reference had loaded"),
+    ("630", Right::Both, "the definition of an extension names a profile that is not at hand, which is a warning here"),
     ("647", Right::We, "a definition that is derived from itself cannot be used"),
-    ("651", Right::Reference, "additional bindings are an extension of later versions"),
     ("680", Right::Reference, "links in narratives are not followed"),
     ("798", Right::We, "the answer to a choice is a Coding; words are for open-choice (R4 valueset-item-type.html)"),
     ("822", Right::Both, "a wrong display is a warning here, an error there"),
-    ("861", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
-    ("864", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
-    ("865", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
-    ("868", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
-    ("870", Right::Reference, "rules on narratives that a profile makes by an extension are of later versions"),
+    ("861", Right::Reference, "what a profile asks of the sources of a narrative (`narrative-source-control`) is of later versions"),
 ];
 
 struct Cases {
@@ -107,7 +102,7 @@ impl Cases {
         };
         let registry = self.registry(names);
         let validator = Validator::new(self.definitions.clone()).over(registry);
-        let asked = Asked { profiles, unknown_extensions: Some(Severity::Error), ..Asked::full() };
+        let asked = Asked { profiles, unknown_extensions: Some(Severity::Information), ..Asked::full() };
         validator.judge(None, document.root(), &asked)
     }
 }
@@ -128,6 +123,7 @@ fn verdicts_agree_with_the_reference() {
     let manifest: Vec<serde_json::Value> = serde_json::from_str(&manifest).expect("JSON");
     let cases = Cases { definitions: Definitions::core(), files: files.into_iter().collect() };
     let (mut all, mut agreeing) = (0, 0);
+    let (mut cases_all, mut cases_agreeing) = (0, 0);
     let mut differing = Vec::new();
     for case in manifest.iter().filter(|c| c["tier"].as_str().is_some_and(|t| t.starts_with('A'))) {
         let list = |value: &serde_json::Value| -> Vec<String> {
@@ -152,6 +148,7 @@ fn verdicts_agree_with_the_reference() {
             };
             verdicts.push((cases.issues(file, &names, own), &profile["expected"], " under its profile"));
         }
+        let before = differing.len();
         for (issues, expected, what) in verdicts {
             let Some(valid) = expected["valid"].as_bool() else { continue };
             all += 1;
@@ -172,9 +169,13 @@ fn verdicts_agree_with_the_reference() {
                 println!("    reference: {} {}", issue["expression"], issue["text"]);
             }
         }
+        cases_all += 1;
+        cases_agreeing += usize::from(differing.len() == before);
     }
     println!("{agreeing} of {all} verdicts agree ({} %)", agreeing * 100 / all);
-    assert!(agreeing * 100 >= all * LEAST, "{agreeing} of {all} verdicts agree");
+    println!("{cases_agreeing} of {cases_all} cases agree ({} %)", cases_agreeing * 100 / cases_all);
+    assert!(agreeing * 100 >= all * VERDICTS, "{agreeing} of {all} verdicts agree");
+    assert!(cases_agreeing * 100 >= cases_all * CASES, "{cases_agreeing} of {cases_all} cases agree");
     let unlisted: Vec<_> = differing.iter().filter(|d| !DISAGREEMENTS.iter().any(|(n, _, _)| n == *d)).collect();
     assert!(unlisted.is_empty(), "nobody says who is right in {unlisted:?}");
     let mended: Vec<_> = DISAGREEMENTS.iter().filter(|(n, _, _)| !differing.iter().any(|d| d == n)).collect();

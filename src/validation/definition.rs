@@ -1,12 +1,14 @@
 //! Definitions that resources will be held against (StructureDefinition): can they be used at all? Expressions that
-//! cannot be read, elements that there are not, and what contradicts itself are told where they stand. And a rule on
-//! search parameters.
+//! cannot be read, elements that there are not, what contradicts itself and what would loosen its base are told where
+//! they stand. And rules on search parameters and on those that a CapabilityStatement names.
 
 use super::place::Place;
 use super::walk::{Walk, shown};
-use crate::base::IssueCode;
+use crate::base::{IssueCode, Severity};
+use crate::definitions::SearchKind;
 use crate::fhirpath::parse;
 use crate::json::Value;
+use rustc_hash::FxHashMap;
 
 impl<'d> Walk<'_, 'd> {
     pub(super) fn definition(&mut self, definition: Value<'d>, place: &Place<'_>) {
@@ -57,6 +59,36 @@ impl<'d> Walk<'_, 'd> {
             if !from.bases.iter().any(|b| **b == *base || abstracts(b)) {
                 let message = format!("{url}, from which this is derived, is not for {}", shown(&base));
                 self.report(IssueCode::BusinessRule, &place.child("base").item(i), message);
+            }
+        }
+    }
+
+    /// A search parameter that a CapabilityStatement names has the type of its definition. Only a warning: official
+    /// examples give it others.
+    pub(super) fn search_parameters_of(&mut self, statement: Value<'d>, place: &Place<'_>) {
+        let list = |of: Value<'d>, name: &str| of.get(name).into_iter().flat_map(Value::items).enumerate();
+        let definitions = self.definitions();
+        let kinds: FxHashMap<&str, SearchKind> =
+            definitions.search_parameters.iter().map(|p| (&*p.url, p.kind)).collect();
+        let wrong = |parameter: Value<'d>| {
+            let text = |name: &str| parameter.get(name).and_then(Value::as_str);
+            let (canonical, stated) = (text("definition")?, text("type")?);
+            let (url, _) = crate::definitions::split_canonical(&canonical);
+            let kind = kinds.get(url)?.code();
+            (kind != &*stated).then(|| format!("the type of {url} is {kind}, not {}", shown(&stated)))
+        };
+        for (i, rest) in list(statement, "rest") {
+            let rests = place.child("rest").item(i);
+            for (k, why) in list(rest, "searchParam").filter_map(|(k, p)| Some((k, wrong(p)?))) {
+                let at = rests.child("searchParam").item(k);
+                self.note(Severity::Warning, IssueCode::Invalid, &at.child("type"), why);
+            }
+            for (j, resource) in list(rest, "resource") {
+                let resources = rests.child("resource").item(j);
+                for (k, why) in list(resource, "searchParam").filter_map(|(k, p)| Some((k, wrong(p)?))) {
+                    let at = resources.child("searchParam").item(k);
+                    self.note(Severity::Warning, IssueCode::Invalid, &at.child("type"), why);
+                }
             }
         }
     }

@@ -12,6 +12,8 @@ use std::collections::{HashMap, HashSet};
 /// The entries of the outermost Bundle, if the document is one.
 pub(super) struct BundleEntries<'d> {
     by_url: HashMap<Cow<'d, str>, Value<'d>>,
+    /// All resources of entries, in the order of the document.
+    resources: Vec<Value<'d>>,
     /// For each resource the fullUrl that it stands under.
     urls: HashMap<u32, Cow<'d, str>>,
     /// Types and ids of all resources.
@@ -20,18 +22,23 @@ pub(super) struct BundleEntries<'d> {
 
 impl<'d> BundleEntries<'d> {
     pub(super) fn of(root: Value<'d>) -> Self {
-        let (mut by_url, mut urls) = (HashMap::new(), HashMap::new());
+        let (mut by_url, mut urls, mut resources) = (HashMap::new(), HashMap::new(), Vec::new());
         if root.get("resourceType").and_then(Value::as_plain) == Some("Bundle") {
             for entry in root.get("entry").into_iter().flat_map(Value::items) {
-                let (Some(url), Some(resource)) = (entry.get("fullUrl").and_then(Value::as_str), entry.get("resource"))
-                else {
-                    continue;
-                };
+                let Some(resource) = entry.get("resource") else { continue };
+                resources.push(resource);
+                let Some(url) = entry.get("fullUrl").and_then(Value::as_str) else { continue };
                 by_url.entry(url.clone()).or_insert(resource);
                 urls.insert(resource.place(), url);
             }
         }
-        BundleEntries { by_url, urls, names: OnceCell::new() }
+        BundleEntries { by_url, resources, urls, names: OnceCell::new() }
+    }
+
+    /// The resource of the entry that something stands in.
+    pub(super) fn around(&self, value: Value<'d>) -> Option<Value<'d>> {
+        let before = self.resources.partition_point(|r| r.place() <= value.place());
+        self.resources.get(before.checked_sub(1)?).copied().filter(|r| r.encloses(value))
     }
 
     /// The resource under an address.
@@ -50,7 +57,16 @@ impl<'d> BundleEntries<'d> {
 
     /// What a reference points to: a contained resource, or one of the Bundle.
     pub(super) fn resolve(&self, reference: &str, scope: Scope<'_, 'd>, definitions: &Definitions) -> Option<Node<'d>> {
-        let container = scope.container.node;
+        self.resolve_from(reference, scope.container.node, definitions)
+    }
+
+    /// The same from the resource that holds the contained ones.
+    pub(super) fn resolve_from(
+        &self,
+        reference: &str,
+        container: Node<'d>,
+        definitions: &Definitions,
+    ) -> Option<Node<'d>> {
         if let Some(id) = reference.strip_prefix('#') {
             let root = container.value?;
             if id.is_empty() {

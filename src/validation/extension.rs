@@ -62,7 +62,8 @@ impl<'d> Walk<'_, 'd> {
                 if let Some(severity) = self.asked.unknown_extensions
                     && !is_example(&url)
                 {
-                    let message = format!("the extension {} is not known here", shown(&url));
+                    let message =
+                        format!("the extension {} is not known here, so that nothing was held against it", shown(&url));
                     self.note(severity, IssueCode::Extension, place, message);
                 }
             }
@@ -79,7 +80,7 @@ impl<'d> Walk<'_, 'd> {
         let fits = profile.contexts.is_empty()
             || profile.contexts.iter().any(|(kind, expression)| match &**kind {
                 "extension" => parent.within.as_deref() == Some(&**expression),
-                "fhirpath" => self.names_node(expression, parent.node, scope),
+                "fhirpath" => self.names_node(expression, parent.node, place, scope),
                 // It may stand on everything, also on a resource (R4 defining-extensions.html#context).
                 _ if &**expression == "Element" => true,
                 _ if self.by_erratum(url, &parent) => true,
@@ -120,12 +121,20 @@ impl<'d> Walk<'_, 'd> {
     }
 
     /// Whether an expression on the resource leads to a node.
-    fn names_node(&self, expression: &str, node: Node<'d>, scope: Scope<'_, 'd>) -> bool {
-        let Ok(expression) = crate::fhirpath::parse(expression) else { return false };
+    fn names_node(&mut self, expression: &str, node: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) -> bool {
+        let Ok(parsed) = crate::fhirpath::parse(expression) else { return false };
         let world = super::world::Around { walk: self, scope };
-        let evaluator = Evaluator::new(self.definitions(), scope.resource, self.validator.now(), &world);
-        let mut budget = self.budget;
-        let found = evaluator.lenient().evaluate_within(&expression, vec![Item::Node(scope.resource)], &mut budget);
+        let evaluator = Evaluator::new(self.definitions(), scope.resource, self.validator.now(), &world).lenient();
+        // It is read at every use.
+        let mut budget = self.budget.saturating_sub(expression.len() as u64);
+        let found = evaluator.evaluate_within(&parsed, vec![Item::Node(scope.resource)], &mut budget);
+        let exhausted = found.is_err() && evaluator.exhausted();
+        drop(evaluator);
+        self.budget = budget;
+        if exhausted {
+            self.unjudged(&format!("the context {}", shown(expression)), place);
+            return true;
+        }
         let wanted = node.value.map(Value::place);
         found.is_ok_and(|items| {
             items.iter().any(|item| match item {

@@ -14,6 +14,7 @@ mod entries;
 mod extension;
 mod invariants;
 mod locate;
+mod measure;
 mod narrative;
 mod place;
 mod plan;

@@ -100,6 +100,28 @@ pub(super) fn check(text: &str) -> Result<(), Fault> {
     if content { Ok(()) } else { Err(empty()) }
 }
 
+/// The languages of the sections of a `div`: of the elements directly in it that name one.
+pub(super) fn languages(text: &str) -> Vec<String> {
+    let mut reader = Reader::from_str(text);
+    let (mut depth, mut found) = (0usize, Vec::new());
+    loop {
+        match reader.read_event() {
+            Ok(event @ (Event::Start(_) | Event::Empty(_))) => {
+                let (Event::Start(tag) | Event::Empty(tag)) = &event else { continue };
+                if depth == 1 {
+                    let named = |key: &str| tag.attributes().flatten().find(|a| a.key.into_inner() == key);
+                    let language = named("lang").or_else(|| named("xml:lang"));
+                    found.extend(language.map(|a| a.value.trim().to_owned()));
+                }
+                depth += usize::from(matches!(event, Event::Start(_)));
+            }
+            Ok(Event::End(_)) => depth = depth.saturating_sub(1),
+            Ok(Event::Eof) | Err(_) => return found,
+            Ok(_) => {}
+        }
+    }
+}
+
 /// Checks a tag; says whether it is content by itself (an image).
 fn element(tag: &BytesStart<'_>, outermost: bool) -> Result<bool, Fault> {
     let name = tag.name().into_inner();

@@ -4,7 +4,7 @@
 use super::swift::{self, Swift};
 use crate::definitions::Invariant;
 use crate::fhirpath::{Expression, SyntaxError, parse};
-use rustc_hash::{FxHashMap, FxHashSet};
+use rustc_hash::FxHashMap;
 use std::sync::OnceLock;
 
 /// An invariant.
@@ -17,6 +17,8 @@ pub(super) struct Rule {
     pub expression: Box<str>,
     /// What it means, in words; empty: nobody said.
     pub words: Box<str>,
+    /// Whether the definition that it is of says itself that the rule is one of the specification.
+    pub copied: bool,
     /// The definition that it is of; empty: the base definitions.
     pub origin: Box<str>,
     /// The element that an issue names; empty: where the rule stands.
@@ -34,6 +36,7 @@ impl Rule {
             error,
             expression: expression.into(),
             words: words.into(),
+            copied: false,
             origin: "".into(),
             place: "",
             swift: None,
@@ -64,7 +67,8 @@ impl Rule {
 #[derive(Default)]
 pub(super) struct Rules {
     all: Vec<Rule>,
-    keys: FxHashSet<Box<str>>,
+    /// The expressions of each key, without white space.
+    keys: FxHashMap<Box<str>, Vec<String>>,
     known: FxHashMap<(Box<str>, Box<str>), u16>,
 }
 
@@ -77,14 +81,20 @@ impl Rules {
         self.all.get(number as usize)
     }
 
-    /// Whether the base definitions have a rule with this key.
-    pub(super) fn has_key(&self, key: &str) -> bool {
-        self.keys.contains(key)
+    /// Whether the base definitions have the rule of a profile, so that it need not be judged twice. One with the same
+    /// key and another expression is another rule, unless it says that it is theirs: later texts of them differ.
+    pub(super) fn has(&self, rule: &Rule) -> bool {
+        self.keys.get(&rule.key).is_some_and(|all| rule.copied || all.contains(&plain(&rule.expression)))
     }
 
     /// Adds what is not there yet; gives the numbers. `on` is the structure that they stand on.
     pub(super) fn add(&mut self, invariants: &[Invariant], on: Option<&str>) -> Vec<u16> {
-        self.keys.extend(invariants.iter().map(|(key, _, _)| key.clone()));
+        for (key, _, expression) in invariants {
+            let (all, expression) = (self.keys.entry(key.clone()).or_default(), plain(expression));
+            if !all.contains(&expression) {
+                all.push(expression);
+            }
+        }
         let wanted = invariants.iter().filter(|(key, _, _)| !WALKED.contains(&&**key));
         let number = |(key, error, expression): &Invariant| {
             *self.known.entry((key.clone(), expression.clone())).or_insert_with(|| {
@@ -100,6 +110,11 @@ impl Rules {
         };
         wanted.map(number).collect()
     }
+}
+
+/// An expression without white space, to compare it by.
+fn plain(expression: &str) -> String {
+    expression.split_whitespace().collect()
 }
 
 /// The element to look at, and what is wrong, for the rules that clients break most.

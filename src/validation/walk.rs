@@ -12,6 +12,7 @@ use crate::fhirpath::eval::{Node, NodeType};
 use crate::json::{Kind, Value};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cell::OnceCell;
+use std::rc::Rc;
 
 /// Steps of all invariants of one validation, and those more for each byte.
 const STEPS: u64 = 2_000_000;
@@ -35,7 +36,7 @@ pub(super) struct Walk<'v, 'd> {
     pub asked: &'v Asked,
     /// The whole document.
     pub root: Value<'d>,
-    entries: OnceCell<BundleEntries<'d>>,
+    entries: Rc<OnceCell<BundleEntries<'d>>>,
 }
 
 /// What the rules of an object may look at beyond the object.
@@ -70,8 +71,16 @@ impl<'v, 'd> Walk<'v, 'd> {
             unknown_systems: FxHashSet::default(),
             asked,
             root,
-            entries: OnceCell::new(),
+            entries: Rc::default(),
         }
+    }
+
+    /// Another validation of the same document, within what this one is holding it against.
+    pub(super) fn another(&self) -> Self {
+        let mut other = Walk::new(self.validator, self.root, self.asked);
+        other.held.clone_from(&self.held);
+        other.entries = self.entries.clone();
+        other
     }
 
     pub(super) fn definitions(&self) -> &'v Definitions {
@@ -175,6 +184,8 @@ impl<'v, 'd> Walk<'v, 'd> {
                 "StructureDefinition" => self.definition(value, place),
                 "SearchParameter" => self.search_parameter(value, place),
                 "Questionnaire" => self.conditions(value, place),
+                "MeasureReport" => self.measure_report(value, place),
+                "CapabilityStatement" => self.search_parameters_of(value, place),
                 _ => {}
             }
         }

@@ -1,10 +1,12 @@
 //! What lies around a resource while its invariants are judged: what references of the same document point to, and
-//! what the terminology and the profiles say.
+//! what the terminology and the profiles say. The same for expressions that are evaluated on their own.
 
-use super::narrative;
 use super::place::Place;
+use super::reference::Container;
 use super::walk::{Scope, Walk};
+use super::{Asked, Validator, narrative};
 use crate::fhirpath::eval::{Item, Node, World};
+use crate::json::Value;
 
 /// The surroundings of one evaluation.
 pub(super) struct Around<'a, 'v, 's, 'd> {
@@ -13,8 +15,11 @@ pub(super) struct Around<'a, 'v, 's, 'd> {
 }
 
 impl<'d> World<'d> for Around<'_, '_, '_, 'd> {
-    fn resolve(&self, reference: &str) -> Option<Node<'d>> {
-        self.walk.entries().resolve(reference, self.scope, self.walk.definitions())
+    fn resolve(&self, reference: &str, from: Option<Value<'d>>) -> Option<Node<'d>> {
+        let (entries, definitions) = (self.walk.entries(), self.walk.definitions());
+        // Of a Bundle, the entry counts that the reference stands in.
+        let entry = from.and_then(|from| Node::resource(entries.around(from)?, definitions));
+        entries.resolve_from(reference, entry.unwrap_or(self.scope.container.node), definitions)
     }
 
     fn member_of(&self, item: &Item<'d>, value_set: &str) -> Option<bool> {
@@ -25,17 +30,21 @@ impl<'d> World<'d> for Around<'_, '_, '_, 'd> {
         }
     }
 
-    fn conforms_to(&self, node: &Node<'d>, canonical: &str) -> Option<bool> {
+    fn conforms_to(&self, node: &Node<'d>, canonical: &str, steps: &mut u64) -> Option<bool> {
         let profile = self.walk.validator.profile(canonical).ok()??;
         // Another validation of the same document, so that nothing is noted in this one.
-        let mut walk = Walk::new(self.walk.validator, self.walk.root, self.walk.asked);
-        walk.held.clone_from(&self.walk.held);
-        walk.budget = self.walk.budget / 2;
+        let mut walk = self.walk.another();
+        if !walk.is_of(*node, &profile.about) {
+            return Some(false);
+        }
+        walk.budget = *steps;
         let scope = match node.is_resource(walk.definitions()) {
             true => Scope { resource: *node, ..self.scope },
             false => self.scope,
         };
-        Some(walk.tries(&profile, *node, &Place::root("Resource"), scope))
+        let kept = walk.tries(&profile, *node, &Place::root("Resource"), scope);
+        *steps = walk.budget;
+        Some(kept)
     }
 
     fn html_checks(&self, narrative: &Item<'d>) -> Option<bool> {
@@ -43,5 +52,50 @@ impl<'d> World<'d> for Around<'_, '_, '_, 'd> {
             Item::String(text) => Some(narrative::check(text).is_ok()),
             _ => None,
         }
+    }
+}
+
+/// A whole document, and who is told what `trace` shows.
+struct Told<'a, 'v, 's, 'd> {
+    around: Around<'a, 'v, 's, 'd>,
+    told: &'a dyn Fn(&str, &[Item<'d>]),
+}
+
+impl<'d> World<'d> for Told<'_, '_, '_, 'd> {
+    fn resolve(&self, reference: &str, from: Option<Value<'d>>) -> Option<Node<'d>> {
+        self.around.resolve(reference, from)
+    }
+
+    fn member_of(&self, item: &Item<'d>, value_set: &str) -> Option<bool> {
+        self.around.member_of(item, value_set)
+    }
+
+    fn conforms_to(&self, node: &Node<'d>, profile: &str, steps: &mut u64) -> Option<bool> {
+        self.around.conforms_to(node, profile, steps)
+    }
+
+    fn html_checks(&self, narrative: &Item<'d>) -> Option<bool> {
+        self.around.html_checks(narrative)
+    }
+
+    fn trace(&self, name: &str, values: &[Item<'d>]) {
+        (self.told)(name, values);
+    }
+}
+
+impl Validator {
+    /// Does something in the world of a document: expressions on it find what its references point to, and know the
+    /// value sets and profiles that this validator knows. `told` hears what `trace` shows.
+    pub fn in_world_of<'d, R>(
+        &self,
+        document: Value<'d>,
+        told: &dyn Fn(&str, &[Item<'d>]),
+        work: impl FnOnce(&dyn World<'d>) -> R,
+    ) -> R {
+        let asked = Asked::full();
+        let walk = Walk::new(self, document, &asked);
+        let container = Container::new(document, &self.definitions);
+        let scope = Scope { container: &container, resource: container.node, contained: false };
+        work(&Told { around: Around { walk: &walk, scope }, told })
     }
 }

@@ -118,7 +118,20 @@ fn validate_says_what_is_wrong() {
     assert!(output.status.success() && out(&output).contains("1 valid, 0 not"), "{}", out(&output));
     let output = vesta(files.path(), &["validate", &bad.to_string_lossy()]);
     assert_eq!(output.status.code(), Some(1));
-    assert!(out(&output).contains("Patient.birthDate"), "{}", out(&output));
+    let told = out(&output);
+    assert!(told.contains("bad.json:1:39: error value: Patient.birthDate: "), "{told}");
+    // With lines, on a line of a file, and in XML.
+    let (lines, all, xml) =
+        (files.path().join("lines.json"), files.path().join("all.ndjson"), files.path().join("x.xml"));
+    std::fs::write(&lines, "{\"resourceType\": \"Patient\",\n  \"gender\": 1}").expect("writes");
+    std::fs::write(&all, "\n{\"resourceType\":\"Patient\",\"gender\":1}\n").expect("writes");
+    std::fs::write(&xml, "<Patient xmlns=\"http://hl7.org/fhir\">\n  <gender value=\"x\"/>\n</Patient>")
+        .expect("writes");
+    for (file, place) in [(lines, "lines.json:2:13: error"), (all, "all.ndjson:2:36: error"), (xml, "x.xml:2:3: error")]
+    {
+        let told = out(&vesta(files.path(), &["validate", &file.to_string_lossy()]));
+        assert!(told.contains(place), "{place}: {told}");
+    }
 }
 
 #[test]
@@ -192,6 +205,17 @@ fn fhirpath_prints_type_and_value_and_tells_what_failed_by_its_code() {
     let run = |expression: &str| vesta(data.path(), &["fhirpath", expression, &file.to_string_lossy()]);
     assert_eq!(out(&run("Patient.name.given")), "string\tAmy\nstring\tLee\n");
     assert_eq!(out(&run("Patient.birthDate | Patient.name.given.count()")), "date\t1987-02\nInteger\t2\n");
+    // A line for each result, whatever is in it; what is traced is none.
+    assert_eq!(out(&run("'a\\nb' | 'c'")), "String\ta\\nb\nString\tc\n");
+    assert_eq!(out(&run("Patient.name")), "HumanName\t{\"given\":[\"Amy\",\"Lee\"]}\n");
+    let traced = run("Patient.name.trace('n', given).given.count()");
+    assert_eq!(
+        (out(&traced), err(&traced)),
+        ("Integer\t2\n".into(), "trace n: string\tAmy\ntrace n: string\tLee\n".into())
+    );
+    // The definitions of the specification are known.
+    assert_eq!(out(&run("'male'.memberOf(%`vs-administrative-gender`)")), "Boolean\ttrue\n");
+    assert_eq!(out(&run("Patient.conformsTo('http://hl7.org/fhir/StructureDefinition/Patient')")), "Boolean\ttrue\n");
     assert_eq!(run("Patient.name.").status.code(), Some(2));
     assert_eq!(run("Patient.name.given.single()").status.code(), Some(3));
     assert!(!data.path().join("truth").exists(), "no data directory is made");

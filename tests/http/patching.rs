@@ -62,3 +62,49 @@ fn an_expression_is_evaluated() {
     assert_eq!(stored["parameter"][1]["part"], json!([{"name": "code", "valueCode": "male"}]));
     SERVER.get("Patient/nobody-here/$fhirpath?expression=gender").is(404);
 }
+
+#[test]
+fn expressions_know_what_the_server_knows() {
+    let bundle = json!({"resourceType": "Bundle", "type": "collection", "entry": [
+        {"fullUrl": "http://x.test/fhir/Patient/a", "resource": {"resourceType": "Patient", "id": "a", "gender": "male",
+            "contained": [{"resourceType": "Organization", "id": "o", "name": "Inside"}],
+            "managingOrganization": {"reference": "#o"},
+            "text": {"status": "generated", "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{}</div>", "x".repeat(3_000))}}},
+        {"fullUrl": "http://x.test/fhir/Observation/b", "resource": {"resourceType": "Observation", "id": "b",
+            "status": "final", "code": {"text": "x"}, "subject": {"reference": "Patient/a"}}},
+    ]});
+    let ask = |expression: &str, context: Option<&str>| {
+        let mut parameters = json!({"resourceType": "Parameters", "parameter": [
+            {"name": "expression", "valueString": expression}, {"name": "resource", "resource": bundle}]});
+        if let Some(context) = context {
+            let all = parameters["parameter"].as_array_mut().expect("parameters");
+            all.push(json!({"name": "context", "valueString": context}));
+        }
+        SERVER.put("POST", "$fhirpath", &parameters)
+    };
+    let results = |expression: &str| ask(expression, None).is(200).json()["parameter"][1]["part"].clone();
+    let male = json!([{"name": "code", "valueCode": "male"}]);
+    assert_eq!(results("Bundle.entry.resource.subject.resolve().gender"), male);
+    assert_eq!(results("Bundle.entry.resource.managingOrganization.resolve().name")[0]["valueString"], "Inside");
+    assert_eq!(results("entry[0].resource.gender.memberOf(%`vs-administrative-gender`)")[0]["valueBoolean"], true);
+    assert_eq!(results("entry[1].resource.status.memberOf(%`vs-administrative-gender`)")[0]["valueBoolean"], false);
+    let profile = "http://hl7.org/fhir/StructureDefinition/vitalsigns";
+    assert_eq!(results(&format!("entry[1].resource.conformsTo('{profile}')"))[0]["valueBoolean"], false);
+    assert_eq!(results("entry[0].resource.text.`div`.htmlChecks()")[0]["valueBoolean"], true);
+    let traced = results("entry.resource.trace('ids', id).count()");
+    assert_eq!(traced[0]["valueInteger"], 2);
+    let ids: Vec<_> = traced[1]["part"].as_array().expect("parts").iter().map(|p| p["valueString"].clone()).collect();
+    assert_eq!((&ids[0], traced[1]["part"][1]["valueId"].as_str()), (&json!("ids"), Some("a")));
+
+    // All contexts together have the steps of one request, and their results one bound.
+    let many = |n: u32| format!("(1).repeat(iif($this < {n}, $this + 1, {{}}))");
+    ask("1", Some(&many(1_000))).is(200);
+    ask(&format!("{}.count()", many(1_000)), Some(&many(1_000))).is(422);
+    ask("{}", Some(&many(10_500))).refuses(422, "too-costly");
+    // Sixteen megabytes at most, however small the request.
+    ask("%resource", Some(&many(1_000))).is(200);
+    ask("%resource", Some(&many(9_000))).refuses(422, "too-costly");
+    let traces = ask(&format!("{}.trace('x', %resource).first()", many(300)), Some(&many(100)));
+    traces.is(200);
+    assert!(traces.text().len() < 20_000_000, "{}", traces.text().len());
+}

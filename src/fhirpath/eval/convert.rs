@@ -2,11 +2,16 @@
 //! anything.
 
 use super::operators::number;
+use super::quantity::is_calendar;
 use super::{Item, Moment, MomentKind, Number, Quantity};
 use std::rc::Rc;
 
-/// Converts to the System type of this name; none where that is not possible.
-pub(super) fn convert<'d>(item: &Item<'d>, to: &str) -> Option<Item<'d>> {
+/// Converts to the System type of this name, a quantity to a unit where one is wanted; none where that is not possible.
+pub(super) fn convert<'d>(item: &Item<'d>, to: &str, unit: Option<&str>) -> Option<Item<'d>> {
+    if let Some(unit) = unit {
+        let Item::Quantity(quantity) = convert(item, to, None)? else { return None };
+        return quantity.converted(unit).map(Item::Quantity);
+    }
     match to {
         "Boolean" => boolean(item).map(Item::Boolean),
         "Integer" => match item {
@@ -88,9 +93,7 @@ fn quantity(text: &str) -> Option<Quantity> {
     if let Some(code) = trimmed.strip_prefix('\'').and_then(|u| u.strip_suffix('\'')) {
         return Some(Quantity::of(value, code));
     }
-    const WORDS: [&str; 8] = ["year", "month", "week", "day", "hour", "minute", "second", "millisecond"];
-    let word = trimmed.strip_suffix('s').unwrap_or(trimmed);
-    (trimmed.len() < unit.len() && WORDS.contains(&word)).then(|| Quantity {
+    (trimmed.len() < unit.len() && is_calendar(trimmed)).then(|| Quantity {
         value,
         unit: trimmed.into(),
         calendar: true,

@@ -4,9 +4,11 @@
 mod boundary;
 mod scalar;
 
-use super::operators::{distinct, distinct_texts, equal, sorted};
+use super::equality::{Values, distinct};
+use super::operators::sorted;
 use super::{Collection, Evaluator, Item, Node, NodeType, Result, Scope, fail};
 use crate::fhirpath::ast::{Expression, ExpressionKind as K, TypeSpecifier};
+use std::rc::Rc;
 
 /// A call: the function, its arguments, and where it stands.
 struct Call<'c, 'e, 'd> {
@@ -100,12 +102,17 @@ impl<'d> Call<'_, '_, 'd> {
         Ok(out)
     }
 
-    fn count(&self) -> Result<usize> {
-        Ok(self.with.integer(&self.values(0)?, self.at)?.map_or(0, |n| usize::try_from(n).unwrap_or(0)))
+    /// What an argument gives for each item, one after the other.
+    fn projected(&self, i: usize, focus: &[Item<'d>]) -> Result<Collection<'d>> {
+        let mut out = Vec::new();
+        for (index, item) in focus.iter().enumerate() {
+            out.extend(self.of(i, item, index)?);
+        }
+        Ok(out)
     }
 
-    fn square(&self, a: usize, b: usize) -> Result<()> {
-        self.with.step(self.at, a.saturating_mul(b))
+    fn count(&self) -> Result<usize> {
+        Ok(self.with.integer(&self.values(0)?, self.at)?.map_or(0, |n| usize::try_from(n).unwrap_or(0)))
     }
 
     fn type_argument(&self) -> Result<TypeSpecifier> {
@@ -142,13 +149,7 @@ impl<'d> Call<'_, '_, 'd> {
             }
             "count" => vec![Item::Integer(focus.len() as i64)],
             "where" => self.matching(focus)?,
-            "select" => {
-                let mut out = Vec::new();
-                for (i, item) in focus.iter().enumerate() {
-                    out.extend(self.of(0, item, i)?);
-                }
-                out
-            }
+            "select" => self.projected(0, focus)?,
             "repeat" => self.repeat(focus)?,
             "ofType" => {
                 let of = self.type_argument()?;
@@ -193,6 +194,7 @@ impl<'d> Call<'_, '_, 'd> {
                 let mut out = Vec::new();
                 for item in focus {
                     if let Item::Node(node) = item {
+                        self.with.wide(node, self.at)?;
                         node.children(Some("extension"), d, &mut out);
                     }
                 }
@@ -221,13 +223,13 @@ impl<'d> Call<'_, '_, 'd> {
 
     fn repeat(&self, focus: &[Item<'d>]) -> Result<Collection<'d>> {
         let mut out: Collection<'d> = Vec::new();
+        let mut known = Values::default();
         let mut pending = focus.to_vec();
         while !pending.is_empty() {
             let mut next = Vec::new();
             for (i, item) in pending.iter().enumerate() {
                 for found in self.of(0, item, i)? {
-                    self.with.step(self.at, out.len())?;
-                    if !out.iter().any(|known| equal(known, &found, self.with.definitions) == Some(true)) {
+                    if known.insert(self.with, &found, self.at)? {
                         out.push(found.clone());
                         next.push(found);
                     }
@@ -241,31 +243,18 @@ impl<'d> Call<'_, '_, 'd> {
     /// Combining, sets, order, utility.
     fn combining(&self, focus: &[Item<'d>], name: &str) -> Result<Option<Collection<'d>>> {
         let d = self.with.definitions;
-        let within = |item: &Item<'d>, many: &[Item<'d>]| many.iter().any(|o| equal(item, o, d) == Some(true));
         Ok(Some(match name {
-            "distinct" | "isDistinct" => {
-                let values = match distinct_texts(focus, d) {
-                    Some(values) => values,
-                    None => {
-                        self.square(focus.len(), focus.len())?;
-                        distinct(focus.to_vec(), d)
-                    }
-                };
-                if name == "isDistinct" {
-                    return one(values.len() == focus.len());
-                }
-                values
-            }
+            "distinct" => distinct(self.with, focus.to_vec(), self.at)?,
+            "isDistinct" => return one(distinct(self.with, focus.to_vec(), self.at)?.len() == focus.len()),
             "union" | "combine" | "intersect" | "exclude" | "subsetOf" | "supersetOf" => {
                 let other = self.values(0)?;
-                self.square(focus.len() + other.len(), focus.len() + other.len())?;
                 match name {
-                    "union" => distinct([focus, &other].concat(), d),
+                    "union" => distinct(self.with, [focus, &other].concat(), self.at)?,
                     "combine" => [focus, &other].concat(),
-                    "intersect" => distinct(focus.iter().filter(|item| within(item, &other)).cloned().collect(), d),
-                    "exclude" => focus.iter().filter(|item| !within(item, &other)).cloned().collect(),
-                    "subsetOf" => return one(focus.iter().all(|item| within(item, &other))),
-                    _ => return one(other.iter().all(|item| within(item, focus))),
+                    "intersect" => distinct(self.with, self.among(focus, &other, true)?, self.at)?,
+                    "exclude" => self.among(focus, &other, false)?,
+                    "subsetOf" => return one(self.among(focus, &other, false)?.is_empty()),
+                    _ => return one(self.among(&other, focus, false)?.is_empty()),
                 }
             }
             "sort" => self.sort(focus)?,
@@ -273,7 +262,8 @@ impl<'d> Call<'_, '_, 'd> {
                 let mut total = if self.arguments.len() > 1 { self.values(1)? } else { vec![] };
                 for (i, item) in focus.iter().enumerate() {
                     let context = self.scope.context.clone();
-                    let scope = Scope { context, this: vec![item.clone()], index: Some(i as i64), total };
+                    let total_before = Rc::new(total);
+                    let scope = Scope { context, this: vec![item.clone()], index: Some(i as i64), total: total_before };
                     total = self.with.eval(self.argument(0)?, &scope)?;
                 }
                 total
@@ -294,7 +284,8 @@ impl<'d> Call<'_, '_, 'd> {
             }
             "trace" => {
                 let label = self.with.string(&self.values(0)?, self.at)?;
-                self.with.world.trace(label.as_deref().unwrap_or(""), focus);
+                let projected = if self.arguments.len() > 1 { Some(self.projected(1, focus)?) } else { None };
+                self.with.world.trace(label.as_deref().unwrap_or(""), projected.as_deref().unwrap_or(focus));
                 focus.to_vec()
             }
             "now" => vec![Item::Moment(self.with.moment())],
@@ -304,6 +295,18 @@ impl<'d> Call<'_, '_, 'd> {
             }
             _ => return Ok(None),
         }))
+    }
+
+    /// The values that equal one of others, or those that do not.
+    fn among(&self, values: &[Item<'d>], others: &[Item<'d>], wanted: bool) -> Result<Collection<'d>> {
+        let others = Values::of(self.with, others, self.at)?;
+        let mut out = Vec::new();
+        for value in values {
+            if others.holds(self.with, value, self.at)? == wanted {
+                out.push(value.clone());
+            }
+        }
+        Ok(out)
     }
 
     /// `sort()`, by keys where there are any; a key with a minus sorts downward.
@@ -323,6 +326,8 @@ impl<'d> Call<'_, '_, 'd> {
             }
             keyed.push((keys, item.clone()));
         }
+        let rounds = keyed.len().checked_ilog2().unwrap_or(0) as usize;
+        self.with.step(self.at, keyed.len().saturating_mul(rounds).saturating_mul(self.arguments.len().max(1)))?;
         keyed.sort_by(|(a, _), (b, _)| {
             a.iter()
                 .zip(b)

@@ -2,6 +2,7 @@
 //! depth and size of results. What lies outside the document is asked of [`World`].
 
 mod convert;
+mod equality;
 mod functions;
 mod moment;
 mod number;
@@ -19,10 +20,12 @@ pub use value::{Collection, Item, Node, NodeType};
 
 use super::ast::{Expression, ExpressionKind as K, Literal, TypeSpecifier};
 use crate::definitions::Definitions;
+use crate::json::Value;
 use std::cell::Cell;
+use std::rc::Rc;
 
-/// Steps of one evaluation.
-const STEPS: u32 = 2_000_000;
+/// Steps of one evaluation, or of all those of one request.
+pub const STEPS: u64 = 2_000_000;
 /// Values of one collection.
 const LARGEST: usize = 1_000_000;
 /// Levels of an expression while it is evaluated.
@@ -47,8 +50,8 @@ impl std::error::Error for EvaluationError {}
 
 /// What lies outside the document.
 pub trait World<'d> {
-    /// The resource that a reference points to.
-    fn resolve(&self, _reference: &str) -> Option<Node<'d>> {
+    /// The resource that a reference points to; where the reference stands, if it is of a document.
+    fn resolve(&self, _reference: &str, _from: Option<Value<'d>>) -> Option<Node<'d>> {
         None
     }
 
@@ -57,8 +60,8 @@ pub trait World<'d> {
         None
     }
 
-    /// Whether a node conforms to a profile, where that is known.
-    fn conforms_to(&self, _node: &Node<'d>, _profile: &str) -> Option<bool> {
+    /// Whether a node conforms to a profile, where that is known. What that takes is taken from the steps.
+    fn conforms_to(&self, _node: &Node<'d>, _profile: &str, _steps: &mut u64) -> Option<bool> {
         None
     }
 
@@ -86,17 +89,17 @@ pub struct Evaluator<'e, 'd> {
     now: i64,
     strict: bool,
     lenient: bool,
-    steps: Cell<u32>,
+    steps: Cell<u64>,
     depth: Cell<u32>,
 }
 
 /// `$this`, `$index`, `$total`, and the context.
 #[derive(Clone, Default)]
 struct Scope<'d> {
-    context: Collection<'d>,
+    context: Rc<Collection<'d>>,
     this: Collection<'d>,
     index: Option<i64>,
-    total: Collection<'d>,
+    total: Rc<Collection<'d>>,
 }
 
 type Result<T> = std::result::Result<T, EvaluationError>;
@@ -141,7 +144,7 @@ impl<'e, 'd> Evaluator<'e, 'd> {
 
     /// Evaluates an expression on the resource.
     pub fn evaluate(&self, expression: &Expression) -> Result<Collection<'d>> {
-        self.evaluate_on(expression, vec![self.resource.clone()])
+        self.evaluate_within(expression, vec![self.resource.clone()], &mut { STEPS })
     }
 
     fn moment(&self) -> Moment {
@@ -156,11 +159,10 @@ impl<'e, 'd> Evaluator<'e, 'd> {
         context: Collection<'d>,
         budget: &mut u64,
     ) -> Result<Collection<'d>> {
-        let steps = u32::try_from(*budget).unwrap_or(u32::MAX);
-        self.steps.set(steps);
-        let scope = Scope { this: context.clone(), context, ..Scope::default() };
+        self.steps.set(*budget);
+        let scope = Scope { this: context.clone(), context: Rc::new(context), ..Scope::default() };
         let result = self.eval(expression, &scope);
-        *budget -= u64::from(steps - self.steps.get().min(steps));
+        *budget = self.steps.get();
         result
     }
 
@@ -169,16 +171,8 @@ impl<'e, 'd> Evaluator<'e, 'd> {
         self.steps.get() == 0
     }
 
-    /// Evaluates an expression on some context.
-    pub fn evaluate_on(&self, expression: &Expression, context: Collection<'d>) -> Result<Collection<'d>> {
-        self.steps.set(STEPS);
-        let scope = Scope { this: context.clone(), context, ..Scope::default() };
-        self.eval(expression, &scope)
-    }
-
     fn step(&self, at: usize, count: usize) -> Result<()> {
-        let count = u32::try_from(count).unwrap_or(u32::MAX).saturating_add(1);
-        match self.steps.get().checked_sub(count) {
+        match self.steps.get().checked_sub((count as u64).saturating_add(1)) {
             Some(left) => {
                 self.steps.set(left);
                 Ok(())
@@ -187,6 +181,14 @@ impl<'e, 'd> Evaluator<'e, 'd> {
                 self.steps.set(0);
                 fail(at, "the expression takes too many steps")
             }
+        }
+    }
+
+    /// Counts looking for a child among very many.
+    fn wide(&self, node: &Node<'d>, at: usize) -> Result<()> {
+        match node.value.filter(|value| value.size() > 100) {
+            Some(value) => self.step(at, value.entries().count() / 16),
+            None => Ok(()),
         }
     }
 
@@ -225,7 +227,7 @@ impl<'e, 'd> Evaluator<'e, 'd> {
             K::External(name) => self.external(name, scope, e.at),
             K::This => Ok(scope.this.clone()),
             K::Index => Ok(scope.index.map(Item::Integer).into_iter().collect()),
-            K::Total => Ok(scope.total.clone()),
+            K::Total => Ok(scope.total.to_vec()),
             K::Member { of, name } => self.member(of, name, scope, e.at),
             K::Call { of, name, arguments } => {
                 let focus = self.focus(of, scope)?;
@@ -274,7 +276,7 @@ impl<'e, 'd> Evaluator<'e, 'd> {
 
     fn external(&self, name: &str, scope: &Scope<'d>, at: usize) -> Result<Collection<'d>> {
         Ok(vec![match name {
-            "context" => return Ok(scope.context.clone()),
+            "context" => return Ok(scope.context.to_vec()),
             "resource" => self.resource.clone(),
             "rootResource" => self.root.clone(),
             "ucum" => Item::text("http://unitsofmeasure.org"),
@@ -305,7 +307,10 @@ impl<'e, 'd> Evaluator<'e, 'd> {
         let mut known = focus.is_empty();
         for item in &focus {
             match item {
-                Item::Node(node) => known |= node.children(Some(name), self.definitions, &mut out),
+                Item::Node(node) => {
+                    self.wide(node, at)?;
+                    known |= node.children(Some(name), self.definitions, &mut out);
+                }
                 Item::Type(namespace, type_name) => {
                     known = true;
                     match name {

@@ -4,7 +4,7 @@
 use std::cmp::Ordering;
 
 /// Which of the three System types it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MomentKind {
     /// `@2020-01-01`
     Date,
@@ -15,7 +15,7 @@ pub enum MomentKind {
 }
 
 /// A date, date-time or time: as many of year, month, day, hour, minute, second, millisecond as were written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Moment {
     /// Its type.
     pub kind: MomentKind,

@@ -34,6 +34,12 @@ fn of_word(word: &str, fuzzy: bool) -> Option<&'static str> {
     })
 }
 
+/// Whether a unit is a word for a calendar duration.
+pub(super) fn is_calendar(unit: &str) -> bool {
+    const WORDS: [&str; 8] = ["year", "month", "week", "day", "hour", "minute", "second", "millisecond"];
+    WORDS.contains(&unit.strip_suffix('s').unwrap_or(unit))
+}
+
 impl Quantity {
     /// A quantity with a UCUM code.
     pub fn of(value: Number, unit: &str) -> Quantity {
@@ -66,6 +72,30 @@ impl Quantity {
         }
         let ((a, of_a), (b, of_b)) = (self.canonical(fuzzy)?, other.canonical(fuzzy)?);
         (of_a == of_b).then(|| a.cmp(&b))
+    }
+
+    /// The same amount in another unit, a code of UCUM or a word for a calendar duration; none where they do not
+    /// measure the same.
+    pub fn converted(&self, unit: &str) -> Option<Quantity> {
+        let calendar = is_calendar(unit);
+        let made = |value| Some(Quantity { value, unit: unit.into(), calendar });
+        if *self.unit == *unit && self.calendar == calendar {
+            return made(self.value);
+        }
+        fn code(unit: &str, calendar: bool) -> Option<&str> {
+            if calendar { of_word(unit, false) } else { Some(unit) }
+        }
+        match (code(&self.unit, self.calendar), code(unit, calendar)) {
+            (Some(from), Some(to)) => {
+                let value = ucum::convert(&Decimal::parse(&self.value.to_string())?, from, to)?;
+                made(Number::parse(&value.to_string())?)
+            }
+            (None, None) => {
+                let months = |unit: &str| Number::whole(if unit.starts_with("year") { 12 } else { 1 });
+                made(self.value.multiply(months(&self.unit))?.divide(months(unit))?)
+            }
+            _ => None,
+        }
     }
 
     /// The sum or difference, in the unit of the first; none where the units do not measure the same.

@@ -36,7 +36,11 @@ fn judge(
     if of("predicate") == "true" {
         return if !found.is_empty() { Ok(()) } else { Err("empty".to_owned()) };
     }
-    let shown: Vec<String> = found.iter().map(|item| item.show(definitions)).collect();
+    let plain = |item: &Item<'_>| match item.system(definitions) {
+        Item::String(text) => text.to_string(),
+        other => other.show(definitions),
+    };
+    let shown: Vec<String> = found.iter().map(plain).collect();
     let agree = shown.len() == outputs.len()
         && shown.iter().zip(&outputs).all(|(shown, output)| match output["value"].as_str() {
             Some(value) => {
@@ -118,4 +122,126 @@ fn nothing_runs_away() {
         let expression = parse(text).expect("legal");
         assert!(evaluator.evaluate(&expression).is_err(), "{}", text.get(..20).unwrap_or(text));
     }
+}
+
+/// What an expression gives on a resource, as lines, and the steps that it took; or why it failed.
+fn evaluated(resource: &str, expression: &str) -> std::result::Result<(Vec<String>, u64), String> {
+    let definitions = Definitions::core();
+    let document = Document::parse(resource.as_bytes(), &Limits::default()).expect("JSON");
+    let node = Node::resource(document.root(), &definitions).expect("a resource");
+    let evaluator = Evaluator::new(&definitions, node, 0, &Alone);
+    let mut steps = STEPS;
+    let found = evaluator.evaluate_within(&parse(expression).expect("legal"), vec![Item::Node(node)], &mut steps);
+    let found = found.map_err(|e| e.to_string())?;
+    Ok((found.iter().map(|item| item.show(&definitions)).collect(), STEPS - steps))
+}
+
+#[track_caller]
+fn gives(expression: &str, expected: &[&str]) {
+    let resource = r#"{"resourceType":"Patient","name":[{"given":["a\nb","c\\d"]}],"contact":[{ "gender" : "male" }]}"#;
+    assert_eq!(evaluated(resource, expression).expect(expression).0, expected, "{expression}");
+}
+
+/// Large collections are looked up in a time that grows with them, and where that cannot be, the work is counted.
+#[test]
+fn sets_of_very_many_values() {
+    let list = |item: &dyn Fn(usize) -> String| (0..3_000).map(item).collect::<Vec<_>>().join(",");
+    let texts = list(&|i| format!(r#""n{i}""#));
+    let codings = list(&|i| format!(r#"{{"system":"http://x","code":"c{}"}}"#, i % 1_500));
+    let moment = |i: usize| format!("2020-01-01T{:02}:{:02}:{:02}Z", i / 3600, i / 60 % 60, i % 60);
+    let names = list(&|i| format!(r#"{{"period":{{"start":"{}","end":"{}"}}}}"#, moment(i), moment(2_999 - i)));
+    let resource = format!(
+        r#"{{"resourceType":"Patient","name":[{{"given":[{texts}]}},{names}],"maritalStatus":{{"coding":[{codings}]}}}}"#
+    );
+    let count = |expression: &str| {
+        let (found, steps) = evaluated(&resource, expression).expect(expression);
+        // Comparing all with all would be millions.
+        assert!(steps < 100_000, "{expression} takes {steps} steps");
+        found[0].parse::<usize>().unwrap_or_else(|_| usize::from(found[0] == "true"))
+    };
+    let (given, coding) = ("name.given", "maritalStatus.coding");
+    assert_eq!(count(&format!("({given} | {{}}).count()")), 3_000);
+    assert_eq!(count(&format!("{given}.union({given}).count()")), 3_000);
+    assert_eq!(count(&format!("{coding}.distinct().count()")), 1_500);
+    assert_eq!(count(&format!("({coding} | {given}).count()")), 4_500);
+    assert_eq!(count(&format!("{coding}.isDistinct()")), 0);
+    assert_eq!(count(&format!("{given}.intersect({given}).count()")), 3_000);
+    assert_eq!(count(&format!("{given}.exclude({given}).count()")), 0);
+    assert_eq!(count(&format!("{coding}.subsetOf({coding})")), 1);
+    assert_eq!(count(&format!("{given}.supersetOf({coding})")), 0);
+    assert_eq!(count(&format!("{given} ~ {given}")), 1);
+    assert_eq!(count(&format!("{coding}.repeat($this).count()")), 1_500);
+    assert_eq!(count("name.period.start.combine(name.period.start).count()"), 6_000);
+    // Moments equal each other in more ways than one: compared one by one, which counts.
+    for expression in [
+        "name.period.start | {}",
+        "name.period.start.distinct()",
+        "name.period.start ~ name.period.end",
+        "name ~ name.tail()",
+    ] {
+        let expression = format!("({expression}).count()");
+        match evaluated(&resource, &expression) {
+            Err(why) => assert!(why.contains("too many steps"), "{expression}: {why}"),
+            // Of different numbers it is known at once.
+            Ok(_) => assert!(expression.contains("tail"), "{expression}"),
+        }
+    }
+}
+
+#[test]
+fn sets_are_by_equality() {
+    gives("(1 | 1.0 | 1.00 | '1' | true).count()", &["3"]);
+    gives("(1 | 1 '1' | 100 'cm' | 1 'm' | 1000 'mm').count()", &["2"]);
+    gives("(1 'm' | 100 'cm' | 1 | 1 '1').count()", &["2"]);
+    gives("(@2020 | @2020 | @2020-01 | @2020-01-01T00:00:00Z | @2020-01-01T01:00:00+01:00).count()", &["3"]);
+    gives("(contact | contact).count()", &["1"]);
+    gives("contact.subsetOf(contact | name)", &["true"]);
+    gives("(1 | 2 | 3).intersect(3.0 | 1)", &["1", "3"]);
+    gives("(1 | 2 | 3).exclude(2.0)", &["1", "3"]);
+    gives("('A b' | 'c') ~ ('C' | 'a   B')", &["true"]);
+    gives("(1 | 'x') ~ ('X' | 1.0)", &["true"]);
+}
+
+#[test]
+fn each_result_is_a_line() {
+    gives("name.given", &[r"a\nb", r"c\\d"]);
+    gives("contact", &[r#"{"gender":"male"}"#]);
+}
+
+#[test]
+fn quantities_of_a_unit() {
+    gives("'1 \\'m\\''.toQuantity('cm')", &["100 'cm'"]);
+    gives("1 'm'.toQuantity('kg')", &[]);
+    gives("1 'm'.convertsToQuantity('kg')", &["false"]);
+    gives("24 'h'.convertsToQuantity('d')", &["true"]);
+    gives("2 years.toQuantity('months')", &["24 months"]);
+    gives("2 weeks.toQuantity('days')", &["14 days"]);
+    gives("1 year.toQuantity('d')", &[]);
+    gives("5.toQuantity('1')", &["5 '1'"]);
+    gives("5.toQuantity({})", &[]);
+    assert!(evaluated(r#"{"resourceType":"Patient"}"#, "'1'.toInteger('x')").is_err());
+}
+
+/// Keeps what it is told.
+struct Listening(std::cell::RefCell<Vec<String>>);
+
+impl World<'_> for Listening {
+    fn trace(&self, name: &str, values: &[Item<'_>]) {
+        let definitions = Definitions::core();
+        let shown: Vec<String> = values.iter().map(|v| v.show(&definitions)).collect();
+        self.0.borrow_mut().push(format!("{name}: {}", shown.join(" ")));
+    }
+}
+
+#[test]
+fn trace_shows_what_its_projection_gives() {
+    let definitions = Definitions::core();
+    let text = br#"{"resourceType":"Patient","name":[{"given":["a","b"]},{"given":["c"]}]}"#;
+    let document = Document::parse(text, &Limits::default()).expect("JSON");
+    let node = Node::resource(document.root(), &definitions).expect("a resource");
+    let world = Listening(Vec::new().into());
+    let evaluator = Evaluator::new(&definitions, node, 0, &world);
+    let expression = parse("name.trace('n', given).trace('m', given.count()).given.trace('g')").expect("legal");
+    assert_eq!(evaluator.evaluate(&expression).expect("values").len(), 3);
+    assert_eq!(*world.0.borrow(), ["n: a b c", "m: 2 1", "g: a b c"]);
 }

@@ -5,7 +5,7 @@ use super::moment::Moment;
 use super::number::Number;
 use super::quantity::Quantity;
 use crate::definitions::{Definitions, Element, ElementType, StructureKind, TypeId};
-use crate::json::{Kind, Value};
+use crate::json::{Kind, Value, minify_into};
 use crate::primitive::Primitive;
 use std::rc::Rc;
 
@@ -111,19 +111,42 @@ impl<'d> Item<'d> {
         }
     }
 
-    /// Its text, as the command line shows it.
+    /// Its text on one line: elements as JSON, the text of strings with the escapes of JSON, but no quotes around.
     pub fn show(&self, definitions: &Definitions) -> String {
         match self.system(definitions) {
-            Item::Node(node) => node.value.or(node.extra).map(|v| v.raw().to_owned()).unwrap_or_default(),
+            Item::Node(node) => {
+                let mut text = String::new();
+                node.value.or(node.extra).into_iter().for_each(|v| minify_into(v, &mut text));
+                text
+            }
             Item::Boolean(b) => b.to_string(),
             Item::Integer(i) => i.to_string(),
             Item::Decimal(n) => n.to_string(),
-            Item::String(s) => s.to_string(),
+            Item::String(s) => escaped(&s),
             Item::Moment(m) => m.to_string(),
-            Item::Quantity(q) => q.to_string(),
+            Item::Quantity(q) => escaped(&q.to_string()),
             Item::Type(namespace, name) => format!("{namespace}.{name}"),
         }
     }
+}
+
+/// A text without line breaks and other control characters; the backslash of an escape is one itself.
+fn escaped(text: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                let _ = write!(out, "\\u{:04x}", u32::from(c));
+            }
+            c => out.push(c),
+        }
+    }
+    out
 }
 
 /// Whether a type is Quantity or one of its profiles that R4 treats as types.
@@ -186,11 +209,11 @@ impl<'d> Node<'d> {
         let Some(name) = name else {
             for (key, property) in value.entries() {
                 let plain = key.strip_prefix('_');
-                // What has a value too is met under its own name.
-                if plain.is_some_and(|plain| value.get(plain).is_some()) {
-                    continue;
-                }
                 if let Some(element) = structure.element(plain.unwrap_or(&key)) {
+                    // What has a value too is met under its own name.
+                    if plain.is_some_and(|plain| value.get(plain).is_some()) {
+                        continue;
+                    }
                     let (property, extra) = match plain {
                         Some(_) => (None, Some(property)),
                         None => (Some(property), beside(value, element)),
@@ -214,10 +237,13 @@ impl<'d> Node<'d> {
         for (key, property) in value.entries() {
             let plain = key.strip_prefix('_');
             let stem = plain.unwrap_or(&key);
-            if !stem.starts_with(name) || plain.is_some_and(|plain| value.get(plain).is_some()) {
+            if !stem.starts_with(name) {
                 continue;
             }
             if let Some(element) = structure.element(stem).filter(|e| e.choice.is_some() && *e.fhirpath == *name) {
+                if plain.is_some_and(|plain| value.get(plain).is_some()) {
+                    continue;
+                }
                 let (property, extra) = match plain {
                     Some(_) => (None, Some(property)),
                     None => (Some(property), beside(value, element)),

@@ -285,7 +285,48 @@ fn what_was_accepted_at_the_greatest_depth_stays_usable() {
             200,
             "",
         ),
-        ("POST Patient/a/$validate", "", 400, ""),
+        ("POST Patient/a/$validate", "", 200, ""),
         ("GET Patient/a/$everything", "", 200, ""),
+    ]);
+}
+
+#[test]
+fn what_is_stored_is_validated_and_whether_it_may_be_updated_or_deleted() {
+    let lax = Api::with(Settings { validation: crate::interaction::Policy::Off, ..Settings::default() });
+    let mode =
+        |mode: &str| format!(r#"{{"resourceType":"Parameters","parameter":[{{"name":"mode","valueCode":"{mode}"}}]}}"#);
+    let with = |mode: &str, resource: &str| {
+        format!(
+            r#"{{"resourceType":"Parameters","parameter":[{{"name":"mode","valueCode":"{mode}"}},{{"name":"resource","resource":{resource}}}]}}"#
+        )
+    };
+    let own = r#"{"resourceType":"Patient","id":"bad"}"#;
+    let other = r#"{"resourceType":"Patient","id":"other"}"#;
+    lax.run(&[
+        ("PUT Patient/bad", r#"{"resourceType":"Patient","id":"bad","gender":"nobody"}"#, 201, ""),
+        ("PUT Patient/good", r#"{"resourceType":"Patient","id":"good","gender":"male"}"#, 201, ""),
+        ("PUT Patient/gone", r#"{"resourceType":"Patient","id":"gone"}"#, 201, ""),
+        ("DELETE Patient/gone", "", 204, ""),
+        // What is stored is judged, also where there is no body at all.
+        ("POST Patient/bad/$validate", "", 200, r#""severity":"error" & Patient.gender"#),
+        ("POST Patient/bad/$validate?mode=update", "", 200, "Patient.gender"),
+        ("POST Patient/bad/$validate", r#"{"resourceType":"Parameters"}"#, 200, "Patient.gender"),
+        ("POST Patient/good/$validate", "", 200, r#"!"severity":"error""#),
+        ("POST Patient/nobody/$validate", "", 404, ""),
+        ("POST Patient/gone/$validate", "", 410, ""),
+        ("POST Patient/$validate", "", 400, ""),
+        // Whether it may be deleted: it must be there, whatever is in it or is sent.
+        ("POST Patient/bad/$validate?mode=delete", "", 200, r#"!"severity":"error""#),
+        ("POST Patient/bad/$validate", &mode("delete"), 200, r#"!"severity":"error""#),
+        ("POST Patient/bad/$validate", &with("delete", own), 200, r#"!"severity":"error""#),
+        ("POST Patient/nobody/$validate?mode=delete", "", 404, ""),
+        ("POST Patient/nobody/$validate", &with("delete", other), 404, ""),
+        ("POST Patient/gone/$validate?mode=delete", "", 410, ""),
+        ("POST Patient/$validate?mode=delete", "", 400, ""),
+        ("GET Patient/bad", "", 200, ""),
+        // Whether it may be updated: the id is that of the address.
+        ("POST Patient/bad/$validate", &with("update", own), 200, r#"!"severity":"error""#),
+        ("POST Patient/bad/$validate", &with("update", other), 200, r#""severity":"error" & Patient.id"#),
+        ("POST Patient/bad/$validate?mode=update", r#"{"resourceType":"Patient"}"#, 200, "Patient.id"),
     ]);
 }

@@ -4,6 +4,7 @@
 use crate::definitions::{Definitions, Element, ElementType, TypeId};
 use crate::fhirpath::eval::{Item, NodeType};
 use crate::json::{Kind, Tree, Value};
+use std::collections::HashSet;
 
 /// A step down a tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,6 +120,23 @@ pub(super) fn list_of(path: &[Step]) -> Option<Path> {
         [list @ .., Step::Item(_)] => Some(list.to_vec()),
         _ => None,
     }
+}
+
+/// Whether all of some values are items of a list of the document, or what stands beside such an item.
+pub(super) fn holds_all(root: Value<'_>, list: &[Step], items: &[Item<'_>]) -> bool {
+    let Some((Step::Key(key), parent)) = list.split_last() else { return false };
+    let parent = parent.iter().try_fold(root, |at, step| match step {
+        Step::Key(key) => at.get(key),
+        Step::Item(i) => at.items().nth(*i),
+    });
+    let Some(parent) = parent else { return false };
+    let lists = [key.clone(), twin(key)];
+    let members: HashSet<u32> =
+        lists.iter().filter_map(|key| parent.get(key)).flat_map(Value::items).map(Value::place).collect();
+    items.iter().all(|item| match item {
+        Item::Node(node) => node.value.or(node.extra).is_some_and(|value| members.contains(&value.place())),
+        _ => false,
+    })
 }
 
 /// How many items a list has, counting those that only have extensions.

@@ -84,36 +84,45 @@ impl<'p> Operation<'p> {
         Ok(Operation { place, path, action })
     }
 
-    pub(super) fn apply(&self, tree: &mut Tree, definitions: &Definitions, now: i64) -> Result<(), Failure> {
+    /// Does it; what its expressions take is taken from the steps.
+    pub(super) fn apply(
+        &self,
+        tree: &mut Tree,
+        definitions: &Definitions,
+        now: i64,
+        steps: &mut u64,
+    ) -> Result<(), Failure> {
         let text = tree.to_json();
         let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(Failure::internal)?;
         let Some(root) = Node::resource(document.root(), definitions) else {
             return Err(unfit(&self.place, "the resource is of no type that is known"));
         };
         let evaluator = Evaluator::new(definitions, root, now, &Alone);
-        let found = |expression: &Expression| -> Result<Vec<Place>, Failure> {
-            let items = evaluator
-                .evaluate(expression)
-                .map_err(|e| unfit(&self.place, format!("the path cannot be evaluated: {e}")))?;
-            items.iter().map(|item| self.located(item, document.root())).collect()
+        let mut found = |expression: &Expression| {
+            let items = evaluator.evaluate_within(expression, vec![Item::Node(root)], steps);
+            items.map_err(|e| unfit(&self.place, format!("the path cannot be evaluated: {e}")))
         };
-        let places = found(&self.path)?;
+        let items = found(&self.path)?;
+        let whole = document.root();
         match &self.action {
             Action::Add { name, value } => {
-                let place = self.one(&places)?;
-                self.add(tree, place, name, value, definitions)
+                let place = self.one(&items, whole)?;
+                self.add(tree, &place, name, value, definitions)
             }
-            Action::Delete => match places.as_slice() {
+            Action::Delete => match items.as_slice() {
                 // What is not there need not be deleted.
                 [] => Ok(()),
-                [one] => edit::delete(tree, &one.path).map_err(|m| unfit(&self.place, m)),
+                [one] => {
+                    let path = self.located(one, whole)?.path;
+                    edit::delete(tree, &path).map_err(|m| unfit(&self.place, m))
+                }
                 _ => Err(unfit(&self.place, "the path of a delete finds several elements")),
             },
             Action::Replace(value) => {
-                let place = self.one(&places)?;
-                self.replace(tree, place, value, root.kind, definitions)
+                let place = self.one(&items, whole)?;
+                self.replace(tree, &place, value, root.kind, definitions)
             }
-            Action::Insert { at, value } if places.is_empty() => {
+            Action::Insert { at, value } if items.is_empty() => {
                 // Only the first of a list that is not there yet can be inserted.
                 let ExpressionKind::Member { of, name } = &self.path.kind else {
                     return Err(unfit(&self.place, "the path finds nothing"));
@@ -122,25 +131,25 @@ impl<'p> Operation<'p> {
                     Some(of) => found(of)?,
                     None => found(&Expression { at: 0, kind: ExpressionKind::This })?,
                 };
-                let parent = self.one(&parents)?;
+                let parent = self.one(&parents, whole)?;
                 if *at > 0 {
                     return Err(unfit(&self.place, format!("the list is empty: nothing can be inserted at {at}")));
                 }
-                self.add(tree, parent, name, value, definitions)
+                self.add(tree, &parent, name, value, definitions)
             }
             Action::Insert { at, value } => {
-                let (list, len) = self.list(tree, &places)?;
+                let (list, len, kind) = self.list(tree, &items, whole)?;
                 if *at > len {
                     return Err(unfit(
                         &self.place,
                         format!("the list has {len} items: nothing can be inserted at {at}"),
                     ));
                 }
-                let (_, value, extra) = value.made(places.first().and_then(|p| p.kind), definitions)?;
+                let (_, value, extra) = value.made(kind, definitions)?;
                 edit::insert(tree, &list, *at, value, extra).map_err(|m| unfit(&self.place, m))
             }
             Action::Move { from, to } => {
-                let (list, len) = self.list(tree, &places)?;
+                let (list, len, _) = self.list(tree, &items, whole)?;
                 if *from >= len || *to >= len {
                     return Err(unfit(
                         &self.place,
@@ -156,23 +165,29 @@ impl<'p> Operation<'p> {
         edit::locate(item, root).ok_or_else(|| unfit(&self.place, "the path gives a value that is no element"))
     }
 
-    fn one<'l>(&self, places: &'l [Place]) -> Result<&'l Place, Failure> {
-        match places {
-            [one] => Ok(one),
+    fn one(&self, items: &[Item<'_>], root: Value<'_>) -> Result<Place, Failure> {
+        match items {
+            [one] => self.located(one, root),
             [] => Err(unfit(&self.place, "the path finds no element")),
             more => Err(unfit(&self.place, format!("the path finds {} elements, but one is meant", more.len()))),
         }
     }
 
-    /// The list that all of these stand in, and its length.
-    fn list(&self, tree: &Tree, places: &[Place]) -> Result<(Path, usize), Failure> {
-        let lists = places.iter().map(|p| edit::list_of(&p.path)).collect::<Option<Vec<Path>>>();
-        match lists.as_deref() {
-            Some([first, rest @ ..]) if rest.iter().all(|other| other == first) => {
-                Ok((first.clone(), edit::length(tree, first)))
-            }
-            _ => Err(unfit(&self.place, "the path does not lead to one list")),
+    /// The list that all of these stand in, its length, and what its items are.
+    fn list(
+        &self,
+        tree: &Tree,
+        items: &[Item<'_>],
+        root: Value<'_>,
+    ) -> Result<(Path, usize, Option<NodeType>), Failure> {
+        let no_list = || unfit(&self.place, "the path does not lead to one list");
+        let first = self.located(items.first().ok_or_else(no_list)?, root)?;
+        let list = edit::list_of(&first.path).ok_or_else(no_list)?;
+        if !edit::holds_all(root, &list, items) {
+            return Err(no_list());
         }
+        let length = edit::length(tree, &list);
+        Ok((list, length, first.kind))
     }
 
     fn add(

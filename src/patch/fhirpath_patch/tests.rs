@@ -117,3 +117,24 @@ fn refused_with_the_place() {
     // What is not there need not be deleted.
     assert_eq!(patched(patient, &part("delete", "Patient.gender", "")).as_deref(), Ok(patient));
 }
+
+/// The steps of all operations are counted together.
+#[test]
+fn many_costly_operations_are_refused() {
+    let patient = r#"{"resourceType":"Patient","gender":"male"}"#;
+    let path = "Patient.where((1).repeat(iif($this < 200, $this + 1, {})).count() > 0).gender";
+    let replace = part("replace", path, ",{'name':'value','valueCode':'female'}");
+    assert_eq!(patched(patient, &replace), Ok(r#"{"resourceType":"Patient","gender":"female"}"#.to_owned()));
+    let one = replace.split_once('[').and_then(|(_, rest)| rest.rsplit_once(']')).expect("an operation").0;
+    let all = vec![one; 1_000].join(",");
+    let refused = patched(patient, &format!(r#"{{"resourceType":"Parameters","parameter":[{all}]}}"#));
+    assert!(refused.as_ref().is_err_and(|why| why.contains("too many steps")), "{refused:?}");
+}
+
+#[test]
+fn the_items_of_two_lists_are_no_list() {
+    let patient = r#"{"resourceType":"Patient","name":[{"given":["A"]},{"given":["B"]}]}"#;
+    let places = ",{'name':'source','valueInteger':0},{'name':'destination','valueInteger':0}";
+    let refused = patched(patient, &part("move", "Patient.name.given", places));
+    assert!(refused.is_err_and(|why| why.contains("one list")));
+}

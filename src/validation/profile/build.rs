@@ -1,8 +1,11 @@
 //! From a StructureDefinition to rules: a snapshot stands for itself; where there is only a differential, it is laid
-//! over the rules of its base, so that no snapshot has to be generated.
+//! over the rules of its base (`over`), so that no snapshot has to be generated.
 
 use super::super::rule::Rule;
-use super::element::{Bound, Discriminator, DiscriminatorKind, ElementRules, Fault, Profile, Slicing, TypeRules};
+use super::element::{
+    Bound, Discriminator, DiscriminatorKind, ElementRules, Fault, Languages, Profile, Said, Slicing, TypeRules,
+};
+use super::over;
 use crate::definitions::BindingStrength;
 use crate::fhirpath::parse;
 use crate::json::{Kind, Tree, Value};
@@ -11,7 +14,7 @@ use std::sync::Arc;
 /// Elements of a profile at most.
 const MOST: usize = 20_000;
 
-/// Reads a definition. `base` is what it is derived from, where it has only a differential.
+/// Reads a definition. `base` is what it is derived from, where only its differential counts.
 pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Profile, Fault> {
     let of = |name: &str| definition.get(name).and_then(Value::as_str).map(|t| t.into_owned()).unwrap_or_default();
     let (url, version, about) = (of("url"), of("version"), of("type"));
@@ -22,6 +25,8 @@ pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Pro
         elements: base.map(|b| b.elements.clone()).unwrap_or_default(),
         ..Profile::default()
     };
+    profile.elements.iter_mut().for_each(|element| element.said = Said::default());
+    let inherited = profile.elements.len();
     if profile.elements.is_empty() {
         profile.elements.push(ElementRules { id: about.as_str().into(), ..ElementRules::default() });
     }
@@ -34,11 +39,11 @@ pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Pro
         profile.context_rules.push(Arc::new(rule));
     }
     let list = |name: &str| definition.get(name).and_then(|s| s.get("element")).filter(|e| e.kind() == Kind::Array);
-    let elements = match (list("snapshot"), list("differential")) {
-        (Some(snapshot), _) => Some(snapshot),
-        (None, differential) => differential,
+    let elements = match base {
+        Some(_) => list("differential"),
+        None => list("snapshot").or(list("differential")),
     };
-    let mut builder = Builder { profile: &mut profile, last: Vec::new() };
+    let mut builder = Builder { profile: &mut profile, inherited, last: Vec::new() };
     for element in elements.into_iter().flat_map(Value::items) {
         builder.element(element).map_err(|why| {
             let id = element.get("id").or_else(|| element.get("path")).and_then(Value::as_str);
@@ -62,6 +67,8 @@ pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Pro
 
 struct Builder<'p> {
     profile: &'p mut Profile,
+    /// How many of the first elements are of the base.
+    inherited: usize,
     /// Path and number of the elements met last, outermost first: where an element has no id, its place follows.
     last: Vec<(String, u32)>,
 }
@@ -78,9 +85,16 @@ impl Builder<'_> {
         self.last.retain(|(p, _)| path.strip_prefix(p.as_str()).is_some_and(|rest| rest.starts_with('.')));
         self.last.push((path.to_string(), number));
         let canonical = self.profile.canonical.clone();
+        let inherited = (number as usize) < self.inherited;
         let rules = self.get(number)?;
         rules.id = id.as_deref().unwrap_or(&path).into();
-        say(rules, element, &canonical)
+        let base = inherited.then(|| rules.clone());
+        say(rules, element, &canonical)?;
+        let Some(base) = base else { return Ok(()) };
+        let lax = over::keep(&base, rules)?;
+        let faults: Vec<Fault> = lax.into_iter().map(|why| Fault::at(&rules.id, why)).collect();
+        self.profile.lax.extend(faults);
+        Ok(())
     }
 
     fn get(&mut self, number: u32) -> Result<&mut ElementRules, String> {
@@ -187,11 +201,11 @@ fn say(rules: &mut ElementRules, element: Value<'_>, canonical: &str) -> Result<
     let text = |of: Value<'_>, name: &str| of.get(name).and_then(Value::as_str).map(|t| t.into_owned());
     if let Some(min) = element.get("min").and_then(Value::as_number).and_then(|n| n.parse().ok()) {
         rules.min = min;
+        rules.said.min = Some(min);
     }
-    match text(element, "max").as_deref() {
-        Some("*") => rules.max = None,
-        Some(max) => rules.max = max.parse().ok(),
-        None => {}
+    if let Some(max) = text(element, "max") {
+        rules.max = max.parse().ok();
+        rules.said.max = Some(rules.max);
     }
     let strings = |of: Value<'_>, name: &str| -> Vec<Box<str>> {
         of.get(name).into_iter().flat_map(Value::items).filter_map(|v| Some(v.as_str()?.into())).collect()
@@ -208,11 +222,7 @@ fn say(rules: &mut ElementRules, element: Value<'_>, canonical: &str) -> Result<
     }
     for (key, value) in element.entries() {
         if key.starts_with("fixed") {
-            let fixed = Tree::from(value);
-            if rules.fixed.as_ref().is_some_and(|before| *before != fixed) {
-                return Err("it contradicts its base, which fixes another value".to_owned());
-            }
-            rules.fixed = Some(fixed);
+            rules.fixed = Some(Tree::from(value));
         } else if key.starts_with("pattern") {
             rules.pattern = Some(Tree::from(value));
         } else if key.starts_with("minValue") {
@@ -224,11 +234,13 @@ fn say(rules: &mut ElementRules, element: Value<'_>, canonical: &str) -> Result<
     if let Some(length) = element.get("maxLength").and_then(Value::as_number).and_then(|n| n.parse().ok()) {
         rules.max_length = Some(length);
     }
+    later(rules, element);
     if let Some(reference) = text(element, "contentReference") {
         rules.same_as = reference.rsplit('#').next().map(Into::into);
     }
     if let Some(binding) = element.get("binding") {
         rules.binding = bound(binding).or(rules.binding.take());
+        rules.more_bindings.extend(additional(binding));
     }
     for constraint in element.get("constraint").into_iter().flat_map(Value::items) {
         let (key, expression) = (text(constraint, "key"), text(constraint, "expression"));
@@ -238,12 +250,73 @@ fn say(rules: &mut ElementRules, element: Value<'_>, canonical: &str) -> Result<
         }
         let error = constraint.get("severity").and_then(Value::as_plain) != Some("warning");
         let words = text(constraint, "human").unwrap_or_default();
-        rules.rules.push(Arc::new(Rule::new(&key, error, &expression, &words).of(canonical)));
+        let source = text(constraint, "source").unwrap_or_default();
+        let mut rule = Rule::new(&key, error, &expression, &words).of(canonical);
+        rule.copied = source.starts_with("http://hl7.org/fhir/StructureDefinition/");
+        rules.rules.push(Arc::new(rule));
     }
     if let Some(slicing) = element.get("slicing") {
         rules.slicing = Some(slicing_of(slicing));
     }
     Ok(())
+}
+
+fn extensions<'v>(of: Value<'v>, urls: &'v [&str]) -> impl Iterator<Item = Value<'v>> {
+    let all = of.get("extension").into_iter().flat_map(Value::items);
+    all.filter(|e| e.get("url").and_then(Value::as_plain).is_some_and(|url| urls.contains(&url)))
+}
+
+/// What later versions of FHIR say of an element, in the extensions by which they say it in R4.
+fn later(rules: &mut ElementRules, element: Value<'_>) {
+    const VALUE: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.mustHaveValue";
+    const OTHERS: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.valueAlternatives";
+    const LANGUAGES: &str = "http://hl7.org/fhir/StructureDefinition/narrative-language-control";
+    if extensions(element, &[VALUE]).any(|e| e.get("valueBoolean").and_then(Value::as_bool) == Some(true)) {
+        rules.without_value = Some(Vec::new());
+    }
+    let others = extensions(element, &[OTHERS]).filter_map(|e| e.get("valueCanonical")?.as_str());
+    let others: Vec<Box<str>> = others.map(Into::into).collect();
+    if !others.is_empty() && rules.without_value.is_none() {
+        rules.without_value = Some(others);
+    }
+    for language in extensions(element, &[LANGUAGES]).filter_map(|e| e.get("valueCode")?.as_str()) {
+        let language = match &*language {
+            "_yes" => Languages::Sections,
+            "_no" => Languages::NoSections,
+            "_resource" => Languages::OfResource,
+            code => Languages::One(code.into()),
+        };
+        if !rules.languages.contains(&language) {
+            rules.languages.push(language);
+        }
+    }
+}
+
+/// Bindings beside the one of an element, as far as they hold for everybody and each value.
+fn additional(binding: Value<'_>) -> Vec<Bound> {
+    const URLS: [&str; 2] = [
+        "http://hl7.org/fhir/5.0/StructureDefinition/extension-ElementDefinition.binding.additional",
+        "http://hl7.org/fhir/tools/StructureDefinition/additional-binding",
+    ];
+    let made = |e: Value<'_>| {
+        let part = |name: &str| {
+            let mut parts = e.get("extension").into_iter().flat_map(Value::items);
+            parts.find(|p| p.get("url").and_then(Value::as_plain) == Some(name))
+        };
+        if part("usage").is_some() || part("any").is_some() {
+            return None;
+        }
+        let strength = match part("purpose")?.get("valueCode").and_then(Value::as_plain)? {
+            "required" | "maximum" => BindingStrength::Required,
+            "extensible" => BindingStrength::Extensible,
+            "preferred" => BindingStrength::Preferred,
+            _ => return None,
+        };
+        let set = part("valueSet")?;
+        let value_set = set.get("valueCanonical").or_else(|| set.get("valueUri"))?.as_str()?.into();
+        Some(Bound { strength, value_set, most: None })
+    };
+    extensions(binding, &URLS).filter_map(made).collect()
 }
 
 fn bound(binding: Value<'_>) -> Option<Bound> {

@@ -2,10 +2,11 @@
 //! below. Slices are told apart in `slicing`.
 
 use super::super::coded::Binding;
+use super::super::narrative;
 use super::super::place::Place;
 use super::super::reference::Container;
 use super::super::walk::{Scope, Walk, shown};
-use super::element::{ElementRules, Profile, TypeRules};
+use super::element::{ElementRules, Languages, Profile, TypeRules};
 use super::expected;
 use crate::base::{Issue, IssueCode, Severity};
 use crate::fhirpath::eval::{Item, Node, NodeType};
@@ -71,9 +72,13 @@ impl<'d> Walk<'_, 'd> {
         if let Some(known) = self.tried.get(&key) {
             return *known;
         }
-        let before = std::mem::take(&mut self.issues);
+        let (before, exhausted) = (std::mem::take(&mut self.issues), self.exhausted);
         self.keeps(profile, node, place, scope);
         let found = std::mem::replace(&mut self.issues, before);
+        // That the steps are used up is said once, and not only to the one who tries.
+        if self.exhausted && !exhausted {
+            self.issues.extend(found.iter().find(|issue| issue.code == IssueCode::TooCostly).cloned());
+        }
         let kept = !found.iter().any(Issue::is_error);
         self.tried.insert(key, kept);
         kept
@@ -89,7 +94,8 @@ impl<'d> Walk<'_, 'd> {
     fn own_rules(&mut self, of: Within<'_>, node: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
         let Some(rules) = of.rules() else { return };
         self.own_value(of, rules, node, place);
-        if let Some(bound) = &rules.binding {
+        self.languages(of, rules, node, place, scope);
+        for bound in rules.binding.iter().chain(&rules.more_bindings) {
             let binding = Binding {
                 strength: bound.strength,
                 value_set: &bound.value_set,
@@ -187,8 +193,17 @@ impl<'d> Walk<'_, 'd> {
 
     /// Fixed value, pattern, length, range.
     fn own_value(&mut self, of: Within<'_>, rules: &ElementRules, node: Node<'d>, place: &Place<'_>) {
-        let Some(value) = node.value else { return };
         let from = || from(of.profile);
+        if let (Some(instead), None, Some(extra)) = (&rules.without_value, node.value, node.extra) {
+            let mut extensions = extra.get("extension").into_iter().flat_map(Value::items);
+            let named = |e: Value<'d>| e.get("url").and_then(Value::as_str);
+            if !extensions.any(|e| named(e).is_some_and(|url| instead.iter().any(|i| **i == *url))) {
+                let or = if instead.is_empty() { String::new() } else { format!(", or {}", instead.join(" or ")) };
+                let message = format!("there is a value here{or}{}", from());
+                self.report(IssueCode::Required, place, message);
+            }
+        }
+        let Some(value) = node.value else { return };
         if let Some(fixed) = rules.fixed.as_ref().filter(|fixed| !expected::equals(fixed, value)) {
             self.report(IssueCode::Value, place, format!("the value is {}{}", expected::shown(fixed), from()));
         }
@@ -207,6 +222,38 @@ impl<'d> Walk<'_, 'd> {
                 let word = if i == 0 { "at least" } else { "at most" };
                 let message = format!("the value is {word} {}{}", expected::shown(bound), from());
                 self.report(IssueCode::Value, place, message);
+            }
+        }
+    }
+
+    /// The languages of a narrative.
+    fn languages(
+        &mut self,
+        of: Within<'_>,
+        rules: &ElementRules,
+        node: Node<'d>,
+        place: &Place<'_>,
+        scope: Scope<'_, 'd>,
+    ) {
+        let Some(div) = node.value.and_then(|v| v.get("div")).and_then(Value::as_str) else { return };
+        if rules.languages.is_empty() {
+            return;
+        }
+        let found = narrative::languages(&div);
+        let own = scope.resource.value.and_then(|r| r.get("language")).and_then(Value::as_str);
+        for wanted in &rules.languages {
+            let wrong = match wanted {
+                Languages::Sections => found.is_empty().then(|| "a section for each language".to_owned()),
+                Languages::NoSections => (!found.is_empty()).then(|| "no sections for languages".to_owned()),
+                Languages::OfResource => match &own {
+                    Some(own) if found.iter().any(|f| *f == **own) => None,
+                    _ => Some("a section in the language of the resource".to_owned()),
+                },
+                Languages::One(code) => (!found.iter().any(|f| *f == **code)).then(|| format!("a section in {code}")),
+            };
+            if let Some(what) = wrong {
+                let message = format!("the narrative has {what}{}", from(of.profile));
+                self.report(IssueCode::Structure, &place.child("div"), message);
             }
         }
     }

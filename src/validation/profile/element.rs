@@ -22,6 +22,8 @@ pub struct Profile {
     pub elements: Vec<ElementRules>,
     /// Whether it is an extension that changes the meaning of its element.
     pub modifier: bool,
+    /// Where it allows what its base does not. That counts for nothing, and is told to who stores it.
+    pub lax: Vec<Fault>,
 }
 
 /// Why a definition cannot be used.
@@ -80,6 +82,8 @@ pub struct ElementRules {
     pub min: u32,
     /// Largest number; none: any.
     pub max: Option<u32>,
+    /// The numbers that the definition itself says of it.
+    pub said: Said,
     /// Its types; empty: as the base has them.
     pub types: Vec<TypeRules>,
     /// The only value.
@@ -88,6 +92,12 @@ pub struct ElementRules {
     pub pattern: Option<Tree>,
     /// Its binding.
     pub binding: Option<Bound>,
+    /// Bindings that hold beside it (an extension of later versions).
+    pub more_bindings: Vec<Bound>,
+    /// What is there instead where a primitive has no value; empty: it may be without; with nothing in it: it has a value.
+    pub without_value: Option<Vec<Box<str>>>,
+    /// What its narrative has in which languages.
+    pub languages: Vec<Languages>,
     /// Its invariants.
     pub rules: Vec<Arc<Rule>>,
     /// Largest length of a string.
@@ -96,6 +106,14 @@ pub struct ElementRules {
     pub range: [Option<Tree>; 2],
     /// Path of the element whose rules hold here too.
     pub same_as: Option<Box<str>>,
+}
+
+/// Least and largest number of an element as a definition says them; none where it does not.
+#[derive(Clone, Copy, Default)]
+pub struct Said {
+    pub min: Option<u32>,
+    /// Within: none is any number.
+    pub max: Option<Option<u32>>,
 }
 
 /// One type of an element.
@@ -117,6 +135,19 @@ pub struct Bound {
     pub value_set: Box<str>,
     /// What codes beyond an extensible value set must be in all the same.
     pub most: Option<Box<str>>,
+}
+
+/// What a profile asks of a narrative (the extension `narrative-language-control`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Languages {
+    /// It has a section for each language.
+    Sections,
+    /// It has none.
+    NoSections,
+    /// It has one for the language of the resource.
+    OfResource,
+    /// It has one for this language.
+    One(Box<str>),
 }
 
 /// How the values of an element are divided into slices.

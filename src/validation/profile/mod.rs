@@ -1,12 +1,16 @@
-//! Profiles (R4 profiling.html): definitions are read into rules once ([`build`]), cut down to what they say beyond
+//! Profiles (R4 profiling.html): definitions are read into rules once ([`build`], [`over`]), cut down to what they say beyond
 //! the base definitions ([`prune`]), and resources are held against them ([`check`], [`slicing`]).
 
 mod build;
 mod check;
 mod element;
 mod expected;
+mod over;
 mod prune;
 mod slicing;
+
+#[cfg(test)]
+mod tests;
 
 pub(super) use check::type_named;
 pub use element::{Fault, Profile};
@@ -61,13 +65,20 @@ impl Validator {
         open.push(found.clone());
         let json = found.json();
         let document = Document::parse(&json, &Limits::NONE).map_err(|e| Arc::from(e.to_string()))?;
-        Ok(self.inherited(document.root(), open)?)
+        Ok(self.inherited(document.root(), open, false)?)
     }
 
     /// A definition read over what it is derived from; not cut down: what is derived from it may say more of everything.
-    fn inherited(&self, root: Value<'_>, open: &mut Vec<Arc<Conformance>>) -> Result<Profile, Fault> {
+    /// `differential`: it is laid over its base even where it has a snapshot.
+    fn inherited(
+        &self,
+        root: Value<'_>,
+        open: &mut Vec<Arc<Conformance>>,
+        differential: bool,
+    ) -> Result<Profile, Fault> {
         let base = root.get("baseDefinition").and_then(Value::as_str).unwrap_or_default();
-        let whole = root.get("snapshot").and_then(|s| s.get("element")).is_some_and(|e| e.kind() == Kind::Array);
+        let has = |list: &str| root.get(list).and_then(|s| s.get("element")).is_some_and(|e| e.kind() == Kind::Array);
+        let whole = has("snapshot") && !(differential && has("differential"));
         let derived = root.get("derivation").and_then(Value::as_plain) == Some("constraint");
         let inherited = match self.registry.find("StructureDefinition", &base) {
             Some(parent) if derived && !whole => {
@@ -93,7 +104,16 @@ impl Validator {
             return Some("it is derived from itself".into());
         }
         self.about(&base)?;
-        let found = self.inherited(definition, &mut Vec::new());
-        found.and_then(|mut profile| prune::prune(&mut profile, &self.definitions, &self.rules)).err()
+        let read = |differential| {
+            let mut profile = self.inherited(definition, &mut Vec::new(), differential)?;
+            prune::prune(&mut profile, &self.definitions, &self.rules)?;
+            match profile.lax.into_iter().next() {
+                Some(fault) => Err(fault),
+                None => Ok(()),
+            }
+        };
+        let whole = definition.get("snapshot").is_some();
+        // A snapshot says nothing of what the base says: its differential is laid over that, too.
+        read(false).and_then(|()| if whole { read(true) } else { Ok(()) }).err()
     }
 }

@@ -8,7 +8,7 @@ use crate::primitive::Primitive;
 /// Fails where the profile names elements that there are not.
 pub(super) fn prune(profile: &mut Profile, definitions: &Definitions, rules: &Rules) -> Result<(), Fault> {
     for element in &mut profile.elements {
-        element.rules.retain(|rule| !rules.has_key(&rule.key));
+        element.rules.retain(|rule| !rules.has(rule));
     }
     let root = definitions.type_named(&profile.about);
     let mut faults = Vec::new();
@@ -55,6 +55,10 @@ fn keep(
                 (_, Some(base)) if rules.max.is_some_and(|max| max < base.min) => {
                     faults.push(Fault::at(&rules.id, "it forbids what the specification makes mandatory"));
                 }
+                (_, Some(base)) => {
+                    let lax = base.loosened_by(rules).map(|why| Fault::at(&rules.id, why));
+                    profile.lax.extend(lax);
+                }
                 _ => {}
             }
             keep(profile, *child, base.as_ref().and_then(|b| b.kind), base.as_ref(), definitions, faults)
@@ -79,6 +83,9 @@ fn keep(
         || rules.fixed.is_some()
         || rules.pattern.is_some()
         || rules.binding.is_some()
+        || !rules.more_bindings.is_empty()
+        || rules.without_value.is_some()
+        || !rules.languages.is_empty()
         || rules.max_length.is_some()
         || rules.range.iter().any(Option::is_some)
         || rules.same_as.is_some()
@@ -124,6 +131,15 @@ impl<'d> Base<'d> {
         };
         let min = choice.map_or(first.min, |c| c.min);
         Some(Base { choice: choice.is_some(), kind, min, many: first.many, elements })
+    }
+
+    /// What a definition allows that the specification does not. It is checked anyway.
+    fn loosened_by(&self, rules: &ElementRules) -> Option<String> {
+        if let Some(min) = rules.said.min.filter(|min| *min < self.min) {
+            return Some(format!("it allows {min} times at least, the specification only {}", self.min));
+        }
+        let more = rules.said.max.is_some_and(|max| max.is_none_or(|max| max > 1));
+        (more && !self.many).then(|| "it allows more than one, the specification only one".to_owned())
     }
 
     /// Leaves out what the base says too.

@@ -147,13 +147,13 @@ impl<'d> Walk<'_, 'd> {
         if discriminator.kind == DiscriminatorKind::Type
             && let Some(path) = discriminator.path.strip_suffix("resolve()")
         {
-            return self.type_of_target(path.trim_end_matches('.'), expectations, node, scope);
+            return self.type_of_target(path.trim_end_matches('.'), expectations, node, place, scope);
         }
         let items = match &*discriminator.path {
             "$this" => vec![Item::Node(node)],
             _ => {
                 let Some(expression) = &discriminator.expression else { return false };
-                self.evaluate(expression, node, scope)
+                self.evaluate(expression, node, place, scope)
             }
         };
         expectations.iter().all(|expected| match expected {
@@ -169,6 +169,7 @@ impl<'d> Walk<'_, 'd> {
         &mut self,
         expression: &crate::fhirpath::Expression,
         node: Node<'d>,
+        place: &Place<'_>,
         scope: Scope<'_, 'd>,
     ) -> Vec<Item<'d>> {
         let mut budget = self.budget;
@@ -176,8 +177,12 @@ impl<'d> Walk<'_, 'd> {
         let evaluator = Evaluator::new(self.definitions(), scope.resource, self.validator.now(), &world);
         let evaluator = evaluator.within(scope.container.node).lenient();
         let found = evaluator.evaluate_within(expression, vec![Item::Node(node)], &mut budget);
+        let exhausted = found.is_err() && evaluator.exhausted();
         drop(evaluator);
         self.budget = budget;
+        if exhausted {
+            self.unjudged("a discriminator", place);
+        }
         found.unwrap_or_default()
     }
 
@@ -207,12 +212,13 @@ impl<'d> Walk<'_, 'd> {
         path: &str,
         expectations: &[Expectation],
         node: Node<'d>,
+        place: &Place<'_>,
         scope: Scope<'_, 'd>,
     ) -> bool {
         let mut references = vec![Item::Node(node)];
         if !path.is_empty() && path != "$this" {
             match crate::fhirpath::parse(path) {
-                Ok(expression) => references = self.evaluate(&expression, node, scope),
+                Ok(expression) => references = self.evaluate(&expression, node, place, scope),
                 Err(_) => return false,
             }
         }

@@ -16,13 +16,15 @@ const PATTERN: usize = 1 << 20;
 const PATTERNS: usize = 64;
 /// Steps that compiling a pattern counts as.
 const COMPILING: usize = 10_000;
+/// Steps that asking for a value set counts as.
+const ASKING: usize = 50;
 /// Bytes of a string at most.
 const LONGEST: usize = 10_000_000;
 
 pub(super) fn call<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>], name: &str) -> Result<Collection<'d>> {
     let d = call.with.definitions;
     match name {
-        "resolve" => return Ok(resolve(call, focus)),
+        "resolve" => return resolve(call, focus),
         "type" => {
             let of = |item: &Item<'d>| {
                 let (namespace, name) = item.type_name(d);
@@ -58,7 +60,15 @@ pub(super) fn call<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>], name: &str) 
     if let Some((to, ask)) = to
         && matches!(to, "Boolean" | "Integer" | "Decimal" | "String" | "Date" | "DateTime" | "Time" | "Quantity")
     {
-        let converted = convert(&value, to);
+        let unit = match (to, call.arguments.is_empty()) {
+            ("Quantity", false) => match call.with.string(&call.values(0)?, call.at)? {
+                Some(unit) => Some(unit),
+                None => return Ok(vec![]),
+            },
+            (_, true) => None,
+            (_, false) => return fail(call.at, format!("{name}() takes no arguments")),
+        };
+        let converted = convert(&value, to, unit.as_deref());
         return Ok(if ask { vec![Item::Boolean(converted.is_some())] } else { converted.into_iter().collect() });
     }
     let bool = |b: bool| Ok(vec![Item::Boolean(b)]);
@@ -68,11 +78,20 @@ pub(super) fn call<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>], name: &str) 
         "conformsTo" | "memberOf" => {
             let Some(url) = call.with.string(&call.values(0)?, call.at)? else { return Ok(vec![]) };
             let answer = match item {
-                _ if name == "memberOf" => call.with.world.member_of(item, &url),
-                Item::Node(node) => call.with.world.conforms_to(node, &url).or_else(|| {
-                    let base = url.strip_prefix("http://hl7.org/fhir/StructureDefinition/")?;
-                    d.type_named(base).map(|_| node.is(base, d))
-                }),
+                _ if name == "memberOf" => {
+                    call.with.step(call.at, ASKING)?;
+                    call.with.world.member_of(item, &url)
+                }
+                Item::Node(node) => {
+                    let mut steps = call.with.steps.get();
+                    let answer = call.with.world.conforms_to(node, &url, &mut steps);
+                    call.with.steps.set(steps);
+                    call.with.step(call.at, 0)?;
+                    answer.or_else(|| {
+                        let base = url.strip_prefix("http://hl7.org/fhir/StructureDefinition/")?;
+                        d.type_named(base).map(|_| node.is(base, d))
+                    })
+                }
                 _ => None,
             };
             match answer {
@@ -81,10 +100,15 @@ pub(super) fn call<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>], name: &str) 
                 None => Ok(vec![]),
             }
         }
-        "htmlChecks" => match call.with.world.html_checks(&value) {
-            Some(legal) => bool(legal),
-            None => fail(call.at, "htmlChecks() is not known here"),
-        },
+        "htmlChecks" => {
+            if let Item::String(text) = &value {
+                call.with.step(call.at, text.len() / 16)?;
+            }
+            match call.with.world.html_checks(&value) {
+                Some(legal) => bool(legal),
+                None => fail(call.at, "htmlChecks() is not known here"),
+            }
+        }
         "lowBoundary" | "highBoundary" => {
             let digits = if call.arguments.is_empty() { None } else { call.with.integer(&call.values(0)?, call.at)? };
             Ok(boundary::boundary(&value, name == "highBoundary", digits).into_iter().collect())
@@ -112,7 +136,7 @@ fn known(name: &str) -> bool {
     name.starts_with("to") || name.starts_with("convertsTo") || NAMES.contains(&format!(" {name} "))
 }
 
-fn resolve<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>]) -> Collection<'d> {
+fn resolve<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>]) -> Result<Collection<'d>> {
     let mut out = Vec::new();
     for item in focus {
         let text = match item {
@@ -125,23 +149,33 @@ fn resolve<'d>(call: &Call<'_, '_, 'd>, focus: &[Item<'d>]) -> Collection<'d> {
             },
         };
         let Some(text) = text else { continue };
-        let inside = text.strip_prefix('#').and_then(|id| contained(call, id));
-        out.extend(inside.or_else(|| call.with.world.resolve(&text).map(Item::Node)));
+        call.with.step(call.at, text.len() / 16)?;
+        let from = match item {
+            Item::Node(node) => node.value,
+            _ => None,
+        };
+        let inside = match text.strip_prefix('#') {
+            Some(id) => contained(call, id)?,
+            None => None,
+        };
+        out.extend(inside.or_else(|| call.with.world.resolve(&text, from).map(Item::Node)));
     }
-    out
+    Ok(out)
 }
 
-fn contained<'d>(call: &Call<'_, '_, 'd>, id: &str) -> Option<Item<'d>> {
-    let Item::Node(root) = &call.with.root else { return None };
+fn contained<'d>(call: &Call<'_, '_, 'd>, id: &str) -> Result<Option<Item<'d>>> {
+    let Item::Node(root) = &call.with.root else { return Ok(None) };
     if id.is_empty() {
-        return Some(call.with.root.clone());
+        return Ok(Some(call.with.root.clone()));
     }
     let mut all = Vec::new();
+    call.with.wide(root, call.at)?;
     root.children(Some("contained"), call.with.definitions, &mut all);
-    all.into_iter().find(|item| match item {
+    call.with.step(call.at, all.len())?;
+    Ok(all.into_iter().find(|item| match item {
         Item::Node(node) => node.value.and_then(|v| v.get("id")).and_then(|v| v.as_str()).as_deref() == Some(id),
         _ => false,
-    })
+    }))
 }
 
 fn strings<'d>(call: &Call<'_, '_, 'd>, text: &str, name: &str) -> Result<Collection<'d>> {
@@ -153,7 +187,10 @@ fn strings<'d>(call: &Call<'_, '_, 'd>, text: &str, name: &str) -> Result<Collec
         "upper" => return is(text.to_uppercase()),
         "lower" => return is(text.to_lowercase()),
         "trim" => return is(text.trim().to_owned()),
-        "toChars" => return Ok(text.chars().map(|c| Item::text(c.to_string())).collect()),
+        "toChars" => {
+            call.with.step(call.at, text.len())?;
+            return Ok(text.chars().map(|c| Item::text(c.to_string())).collect());
+        }
         "substring" => {
             let Some(from) = call.with.integer(&call.values(0)?, call.at)? else { return Ok(vec![]) };
             let length = match call.arguments.len() {
@@ -188,7 +225,10 @@ fn strings<'d>(call: &Call<'_, '_, 'd>, text: &str, name: &str) -> Result<Collec
         "endsWith" => bool(text.ends_with(&*argument)),
         "contains" => bool(text.contains(&*argument)),
         "matches" | "matchesFull" => bool(pattern()?.is_match(text)),
-        "split" => Ok(text.split(&*argument).map(Item::text).collect()),
+        "split" => {
+            call.with.step(call.at, text.len())?;
+            Ok(text.split(&*argument).map(Item::text).collect())
+        }
         "replace" | "replaceMatches" => {
             let Some(by) = second(call)? else { return Ok(vec![]) };
             if by.len().saturating_mul(text.len() + 1) > LONGEST {
