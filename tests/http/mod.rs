@@ -7,6 +7,7 @@ mod cors;
 mod declared;
 mod limits;
 mod negotiation;
+mod packages;
 mod paging;
 mod panics;
 mod patching;
