@@ -5,6 +5,7 @@ mod at_once;
 mod bounds;
 mod faults;
 mod in_step;
+mod indexing;
 mod judging;
 mod outcomes;
 mod plans;

@@ -3,9 +3,11 @@
 //! `database` connects and knows concerns, indexes and errors; `document` is how versions look; `writer` and `group`
 //! commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items` keeps what is no resource,
 //! `trail` the audit trail; `notices` learns what other processes have changed.
-//! `terms` keeps the vocabulary at the search parameters that are stored, `reindex` indexes again by them.
+//! `terms` keeps the vocabulary at the search parameters that are stored, `reindex` indexes again by them and `progress`
+//! remembers how far that is.
 //! `raw` is the raw door (copy, backup, restore), `check` verifies.
-//! Every version is one document, written once and only marked when it is superseded, so that a search of an earlier
+//! Every version is one document, written once and only marked when it is superseded (and found again where
+//! search parameters are added), so that a search of an earlier
 //! position finds what was current then. Everything runs on a runtime of its own.
 
 mod check;
@@ -16,6 +18,7 @@ mod group;
 mod indexes;
 mod items;
 mod notices;
+mod progress;
 mod queue;
 mod raw;
 mod reindex;

@@ -6,33 +6,27 @@
 //! Tenant after tenant: first the mark of the list is put into the tenant's counter, so that no commit from then on is
 //! found by a list of before (see `terms`); then every version up to there is found again, batch by batch.
 
+use super::Shared;
 use super::document::{damaged, terms_array, terms_of, version_key, version_of};
-use super::items::key_of;
+use super::progress::{Progress, Session, Still, Stored, covers};
 use super::queue::{Job, Ticket, answer};
 use super::terms::Found;
-use super::{Shared, database};
 use crate::base::TenantId;
 use crate::store::{Indexing, StoreError};
-use database::{is_transient, transaction_options};
 use futures_util::TryStreamExt;
-use mongodb::bson::spec::BinarySubtype;
-use mongodb::bson::{Binary, Bson, Document, doc};
-use mongodb::error::{Error, ErrorKind, WriteFailure};
+use mongodb::bson::{Document, doc};
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use std::sync::Weak;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use tokio::time::{sleep, timeout};
 
-/// Where it stands how far the job is: an item of the tenant 0.
-const PLACE: (&str, &str) = ("reindex", "progress");
 /// Versions of a batch at most.
 const BATCH: i64 = 200;
-/// Bytes after which a batch ends, of compressed bodies; and after which a command ends, of terms.
+/// Bytes after which a batch ends, of compressed bodies.
 const BYTES: usize = 4 << 20;
-/// How long a step is tried while others write the same.
+/// How long a batch is tried while the vocabulary is taught another list.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often it is looked how far it is, while somebody waits for it.
 const POLL: Duration = Duration::from_millis(250);
@@ -53,6 +47,8 @@ pub struct Reindexing {
     stopping: AtomicBool,
     /// After so long without a step the job is left.
     lease: Mutex<Duration>,
+    /// The session of the steps.
+    pub session: Session,
     wake: Notify,
 }
 
@@ -64,6 +60,7 @@ impl Default for Reindexing {
             takes_part: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             lease: Mutex::new(Duration::from_secs(30)),
+            session: Session::default(),
             wake: Notify::new(),
         }
     }
@@ -102,60 +99,12 @@ impl Reindexing {
         self.asks.fetch_add(1, Ordering::AcqRel);
     }
 
-    fn show(&self, progress: &Progress) {
+    /// This is how far it is.
+    pub fn show(&self, progress: &Progress) {
         let mut indexing = self.indexing.lock();
         indexing.running = !progress.ended && progress.failed.is_none();
         (indexing.done, indexing.all) = (progress.done, progress.all);
         indexing.failed = progress.failed.clone();
-    }
-}
-
-/// How far the job is.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Progress {
-    /// The list that it indexes by.
-    mark: u64,
-    /// The process that does it.
-    holder: String,
-    /// The tenant that it is at.
-    tenant: Option<u32>,
-    /// The number that it has reached there,
-    after: u64,
-    /// of those up to this one.
-    to: u64,
-    /// Versions that are done,
-    done: u64,
-    /// of so many.
-    all: u64,
-    ended: bool,
-    failed: Option<String>,
-}
-
-/// The item as it was read: its revision, and what it says.
-type Stored = Option<(u64, Progress)>;
-
-/// Whether all is indexed by the list of a mark.
-fn covers(stored: &Stored, mark: u64) -> bool {
-    match stored {
-        Some((_, progress)) => progress.ended && progress.mark == mark,
-        None => mark == 0,
-    }
-}
-
-/// Since when the item has stood still, by the own clock.
-#[derive(Default)]
-struct Still(Option<(u64, Instant)>);
-
-impl Still {
-    /// Whether it has stood at this revision for so long.
-    fn is_for(&mut self, revision: u64, length: Duration) -> bool {
-        match self.0 {
-            Some((seen, since)) if seen == revision => since.elapsed() >= length,
-            _ => {
-                self.0 = Some((revision, Instant::now()));
-                false
-            }
-        }
     }
 }
 
@@ -195,14 +144,6 @@ impl Shared {
     pub async fn is_indexed(&self) -> Result<bool, StoreError> {
         let stored = self.progress().await?;
         Ok(stored.is_some() && covers(&stored, self.vocabulary.taught().0))
-    }
-
-    async fn progress(&self) -> Result<Stored, StoreError> {
-        let (collection, key) = PLACE;
-        let Some(item) = self.stored_item(TenantId::default(), collection, key, None).await? else { return Ok(None) };
-        // What cannot be read is begun anew.
-        let progress = serde_json::from_slice(&item.value).unwrap_or_default();
-        Ok(Some((item.revision, progress)))
     }
 
     /// Sees how far it is.
@@ -274,7 +215,7 @@ impl Shared {
                 tracing::info!("indexing again is left: somebody else goes on, or another list is stored");
                 Ok(())
             }
-            Err(error @ StoreError::Unavailable(_)) => Err(error),
+            Err(error @ (StoreError::Unavailable(_) | StoreError::Undecided(_))) => Err(error),
             Err(error) => {
                 tracing::error!(%error, "indexing again has failed");
                 let failed = Progress { failed: Some(error.to_string()), ..at.progress };
@@ -413,88 +354,6 @@ impl Shared {
         }
         Ok(Some(batch))
     }
-
-    /// Writes down how far it is, and what was found again, if the item stands as it was read: its new revision; none
-    /// if it does not.
-    async fn step(
-        &self,
-        revision: Option<u64>,
-        progress: &Progress,
-        updates: &[Document],
-    ) -> Result<Option<u64>, StoreError> {
-        let value = serde_json::to_vec(progress).map_err(|e| StoreError::Broken(e.to_string()))?;
-        let began = Instant::now();
-        loop {
-            match self.step_once(revision, &value, updates).await {
-                Ok(Some(revision)) => {
-                    self.reindexing.show(progress);
-                    return Ok(Some(revision));
-                }
-                Ok(None) => return Ok(None),
-                Err(error) if is_transient(&error) && began.elapsed() < PATIENCE && self.answers() => {
-                    sleep(Duration::from_millis(20)).await;
-                }
-                Err(error) if is_transient(&error) || super::database::is_unknown(&error) => {
-                    // What is stored says where to go on.
-                    return Err(StoreError::Unavailable("others write at the same time".into()));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-    }
-
-    async fn step_once(&self, revision: Option<u64>, value: &[u8], updates: &[Document]) -> Result<Option<u64>, Error> {
-        let tenant = TenantId::default();
-        let (collection, name) = PLACE;
-        let key = key_of(tenant, collection, name);
-        let value = Binary { subtype: BinarySubtype::Generic, bytes: value.to_vec() };
-        let Some(revision) = revision else {
-            let new =
-                doc! { "_id": &key, "t": i64::from(tenant.0), "c": collection, "y": name, "r": 1_i64, "v": value };
-            return match self.items.insert_one(new).await {
-                Ok(_) => Ok(Some(1)),
-                Err(error) if is_there_already(&error) => Ok(None),
-                Err(error) => Err(error),
-            };
-        };
-        let next = revision + 1;
-        let stands = doc! { "_id": &key, "r": revision as i64 };
-        let set = doc! { "$set": { "r": next as i64, "v": value } };
-        if updates.is_empty() {
-            let done = self.items.update_one(stands, set).await?;
-            return Ok((done.matched_count == 1).then_some(next));
-        }
-        let mut session = self.client.start_session().await?;
-        session.start_transaction().with_options(transaction_options()).await?;
-        let filled = async {
-            if self.items.update_one(stands, set).session(&mut session).await?.matched_count != 1 {
-                return Ok(false);
-            }
-            for some in commands(updates) {
-                let expected = some.len();
-                let command = doc! { "update": "versions", "updates": some };
-                let done = self.database.run_command(command).session(&mut session).await?;
-                let count = done.get_i32("n").map(i64::from).or_else(|_| done.get_i64("n")).unwrap_or(-1);
-                if done.contains_key("writeErrors") || count != expected as i64 {
-                    let why = format!("of {expected} versions that were found again {count} were written");
-                    return Err(Error::custom(StoreError::Broken(why)));
-                }
-            }
-            Ok(true)
-        };
-        match filled.await {
-            Ok(true) => session.commit_transaction().await.map(|()| Some(next)),
-            Ok(false) => {
-                session.abort_transaction().await?;
-                Ok(None)
-            }
-            Err(error) => {
-                // Whether it ends now or by itself: nothing of it is written.
-                let _ = session.abort_transaction().await;
-                Err(error)
-            }
-        }
-    }
 }
 
 /// Where a process is with the job.
@@ -503,66 +362,4 @@ struct At {
     progress: Progress,
     /// When that was last written down.
     written: Instant,
-}
-
-/// Updates as they fit into commands.
-fn commands(updates: &[Document]) -> Vec<Vec<Bson>> {
-    let bytes = |update: &Document| {
-        let terms = update.get_document("u").and_then(|u| u.get_document("$set")).and_then(|set| set.get_array("x"));
-        terms.map_or(0, |terms| terms.iter().map(|t| t.as_str().map_or(0, str::len) + 16).sum::<usize>())
-    };
-    let mut all: Vec<Vec<Bson>> = Vec::new();
-    let mut room = 0;
-    for update in updates {
-        let size = bytes(update);
-        match all.last_mut().filter(|_| room >= size) {
-            Some(command) => {
-                room -= size;
-                command.push(Bson::Document(update.clone()));
-            }
-            None => {
-                room = BYTES.saturating_sub(size);
-                all.push(vec![Bson::Document(update.clone())]);
-            }
-        }
-    }
-    all
-}
-
-fn is_there_already(error: &Error) -> bool {
-    matches!(&*error.kind, ErrorKind::Write(WriteFailure::WriteError(write)) if write.code == 11000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_job_is_left_when_it_has_stood_still() {
-        let mut still = Still::default();
-        let short = Duration::from_millis(30);
-        assert!(!still.is_for(1, short));
-        std::thread::sleep(short);
-        assert!(!still.is_for(2, short), "it has gone on meanwhile");
-        std::thread::sleep(short);
-        assert!(still.is_for(2, short));
-    }
-
-    #[test]
-    fn what_was_never_begun_covers_the_list_of_before_any_was_added() {
-        assert!(covers(&None, 0) && !covers(&None, 7));
-        let ended = Progress { mark: 7, ended: true, ..Progress::default() };
-        let left = Progress { ended: false, ..ended.clone() };
-        assert!(covers(&Some((3, ended.clone())), 7) && !covers(&Some((3, ended)), 8));
-        assert!(!covers(&Some((3, left)), 7));
-    }
-
-    #[test]
-    fn commands_are_bounded() {
-        let update = |size: usize| doc! { "q": { "_id": "a" }, "u": { "$set": { "x": ["t".repeat(size)] } } };
-        let sizes = |of: &[Document]| commands(of).iter().map(Vec::len).collect::<Vec<_>>();
-        assert_eq!(sizes(&vec![update(10); 200]), [200]);
-        assert_eq!(sizes(&[update(BYTES), update(10), update(10), update(BYTES)]), [1, 2, 1]);
-        assert!(sizes(&[]).is_empty());
-    }
 }
