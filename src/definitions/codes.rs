@@ -1,5 +1,9 @@
 //! What a terminology answers, for those who only ask.
 
+use crate::base::IssueCode;
+use crate::json::Tree;
+use std::sync::Arc;
+
 /// What a terminology knows of a code in its code system.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -14,11 +18,38 @@ pub enum Standing {
     },
 }
 
+/// Why it is not known whether a code is in a value set, or what is wrong with a resource of terminology.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfit {
+    /// The kind of issue.
+    pub code: IssueCode,
+    /// In words, with the canonical.
+    pub why: Arc<str>,
+    /// The place in the resource of terminology.
+    pub place: Option<Arc<str>>,
+}
+
 /// Knows which codes are in which value sets.
 pub trait Codes: Send + Sync {
     /// Whether a code is in a value set (canonical, with or without version); none if that is not known. Without a
     /// system any system of the value set is meant; an empty one says that the coding has none.
     fn contains(&self, value_set: &str, system: Option<&str>, version: Option<&str>, code: &str) -> Option<bool>;
+
+    /// Why the last question has no answer. None where it has one, and where the specification leaves the codes to
+    /// lists of others that nobody has whole.
+    fn undecided(&self, _value_set: &str, _system: Option<&str>, _code: &str) -> Option<Unfit> {
+        None
+    }
+
+    /// What makes a CodeSystem or ValueSet unfit for use, if anything does.
+    fn circle(&self, _resource: &Tree) -> Option<Unfit> {
+        None
+    }
+
+    /// The same with what a resource contains, found under `#id`.
+    fn with_contained<'c>(&'c self, _contained: &[Tree]) -> Option<Box<dyn Codes + 'c>> {
+        None
+    }
 
     /// Whether a canonical (without version) is that of a value set or code system.
     fn knows(&self, _url: &str) -> bool {

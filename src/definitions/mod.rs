@@ -15,7 +15,7 @@ mod xml;
 mod tests;
 
 pub use archive::Package;
-pub use codes::{Codes, Standing};
+pub use codes::{Codes, Standing, Unfit};
 pub use custom::{CustomComponent, CustomParameter, CustomParameters, FIRST_CUSTOM, MOST_CUSTOM};
 pub use model::{
     Binding, BindingStrength, Choice, Compartment, Component, Core, Definitions, Element, ElementType, Invariant,

@@ -82,8 +82,8 @@ impl Service {
                 let registry = Arc::new(Registry::over(over.registry().clone(), resources));
                 // The rules are the same for every writer, whatever the first of them may read.
                 let shelf = self.whole_terminology(context).await?;
-                let codes = Arc::new(KnownCodes::with(shelf, over.registry().clone()));
-                Arc::new(over.over_with(registry, codes))
+                let codes = Arc::new(KnownCodes::with(shelf, over.packaged().clone()));
+                Arc::new(over.beside(registry, codes))
             }
         };
         let fresh = Held { over, changes, looked, made, validator: validator.clone() };

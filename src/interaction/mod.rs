@@ -46,7 +46,7 @@ pub(crate) mod search_parameters;
 mod security;
 mod service;
 mod subset;
-mod terminology;
+pub(crate) mod terminology;
 mod terminology_capabilities;
 #[cfg(test)]
 pub(crate) mod tests;

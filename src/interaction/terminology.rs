@@ -1,5 +1,5 @@
 //! The terminology that a tenant has stored: its code systems, value sets and concept maps, made once for each version of
-//! each resource and kept until the change log tells of another. Whoever asks works with those that they may read, by
+//! each resource and kept until the change log tells of another. Behind it stands what packages bring. Whoever asks works with those that they may read, by
 //! the gate's judgement: what is hidden from them is not there, under whatever name it is asked for.
 
 use super::{Context, Service, outcome};
@@ -10,7 +10,7 @@ use crate::index::Condition;
 use crate::json::Tree;
 use crate::search::{CodeList, CodesOf};
 use crate::store::{Query, Snapshot, Version};
-use crate::terminology::{self, CodeSystem, ConceptMap, Rules, Shelf, ValueSet};
+use crate::terminology::{self, Both, CodeSystem, ConceptMap, Library, Packaged, Rules, Shelf, ValueSet};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -57,6 +57,42 @@ struct Held {
     shelf: Arc<Shelf>,
 }
 
+/// The terminology that a caller may read: what is stored and imported, and behind it what packages bring.
+pub(crate) struct Readable {
+    stored: Arc<Shelf>,
+    packaged: Arc<Packaged>,
+    /// Who may not read the code systems, value sets or concept maps of the server gets none of packages either.
+    denied: [bool; 3],
+}
+
+impl Readable {
+    /// Asks what is stored and, unless the caller may not read the type, the packages.
+    fn ask<T>(&self, kind: usize, f: impl FnOnce(&dyn Library) -> T) -> T {
+        match self.denied.get(kind) {
+            Some(false) => f(&Both(&*self.stored, &*self.packaged)),
+            _ => f(&*self.stored),
+        }
+    }
+}
+
+impl Library for Readable {
+    fn code_systems(&self, url: &str) -> Vec<Arc<CodeSystem>> {
+        self.ask(0, |library| library.code_systems(url))
+    }
+
+    fn value_sets(&self, url: &str) -> Vec<Arc<ValueSet>> {
+        self.ask(1, |library| library.value_sets(url))
+    }
+
+    fn supplements(&self, url: &str) -> Vec<Arc<CodeSystem>> {
+        self.ask(0, |library| library.supplements(url))
+    }
+
+    fn concept_maps(&self) -> Vec<Arc<ConceptMap>> {
+        self.ask(2, |library| library.concept_maps())
+    }
+}
+
 #[derive(Clone)]
 enum Made {
     System(Arc<CodeSystem>),
@@ -66,10 +102,17 @@ enum Made {
 
 impl Service {
     /// The terminology of the tenant as it is now, as far as the caller may read it.
-    pub(crate) async fn terminology(&self, context: &Context) -> Result<Arc<Shelf>, Failure> {
+    pub(crate) async fn terminology(&self, context: &Context) -> Result<Readable, Failure> {
         let held = self.held(context).await?;
-        let Some(grant) = self.grant(context).await? else { return Ok(held.shelf.clone()) };
+        let readable = |stored: Arc<Shelf>, denied: [bool; 3]| {
+            let packaged = self.validator().packaged().clone();
+            Ok(Readable { stored, packaged, denied })
+        };
+        let Some(grant) = self.grant(context).await? else { return readable(held.shelf.clone(), [false; 3]) };
         let kinds: Vec<TypeId> = KINDS.iter().filter_map(|name| self.definitions.resource(name)).collect();
+        let may_not =
+            |name: &&str| self.definitions.resource(name).is_none_or(|kind| !grant.allows(kind, Action::Read));
+        let all_denied = [may_not(&KINDS[0]), may_not(&KINDS[1]), may_not(&KINDS[2])];
         let denied: Vec<TypeId> = kinds.iter().copied().filter(|kind| !grant.allows(*kind, Action::Read)).collect();
         let bound: Vec<TypeId> = kinds.into_iter().filter(|kind| grant.is_bound(*kind, Action::Read)).collect();
         let judged = |kind: &TypeId| bound.contains(kind) && !denied.contains(kind);
@@ -86,14 +129,15 @@ impl Service {
             }
         }
         if hidden.is_empty() && denied.is_empty() {
-            return Ok(held.shelf.clone());
+            return readable(held.shelf.clone(), all_denied);
         }
         let seen = |key: &&(TypeId, String)| !denied.contains(&key.0) && !hidden.contains(*key);
         // What was imported is read like any code system.
         let systems = self.definitions.resource("CodeSystem");
-        let readable = systems.is_some_and(|kind| !denied.contains(&kind));
-        let releases = if readable { self.terminology.releases() } else { Vec::new() };
-        Ok(Arc::new(shelved(releases, held.made.iter().filter(|(key, _)| seen(key)).map(|(_, (_, made))| made))))
+        let imported = systems.is_some_and(|kind| !denied.contains(&kind));
+        let releases = if imported { self.terminology.releases() } else { Vec::new() };
+        let seen = held.made.iter().filter(|(key, _)| seen(key)).map(|(_, (_, made))| made);
+        readable(Arc::new(shelved(releases, seen)), all_denied)
     }
 
     /// The terminology of the tenant as it is now, whoever may read it: for what all are held against.
@@ -225,30 +269,30 @@ fn shelved<'m>(releases: Vec<Arc<CodeSystem>>, all: impl Iterator<Item = &'m Mad
     shelf
 }
 
-fn listed_by_canonical(held: &Shelf, canonical: &str) -> Result<CodeList, String> {
+fn listed_by_canonical(held: &Readable, canonical: &str) -> Result<CodeList, String> {
     let set = terminology::with_core(&Shelf::default(), held, |library| {
         terminology::value_set(library, canonical, &Rules::default())
     });
-    listed(held, &*set.map_err(|problem| problem.text.into_string())?)
+    listed(held, &*set.map_err(|problem| problem.sentence())?)
 }
 
 /// The codes of a value set.
-fn listed(held: &Shelf, set: &ValueSet) -> Result<CodeList, String> {
+fn listed(held: &Readable, set: &ValueSet) -> Result<CodeList, String> {
     let rules = Rules { limit: CODES, ..Rules::default() };
     let expansion =
         terminology::with_core(&Shelf::default(), held, |library| terminology::expand(library, set, &rules));
-    let items = expansion.map_err(|problem| problem.text.into_string())?.items;
+    let items = expansion.map_err(|problem| problem.sentence())?.items;
     Ok(items.into_iter().map(|item| (item.system.into_string(), item.code.into_string())).collect())
 }
 
 /// A code, `system|code`, and those below or above it.
-fn hierarchy(held: &Shelf, what: &str, below: bool) -> Result<CodeList, String> {
+fn hierarchy(held: &Readable, what: &str, below: bool) -> Result<CodeList, String> {
     let Some((system, code)) = what.rsplit_once('|').filter(|(system, _)| !system.is_empty()) else {
         return Err("a code is written with its system: system|code".to_owned());
     };
     let found =
         terminology::with_core(&Shelf::default(), held, |library| terminology::hierarchy(library, system, code, below));
-    let codes = found.ok_or("the code or its code system is not known")?;
+    let codes = found.map_err(|problem| problem.sentence())?;
     if codes.len() > CODES {
         return Err(format!("it means more than {CODES} codes"));
     }

@@ -5,7 +5,7 @@ use super::{Effect, Reply, ReplyContent};
 use crate::json::Tree;
 
 /// When what this file declares was last changed.
-const DATE: &str = "2026-11-25";
+const DATE: &str = "2026-11-26";
 
 /// Parameters of `$expand` that are read.
 const EXPANSION: [&str; 19] = [
@@ -39,7 +39,7 @@ pub(super) fn reply(base: &str) -> Reply {
         flag("paging", true),
         flag("incomplete", false),
         ("parameter".to_owned(), Tree::Array(named.collect())),
-        ("textFilter".to_owned(), Tree::string("All words of the filter must stand in the display or the code.")),
+        ("textFilter".to_owned(), Tree::string("Each word of the filter begins a word of the display or of the code.")),
     ]);
     let software =
         Tree::object([("name", Tree::string("Vesta")), ("version", Tree::string(env!("CARGO_PKG_VERSION")))]);

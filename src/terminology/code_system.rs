@@ -1,6 +1,7 @@
 //! A code system in memory: concepts by number, found by code, with their hierarchy in both directions. Made once from a
 //! CodeSystem resource. What a value set asks of it is in `filter`.
 
+use super::Problem;
 use super::tree::{each, flag, strings, text};
 use crate::json::Tree;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -112,12 +113,26 @@ pub struct CodeSystem {
     pub properties: Vec<PropertyDefinition>,
     /// The concepts, each after those it is nested in.
     pub concepts: Vec<Concept>,
-    /// What is wrong with it, in words.
-    pub faults: Vec<String>,
+    /// What is wrong with it.
+    pub faults: Vec<Fault>,
     index: FxHashMap<Box<str>, u32>,
     folded: FxHashMap<Box<str>, u32>,
     standard: Standard,
 }
+
+/// Something that is wrong with a code system, so that its hierarchy cannot be relied on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The code where it was met.
+    pub code: Box<str>,
+    /// Whether the concepts go round in a circle; if not, the code stands twice.
+    pub circle: bool,
+    /// In words.
+    pub text: String,
+}
+
+/// Faults that a message names.
+const FAULTS_SHOWN: usize = 5;
 
 /// The codes of the properties that are asked for with every concept.
 #[derive(Debug, Default)]
@@ -194,7 +209,8 @@ impl CodeSystem {
             let number = self.concepts.len() as u32;
             let code: Box<str> = text(tree, "code").into();
             if self.index.insert(code.clone(), number).is_some() {
-                self.faults.push(format!("the code '{code}' stands twice"));
+                let text = format!("the code '{code}' stands twice");
+                self.faults.push(Fault { code: code.clone(), circle: false, text });
             }
             self.concepts.push(concept(tree, code, parent));
             open.extend(each(tree, "concept").iter().rev().map(|c| (c, Some(number))));
@@ -263,9 +279,9 @@ impl CodeSystem {
                     Some(1) => {
                         let (above, below) =
                             (self.concepts[at].code.clone(), self.concepts[child as usize].code.clone());
-                        self.faults.push(format!(
-                            "the concepts go round in a circle: '{below}' is below '{above}' and above it"
-                        ));
+                        let text =
+                            format!("the concepts go round in a circle: '{below}' is below '{above}' and above it");
+                        self.faults.push(Fault { code: below, circle: true, text });
                         self.concepts[at].children.remove(*next);
                         self.concepts[child as usize].parents.retain(|p| *p != at as u32);
                     }
@@ -278,6 +294,28 @@ impl CodeSystem {
     /// Canonical with version.
     pub fn canonical(&self) -> String {
         super::tree::canonical(&self.url, &self.version)
+    }
+
+    /// Refuses what is asked of its hierarchy where that cannot be relied on: the circles were cut somewhere, and where
+    /// would decide the answer.
+    pub fn sound(&self) -> Result<(), Problem> {
+        match self.faults.is_empty() {
+            true => Ok(()),
+            false => Err(self.unsound(self.faults.iter())),
+        }
+    }
+
+    /// The circles of its concepts, if there are any.
+    pub(super) fn circle(&self) -> Option<(&str, Problem)> {
+        let mut circles = self.faults.iter().filter(|fault| fault.circle).peekable();
+        let code = &*circles.peek()?.code;
+        Some((code, self.unsound(circles)))
+    }
+
+    fn unsound<'f>(&self, faults: impl Iterator<Item = &'f Fault>) -> Problem {
+        let texts: Vec<&str> = faults.take(FAULTS_SHOWN).map(|fault| fault.text.as_str()).collect();
+        let text = format!("The code system {} cannot be relied on: {}", self.canonical(), texts.join("; "));
+        Problem::error("processing", "vs-invalid", "CODESYSTEM_FAULTY", text)
     }
 
     /// The code under which a property that FHIR defines is declared here.

@@ -101,6 +101,21 @@ impl ConceptMap {
     pub fn canonical(&self) -> String {
         canonical(&self.url, &self.version)
     }
+
+    /// Whether it says anything of the codes of a system: towards `to`, if that is said, or in reverse.
+    pub fn is_about(&self, system: &str, to: Option<&str>, reverse: bool) -> bool {
+        self.groups
+            .iter()
+            .map(|group| group.ends(reverse))
+            .any(|(near, far)| near == system && to.is_none_or(|to| far == to))
+    }
+}
+
+impl Group {
+    /// The systems that are mapped from and to.
+    fn ends(&self, reverse: bool) -> (&str, &str) {
+        if reverse { (&self.target, &self.source) } else { (&self.source, &self.target) }
+    }
 }
 
 fn group(tree: &Tree) -> Group {
@@ -143,8 +158,8 @@ pub fn translate(
     let (system, code) = from;
     let mut found = Vec::new();
     for group in &map.groups {
-        let (near, far) = if reverse { (&group.target, &group.source) } else { (&group.source, &group.target) };
-        if **near != *system || to.is_some_and(|to| **far != *to) {
+        let (near, far) = group.ends(reverse);
+        if near != system || to.is_some_and(|to| far != to) {
             continue;
         }
         let before = found.len();
@@ -157,9 +172,9 @@ pub fn translate(
             if here != Some(code) {
                 continue;
             }
-            let concept = there.map(|code| (far.to_string(), code.to_owned()));
+            let concept = there.map(|code| (far.to_owned(), code.to_owned()));
             if let (Some(set), Some((system, code))) = (within, &concept)
-                && member_of(library, set, Some(system), code) == Some(false)
+                && member_of(library, set, Some(system), code) == Ok(false)
             {
                 continue;
             }

@@ -17,6 +17,9 @@ pub(super) struct Names<'n> {
 /// The supplements that add to a code system: those that the value set or the request names, and those whose language
 /// is asked for.
 pub(super) fn supplements(library: &dyn Library, system: &CodeSystem, wanted: &[Box<str>]) -> Vec<Arc<CodeSystem>> {
+    if wanted.is_empty() {
+        return Vec::new();
+    }
     let named = |s: &CodeSystem| {
         wanted.iter().any(|w| {
             let (url, version) = super::tree::split(w);

@@ -4,7 +4,7 @@
 use super::display::{Names, own, supplements};
 use super::expansion::{Expansion, Item};
 use super::library::{self, newest};
-use super::member::Trail;
+use super::member::{Trail, leading};
 use super::problem::{broken_check, unknown_system};
 use super::tree::{canonical, each, split, text};
 use super::value_set::{ConceptSet, Named};
@@ -112,10 +112,25 @@ pub(super) fn missing_supplement(library: &dyn Library, wanted: &[Box<str>]) -> 
     Err(Problem::error("not-found", "not-found", "VALUESET_SUPPLEMENT_MISSING", format!("{words}{text}")))
 }
 
-/// Whether all words begin a word of the display or the code.
+/// Whether each of the words begins a word of the display or the code. A word begins after anything that is no letter
+/// and no digit, so that `mm[Hg` and `2339-0` are found whole and `hg` is found in `mm[Hg]`.
 fn matches(item: &Item, words: &str) -> bool {
     let text = format!("{} {}", item.display.as_deref().unwrap_or_default(), item.code).to_lowercase();
-    words.to_lowercase().split_whitespace().all(|word| text.contains(word))
+    let begins = |at: usize| text[..at].chars().next_back().is_none_or(|before| !before.is_alphanumeric());
+    words.to_lowercase().split_whitespace().all(|word| text.match_indices(word).any(|(at, _)| begins(at)))
+}
+
+/// A concept whose code system is not here: what the value set says of it is all there is.
+fn by_name(set: &ConceptSet, named: &Named) -> Item {
+    Item {
+        system: set.system.clone(),
+        version: set.version.clone(),
+        code: named.code.clone(),
+        display: named.display.clone(),
+        source: None,
+        named: Some(named.clone()),
+        nested: false,
+    }
 }
 
 impl Making<'_> {
@@ -220,13 +235,13 @@ impl Making<'_> {
             true => None,
             false => Some(self.of_system(set)?),
         };
-        for url in &set.value_sets {
+        for (number, url) in set.value_sets.iter().enumerate() {
             let other = library::value_set(self.library, url, self.rules)?;
             if !url.starts_with('#') {
                 self.used.insert(("used-valueset", other.canonical()));
             }
             self.note("ValueSet", &other.status, &other.standards_status, other.experimental, &other.canonical());
-            let theirs = self.all_of(&other)?;
+            let theirs = self.all_of(&other).map_err(|problem| leading(problem, set, number))?;
             items = Some(match items {
                 None => theirs,
                 Some(mut ours) => {
@@ -247,6 +262,9 @@ impl Making<'_> {
         let all = self.library.code_systems(&set.system);
         let versions: Vec<String> = all.iter().map(|s| s.version.to_string()).collect();
         let Some(system) = newest(all, version) else {
+            if versions.is_empty() && !set.concepts.is_empty() && set.filters.is_empty() {
+                return Ok(set.concepts.iter().map(|named| by_name(set, named)).collect());
+            }
             return Err(unknown_system(&set.system, version, versions, "expanded"));
         };
         if system.content == Content::Supplement {
@@ -263,10 +281,8 @@ impl Making<'_> {
         self.used.insert(("used-codesystem", system.canonical()));
         self.note("CodeSystem", &system.status, &system.standards_status, system.experimental, &system.canonical());
         self.spend(system.concepts.len())?;
-        if !system.faults.is_empty() && set.concepts.is_empty() {
-            let text =
-                format!("The code system {} cannot be relied on: {}", system.canonical(), system.faults.join("; "));
-            return Err(Problem::error("processing", "vs-invalid", "CODESYSTEM_FAULTY", text).at(&set.place));
+        if set.concepts.is_empty() {
+            system.sound().map_err(|problem| problem.at(&set.place))?;
         }
         let item = |number: u32, named: Option<&Named>, nested: bool| {
             let concept = system.concept(number)?;

@@ -137,7 +137,7 @@ impl Expansion {
             // The status of a concept that is not simply in use is always shown.
             let status = system.status_code();
             if !rules.properties.iter().any(|p| **p == *status) {
-                let stated = concept.properties.iter().filter(|p| *p.code == *status);
+                let stated = concept.properties.iter().filter(|p| *p.code == *status && p.text() != "active");
                 properties.extend(stated.map(|p| ("status".to_owned(), p.key.clone(), p.value.clone())));
             }
             let extensions = properties.into_iter().map(|(code, key, value)| {

@@ -5,6 +5,8 @@ use super::value_set::{ConceptSet, Filter};
 use super::{CodeSystem, Concept, Problem};
 use regex::{Regex, RegexBuilder};
 
+/// What asks for the place of a concept in the hierarchy.
+const HIERARCHY: [&str; 6] = ["is-a", "is-not-a", "descendent-of", "descendent-leaf", "child-of", "generalizes"];
 /// The largest compiled expression.
 const REGEX_MAX: usize = 1 << 20;
 
@@ -51,6 +53,9 @@ fn test<'t>(system: &'t CodeSystem, filter: &'t Filter, whole: bool) -> Result<T
         return by_code(system, filter, whole);
     }
     let value = &*filter.value;
+    if matches!(property, "parent" | "child") {
+        system.sound()?;
+    }
     let of = move |c: &Concept| -> Vec<String> {
         match property {
             "display" => c.display.iter().map(|d| d.to_string()).collect(),
@@ -81,6 +86,9 @@ fn test<'t>(system: &'t CodeSystem, filter: &'t Filter, whole: bool) -> Result<T
 
 fn by_code<'t>(system: &'t CodeSystem, filter: &'t Filter, whole: bool) -> Result<Test<'t>, Problem> {
     let value = &*filter.value;
+    if HIERARCHY.contains(&&*filter.op) {
+        system.sound()?;
+    }
     let Some(named) = system.find(value) else {
         return Ok(match &*filter.op {
             "is-not-a" => Box::new(|_, _| true),

@@ -3,7 +3,7 @@
 use super::tree::{fits, newer, split};
 use super::{CodeSystem, ConceptMap, Content, Problem, Rules, ValueSet};
 use crate::json::Tree;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
 
 /// What holds terminology.
@@ -117,7 +117,11 @@ impl Library for Both<'_> {
 
     fn concept_maps(&self) -> Vec<Arc<ConceptMap>> {
         let mut all = self.0.concept_maps();
-        all.extend(self.1.concept_maps());
+        let known: FxHashSet<String> = all.iter().map(|map| map.canonical()).collect();
+        // A map without a canonical is hidden by none and hides none.
+        all.extend(
+            self.1.concept_maps().into_iter().filter(|map| map.url.is_empty() || !known.contains(&map.canonical())),
+        );
         all
     }
 }

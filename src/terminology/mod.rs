@@ -13,6 +13,7 @@ mod filter;
 mod implicit;
 mod library;
 mod member;
+mod packaged;
 mod problem;
 pub mod release;
 mod rules;
@@ -20,16 +21,18 @@ pub(crate) mod tree;
 mod validate;
 mod value_set;
 
-pub use code_system::{CodeSystem, Concept, Content, Designation, Property};
+pub use code_system::{CodeSystem, Concept, Content, Designation, Fault, Property};
 pub use concept_map::{ConceptMap, Match, translate};
 pub use expand::expand;
 pub use expansion::{Expansion, Item};
 pub use library::{Both, Library, Shelf};
+pub use packaged::Packaged;
 pub use problem::Problem;
 pub use rules::{Rules, VersionRule};
 pub use validate::{Asked, Coding, Verdict, validate};
 pub use value_set::ValueSet;
 
+use crate::json::Tree;
 use std::sync::Arc;
 
 /// Calls something with two libraries and that of the core package behind them.
@@ -80,9 +83,29 @@ pub fn display_fits(library: &dyn Library, system: &str, code: &str, display: &s
     Some(display::Names::of(&system, concept, &[], None).check(display, code, &Rules::default()).is_none())
 }
 
-/// Whether a code is in a value set, where that is known: for bindings and `memberOf()`. Without a system any will do.
-pub fn member_of(library: &dyn Library, value_set: &str, system: Option<&str>, code: &str) -> Option<bool> {
+/// Whether a code is in a value set, or why that is not known: for bindings and `memberOf()`. Without a system any will
+/// do.
+pub fn member_of(library: &dyn Library, value_set: &str, system: Option<&str>, code: &str) -> Result<bool, Problem> {
     member::contains(library, value_set, system, code)
+}
+
+/// What makes a code system or value set unfit for use: concepts or includes that go round in a circle. A value set is
+/// looked at as if it were in the library.
+pub fn circle(library: &dyn Library, resource: &Tree) -> Option<Problem> {
+    match tree::text(resource, "resourceType") {
+        "CodeSystem" => {
+            let system = CodeSystem::of(resource);
+            let (code, problem) = system.circle()?;
+            Some(problem.at(tree::place_of(resource, code)))
+        }
+        "ValueSet" => {
+            let mut own = Shelf::default();
+            own.add(resource);
+            let set = ValueSet::of(resource);
+            member::acyclic(&Both(&own, library), &set, &Rules::default()).err()
+        }
+        _ => None,
+    }
 }
 
 /// A code with its system, the system first.
@@ -96,13 +119,20 @@ pub fn codes_of(library: &dyn Library, value_set: &str, limit: usize) -> Result<
     Ok(expansion.items.into_iter().map(|item| (item.system, item.code)).collect())
 }
 
-/// The codes that are (`below`) a code or that it is below, itself included; none where the system is not known.
-pub fn hierarchy(library: &dyn Library, system: &str, code: &str, below: bool) -> Option<Vec<Box<str>>> {
-    let system = library::newest(library.code_systems(system), "")?;
-    let number = system.find(code)?;
+/// The codes that are (`below`) a code or that it is below, itself included.
+pub fn hierarchy(library: &dyn Library, url: &str, code: &str, below: bool) -> Result<Vec<Box<str>>, Problem> {
+    let system = code_system(library, url, "")?;
+    system.sound()?;
+    let number = system.find(code).ok_or_else(|| {
+        let short: String = code.chars().take(100).collect();
+        let text = format!("the code '{short}' is not in the code system {}", system.canonical());
+        Problem::error("not-found", "not-found", "Unknown_Code_in_Version", text)
+    })?;
     let mut marked = if below { system.below(number) } else { system.above(number) };
-    *marked.get_mut(number as usize)? = true;
-    Some(system.concepts.iter().zip(marked).filter(|(_, m)| *m).map(|(c, _)| c.code.clone()).collect())
+    if let Some(itself) = marked.get_mut(number as usize) {
+        *itself = true;
+    }
+    Ok(system.concepts.iter().zip(marked).filter(|(_, m)| *m).map(|(c, _)| c.code.clone()).collect())
 }
 
 #[cfg(test)]

@@ -66,6 +66,14 @@ impl Problem {
         self.severity == "error"
     }
 
+    /// In words, with the place.
+    pub fn sentence(&self) -> String {
+        match &self.place {
+            Some(place) => format!("{} ({place})", self.text),
+            None => self.text.to_string(),
+        }
+    }
+
     /// As an issue of an OperationOutcome.
     pub fn issue(&self) -> Tree {
         let id = Tree::object([("url", Tree::string(MESSAGE_ID)), ("valueString", Tree::string(self.id))]);

@@ -37,9 +37,9 @@ fn hierarchies_and_filters() {
     let shelf = shelf();
     assert_eq!(codes(&shelf, "http://all"), Ok(vec!["a".into(), "b".into(), "c".into(), "d".into()]));
     assert_eq!(codes(&shelf, "http://below"), Ok(vec!["b".into(), "d".into()]));
-    assert_eq!(member_of(&shelf, "http://below", Some("http://s"), "d"), Some(true));
-    assert_eq!(member_of(&shelf, "http://below", None, "c"), Some(false));
-    assert_eq!(member_of(&shelf, "http://nowhere", None, "c"), None);
+    assert_eq!(member_of(&shelf, "http://below", Some("http://s"), "d"), Ok(true));
+    assert_eq!(member_of(&shelf, "http://below", None, "c"), Ok(false));
+    assert!(member_of(&shelf, "http://nowhere", None, "c").is_err_and(|why| why.text.contains("'http://nowhere'")));
     let below = hierarchy(&shelf, "http://s", "b", true).expect("known");
     assert_eq!(below.iter().map(|c| &**c).collect::<Vec<_>>(), ["b", "c", "d"]);
     let above = hierarchy(&shelf, "http://s", "d", false).expect("known");
@@ -57,7 +57,98 @@ fn bad_ones_are_named_and_harm_nothing_else() {
     let circle = codes(&shelf, "http://circle").expect_err("a circle");
     assert!(circle.text.contains("http://round") && circle.text.contains("circle"), "{circle:?}");
     assert!(codes(&shelf, "http://all").is_ok());
-    assert_eq!(member_of(&shelf, "http://itself", Some("http://s"), "a"), None);
+    let why = member_of(&shelf, "http://itself", Some("http://s"), "a").expect_err("a circle");
+    assert_eq!(why.place.as_deref(), Some("ValueSet.compose.include[0].valueSet[0]"));
+    // Without a system the circle is found where the imports are looked at.
+    let why = member_of(&shelf, "http://itself", None, "a").expect_err("a circle");
+    assert!(why.text.contains("'http://itself' includes itself"), "{why:?}");
+}
+
+/// Where a circle was cut would decide the answer: none is given.
+#[test]
+fn nothing_is_asked_of_a_hierarchy_that_goes_round() {
+    let mut shelf = shelf();
+    let set = |url: &str, filter: &str| {
+        format!(
+            r#"{{"resourceType":"ValueSet","url":"{url}","compose":{{"include":[{{"system":"http://round","filter":[{filter}]}}]}}}}"#
+        )
+    };
+    shelf.add(&tree(&set("http://is-a", r#"{"property":"concept","op":"is-a","value":"x"}"#)));
+    shelf.add(&tree(&set("http://parent", r#"{"property":"parent","op":"=","value":"x"}"#)));
+    shelf.add(&tree(&set("http://code", r#"{"property":"code","op":"regex","value":"x"}"#)));
+    let named = |problem: Problem| {
+        assert!(problem.text.contains("http://round") && problem.text.contains("'x'"), "{problem:?}");
+        problem.place.map(String::from)
+    };
+    let place = Some("ValueSet.compose.include[0].filter[0]".to_owned());
+    for set in ["http://is-a", "http://parent"] {
+        assert_eq!(named(member_of(&shelf, set, Some("http://round"), "y").expect_err("a circle")), place);
+    }
+    // What does not ask for the place of a concept is answered.
+    assert_eq!(member_of(&shelf, "http://code", Some("http://round"), "x"), Ok(true));
+    assert_eq!(member_of(&shelf, "http://circle", Some("http://round"), "y"), Ok(true));
+    for below in [true, false] {
+        named(hierarchy(&shelf, "http://round", "y", below).expect_err("a circle"));
+    }
+    named(code_system(&shelf, "http://round", "").expect("known").sound().expect_err("a circle"));
+    let resource = r#"{"resourceType":"CodeSystem","url":"http://r","concept":[{"code":"o","concept":[{"code":"p","property":[{"code":"child","valueCode":"o"}]}]}]}"#;
+    let circle = circle(&shelf, &tree(resource)).expect("a circle");
+    assert_eq!(circle.place.as_deref(), Some("CodeSystem.concept[0]"));
+    let twice = r#"{"resourceType":"CodeSystem","url":"http://r","concept":[{"code":"o"},{"code":"o"}]}"#;
+    assert_eq!(super::circle(&shelf, &tree(twice)), None);
+}
+
+/// Each includes the next twice: whoever follows every road never ends.
+#[test]
+fn value_sets_that_include_each_other_again_and_again_end() {
+    let mut shelf = Shelf::default();
+    for n in 0..40 {
+        let next = format!(r#"{{"valueSet":["http://v/{}"]}}"#, n + 1);
+        let set = format!(
+            r#"{{"resourceType":"ValueSet","url":"http://v/{n}","compose":{{"include":[{next},{next},{{"system":"http://s","concept":[{{"code":"a{n}"}}]}}]}}}}"#
+        );
+        shelf.add(&tree(&set));
+    }
+    shelf
+        .add(&tree(r#"{"resourceType":"ValueSet","url":"http://v/40","compose":{"include":[{"system":"http://s"}]}}"#));
+    shelf
+        .add(&tree(r#"{"resourceType":"CodeSystem","url":"http://s","content":"complete","concept":[{"code":"a0"}]}"#));
+    assert_eq!(member_of(&shelf, "http://v/0", Some("http://s"), "nothing").expect_err("too much").code, "too-costly");
+    assert_eq!(codes(&shelf, "http://v/0").expect_err("too much").code, "too-costly");
+    assert_eq!(member_of(&shelf, "http://v/0", None, "nothing").expect_err("too much").code, "too-costly");
+    let set = value_set(&shelf, "http://v/0", &Rules::default()).expect("known");
+    let coding = Coding { system: "http://s".into(), code: "a0".into(), ..Coding::default() };
+    let asked = Asked { codings: vec![coding], place: "Coding", infer: true, allow_abstract: true };
+    assert!(validate(&shelf, Some(&set), &asked, &Rules::default()).is_ok_and(|verdict| verdict.result));
+}
+
+#[test]
+fn a_filter_is_the_beginning_of_words() {
+    let mut shelf = Shelf::default();
+    shelf.add(&tree(
+        r#"{"resourceType":"CodeSystem","url":"http://s","content":"complete","concept":[{"code":"718-7","display":"Acute asthma (disorder)"},{"code":"mm[Hg]","display":"Subacute Änderung"}]}"#,
+    ));
+    shelf.add(&tree(r#"{"resourceType":"ValueSet","url":"http://v","compose":{"include":[{"system":"http://s"}]}}"#));
+    let found = |words: &str| {
+        let rules = Rules { filter: Some(words.into()), ..Rules::default() };
+        let set = value_set(&shelf, "http://v", &rules).expect("known");
+        let items = expand(&shelf, &set, &rules).expect("an expansion").items;
+        items.iter().map(|item| item.code.to_string()).collect::<Vec<_>>().join(" ")
+    };
+    for (words, codes) in [
+        ("acut ast", "718-7"),
+        ("AST acute", "718-7"),
+        ("disord", "718-7"),
+        ("718-7", "718-7"),
+        ("cute", ""),
+        ("subac änd", "mm[Hg]"),
+        ("mm[hg", "mm[Hg]"),
+        ("hg", "mm[Hg]"),
+        ("acute subacute", ""),
+        (" ", "718-7 mm[Hg]"),
+    ] {
+        assert_eq!(found(words), codes, "{words}");
+    }
 }
 
 #[test]

@@ -26,6 +26,23 @@ pub(crate) fn flag(of: &Tree, key: &str) -> Option<bool> {
     }
 }
 
+/// Where the concept with a code stands in a CodeSystem resource.
+pub(crate) fn place_of(system: &Tree, code: &str) -> String {
+    let mut open = vec![("CodeSystem".to_owned(), system)];
+    while let Some((place, of)) = open.pop() {
+        for (i, concept) in each(of, "concept").iter().enumerate() {
+            let at = format!("{place}.concept[{i}]");
+            if text(concept, "code") == code {
+                return at;
+            }
+            if concept.get("concept").is_some() {
+                open.push((at, concept));
+            }
+        }
+    }
+    "CodeSystem.concept".to_owned()
+}
+
 /// Canonical and version written together.
 pub(crate) fn canonical(url: &str, version: &str) -> String {
     if version.is_empty() { url.to_owned() } else { format!("{url}|{version}") }

@@ -10,6 +10,7 @@ use super::tree::{canonical, each, fits, flag, text};
 use super::value_set::{ConceptSet, Named};
 use super::{CodeSystem, Content, Library, Problem, Rules, ValueSet};
 use crate::json::Tree;
+use rustc_hash::FxHashSet;
 use std::sync::Arc;
 
 /// A code that is asked about.
@@ -93,7 +94,7 @@ pub fn validate(
     }
     missing_supplement(library, &wanted)?;
     if let Some(set) = set {
-        member::acyclic(library, set, &rules, &mut Trail::default())?;
+        member::acyclic(library, set, &rules)?;
     }
     let judge = Judge { library, set, asked, rules: &rules, supplements: wanted };
     let many = asked.place == "CodeableConcept";
@@ -215,7 +216,7 @@ impl Judge<'_> {
     fn infer(&self, coding: &mut Coding, place: &str, verdict: &mut Verdict) -> Result<bool, Problem> {
         let Some(set) = self.set else { return Ok(false) };
         let mut found = Vec::new();
-        for system in member::systems_of(self.library, set, self.rules, 0) {
+        for system in member::systems_of(self.library, set, self.rules) {
             let known = newest(self.library.code_systems(&system), "").is_some_and(|s| s.find(&coding.code).is_some());
             let sought = Sought { system: &system, version: "", code: &coding.code };
             if known
@@ -230,7 +231,7 @@ impl Judge<'_> {
                 return Ok(true);
             }
             [] => {
-                let systems = member::systems_of(self.library, set, self.rules, 0);
+                let systems = member::systems_of(self.library, set, self.rules);
                 ("UNABLE_TO_INFER_CODESYSTEM", format!(": the code is in none of [{}]", systems.join(", ")))
             }
             many => (
@@ -251,16 +252,17 @@ impl Judge<'_> {
     fn includes(&self, coding: &Coding) -> Vec<ConceptSet> {
         let mut found = Vec::new();
         let Some(set) = self.set else { return found };
-        let mut open: Vec<(Vec<ConceptSet>, usize)> = vec![(set.include.clone(), 0)];
-        while let Some((includes, depth)) = open.pop() {
+        let mut seen = FxHashSet::default();
+        let mut open: Vec<Vec<ConceptSet>> = vec![set.include.clone()];
+        while let Some(includes) = open.pop() {
             for include in includes {
                 if *include.system == *coding.system {
                     found.push(include.clone());
                 }
-                if include.system.is_empty() && depth < 10 {
+                if include.system.is_empty() {
                     let imported =
                         include.value_sets.iter().filter_map(|v| library::value_set(self.library, v, self.rules).ok());
-                    open.extend(imported.map(|v| (v.include.clone(), depth + 1)));
+                    open.extend(imported.filter(|v| seen.insert(v.canonical())).map(|v| v.include.clone()));
                 }
             }
         }
@@ -401,7 +403,7 @@ impl Judge<'_> {
             let sought = Sought { system: &coding.system, version: &system.version, code };
             match member::find(self.library, set, &sought, self.rules, &mut Trail::default()) {
                 Ok(Found::Yes(how)) => named = how,
-                Ok(Found::No | Found::Unknown) => member = false,
+                Ok(Found::No | Found::Unknown(_)) => member = false,
                 Err(problem) if problem.kind == "not-found" => {
                     member = false;
                     verdict.hidden = true;

@@ -6,7 +6,7 @@ use super::place::Place;
 use super::plan::Row;
 use super::walk::{Walk, shown};
 use crate::base::{IssueCode, Severity};
-use crate::definitions::{BindingStrength, Element, Standing};
+use crate::definitions::{BindingStrength, Codes, Element, Standing};
 use crate::fhirpath::eval::{Node, NodeType};
 use crate::json::{Kind, Value};
 use crate::ucum;
@@ -91,9 +91,16 @@ impl<'d> Walk<'_, 'd> {
         let Some(binding) = element.binding.as_ref().filter(|b| b.strength == BindingStrength::Required) else {
             return;
         };
-        if self.validator.codes.contains(&binding.value_set, None, None, code) == Some(false) {
-            let message = format!("'{}' is not in the value set {}", shown(code), binding.value_set);
-            self.report(IssueCode::CodeInvalid, place, message);
+        match self.validator.codes.contains(&binding.value_set, None, None, code) {
+            Some(true) => {}
+            None => {
+                let codes = [(None, code.to_owned())];
+                self.undecided(&binding.value_set, &codes, place, ", which is required here");
+            }
+            Some(false) => {
+                let message = format!("'{}' is not in the value set {}", shown(code), binding.value_set);
+                self.report(IssueCode::CodeInvalid, place, message);
+            }
         }
     }
 
@@ -109,7 +116,9 @@ impl<'d> Walk<'_, 'd> {
         let from = binding.profile.map(|p| format!(" (profile {p})")).unwrap_or_default();
         let codes = self.codes_of(node);
         match self.any_in(binding.value_set, &codes) {
-            None | Some(true) => {}
+            Some(true) => {}
+            None if severity == Severity::Information => {}
+            None => self.undecided(binding.value_set, &codes, place, &format!(", {word}{from}")),
             Some(false) if absent_with_reason(value) => {}
             // A concept in words alone is legal where the set may be extended.
             Some(false) if severity != Severity::Error && codes.is_empty() => {}
@@ -122,13 +131,41 @@ impl<'d> Walk<'_, 'd> {
                 self.note(severity, IssueCode::CodeInvalid, place, message);
             }
         }
-        if let Some(most) = binding.most
-            && !codes.is_empty()
-            && self.any_in(most, &codes) == Some(false)
-        {
-            let message = format!("the codes are not in the value set {most}, beyond which there are none{from}");
-            self.note(Severity::Error, IssueCode::CodeInvalid, place, message);
+        let Some(most) = binding.most.filter(|_| !codes.is_empty()) else { return };
+        match self.any_in(most, &codes) {
+            Some(true) => {}
+            None => self.undecided(most, &codes, place, &format!(", beyond which there are none{from}")),
+            Some(false) => {
+                let message = format!("the codes are not in the value set {most}, beyond which there are none{from}");
+                self.note(Severity::Error, IssueCode::CodeInvalid, place, message);
+            }
         }
+    }
+
+    /// Says once that codes could not be held against a value set, and why.
+    fn undecided(&mut self, set: &str, codes: &[(Option<String>, String)], place: &Place<'_>, role: &str) {
+        let known = self.validator.codes.clone();
+        let codes: Vec<(Option<&str>, &str)> = codes.iter().map(|(s, code)| (s.as_deref(), code.as_str())).collect();
+        self.undecided_by(&*known, set, &codes, place, role);
+    }
+
+    /// The same by a terminology of its own.
+    pub(super) fn undecided_by(
+        &mut self,
+        known: &dyn Codes,
+        set: &str,
+        codes: &[(Option<&str>, &str)],
+        place: &Place<'_>,
+        role: &str,
+    ) {
+        if !self.undecided.insert(set.to_owned()) {
+            return;
+        }
+        let mut reasons = codes.iter().map(|(system, code)| known.undecided(set, *system, code));
+        let Some(unfit) = reasons.find_map(|reason| reason) else { return };
+        let at = unfit.place.map(|place| format!(" ({place})")).unwrap_or_default();
+        let message = format!("it is not known whether the code is in the value set {set}{role}: {}{at}", unfit.why);
+        self.note(Severity::Warning, unfit.code, place, message);
     }
 
     /// Whether one of the codes of a value is in a value set; none if that is not known.

@@ -1,61 +1,17 @@
 //! What validation knows of codes: the terminology of the packages (and of whoever gives more), and the core package
 //! behind it. What cannot be told is not guessed. Answers are kept, so that asking again costs a look-up.
 
-use crate::definitions::{Codes, Conformance, Registry, Standing};
+use crate::base::IssueCode;
+use crate::definitions::{Codes, Standing, Unfit};
 use crate::json::Tree;
-use crate::terminology::{self, CodeSystem, ConceptMap, Content, Library, Shelf, ValueSet};
+use crate::terminology::tree::split;
+use crate::terminology::{self, Both, CodeSystem, ConceptMap, Content, Library, Packaged, Problem, Shelf, ValueSet};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
 
 /// Answers that are kept at most; then it begins again.
 const KEPT: usize = 50_000;
-
-/// The terminology of packages. A resource is made when it is first named.
-struct Packaged {
-    registry: Arc<Registry>,
-    systems: RwLock<FxHashMap<Box<str>, Vec<Arc<CodeSystem>>>>,
-    sets: RwLock<FxHashMap<Box<str>, Vec<Arc<ValueSet>>>>,
-}
-
-impl Packaged {
-    /// All versions of a resource. Only what is there is kept, as names come from outside.
-    fn made<T>(
-        &self,
-        kept: &RwLock<FxHashMap<Box<str>, Vec<Arc<T>>>>,
-        kind: &str,
-        url: &str,
-        make: impl Fn(&Tree) -> T,
-    ) -> Vec<Arc<T>> {
-        if let Some(known) = kept.read().get(url) {
-            return known.clone();
-        }
-        let read = |found: &Arc<Conformance>| Tree::parse(&found.json()).ok().map(|tree| Arc::new(make(&tree)));
-        let all: Vec<Arc<T>> = self.registry.versions(kind, url).filter_map(read).collect();
-        if !all.is_empty() {
-            kept.write().insert(url.into(), all.clone());
-        }
-        all
-    }
-}
-
-impl Library for Packaged {
-    fn code_systems(&self, url: &str) -> Vec<Arc<CodeSystem>> {
-        self.made(&self.systems, "CodeSystem", url, CodeSystem::of)
-    }
-
-    fn value_sets(&self, url: &str) -> Vec<Arc<ValueSet>> {
-        self.made(&self.sets, "ValueSet", url, ValueSet::of)
-    }
-
-    fn supplements(&self, _url: &str) -> Vec<Arc<CodeSystem>> {
-        Vec::new()
-    }
-
-    fn concept_maps(&self) -> Vec<Arc<ConceptMap>> {
-        Vec::new()
-    }
-}
 
 /// Code systems of others (media types, languages, currencies, countries) to which elements of FHIR are bound.
 const UNLISTED: [&str; 5] =
@@ -64,13 +20,13 @@ const UNLISTED: [&str; 5] =
 /// Packages, the core package, and what there is beside them: what is in one of them is not displaced by what is in a
 /// later one, whatever its version. Otherwise a resource could make the rules of a package laxer.
 struct Layers {
-    packaged: Packaged,
+    packaged: Arc<Packaged>,
     beside: Arc<dyn Library>,
 }
 
 impl Layers {
     fn each(&self) -> [&dyn Library; 3] {
-        [&self.packaged, terminology::core_library(), &*self.beside]
+        [&*self.packaged, terminology::core_library(), &*self.beside]
     }
 }
 
@@ -103,8 +59,10 @@ impl Library for Layers {
     }
 }
 
-/// Whether codes are in a value set, by system and code.
-type Answers = FxHashMap<Box<str>, Option<bool>>;
+/// Whether a code is in a value set, or why that is not known.
+type Answer = Result<bool, Arc<Problem>>;
+/// Answers by system and code.
+type Answers = FxHashMap<Box<str>, Answer>;
 
 /// Answers by the packages, the core package, and a library beside them.
 pub struct KnownCodes {
@@ -117,14 +75,28 @@ pub struct KnownCodes {
 
 impl KnownCodes {
     /// By packages alone.
-    pub fn of(registry: Arc<Registry>) -> KnownCodes {
-        KnownCodes::with(Arc::new(Shelf::default()), registry)
+    pub fn of(packaged: Arc<Packaged>) -> KnownCodes {
+        KnownCodes::with(Arc::new(Shelf::default()), packaged)
     }
 
     /// By packages, and by a library beside them.
-    pub fn with(beside: Arc<dyn Library>, registry: Arc<Registry>) -> KnownCodes {
-        let packaged = Packaged { registry, systems: RwLock::default(), sets: RwLock::default() };
+    pub fn with(beside: Arc<dyn Library>, packaged: Arc<Packaged>) -> KnownCodes {
         KnownCodes { library: Layers { packaged, beside }, members: RwLock::default(), standings: RwLock::default() }
+    }
+
+    fn answer(&self, value_set: &str, system: Option<&str>, code: &str) -> Answer {
+        // A bare code and one whose system is empty are asked for differently.
+        let key = format!("{}\n{}\n{code}", u8::from(system.is_some()), system.unwrap_or_default());
+        if let Some(known) = self.members.read().get(value_set).and_then(|codes| codes.get(key.as_str())) {
+            return known.clone();
+        }
+        let answer = terminology::member_of(&self.library, value_set, system, code).map_err(Arc::new);
+        let mut members = self.members.write();
+        if members.len() >= KEPT || members.get(value_set).is_some_and(|codes| codes.len() >= KEPT) {
+            members.clear();
+        }
+        members.entry(value_set.into()).or_default().insert(key.into(), answer.clone());
+        answer
     }
 
     fn stands(&self, system: &str, version: Option<&str>, code: &str, display: Option<&str>) -> Standing {
@@ -148,18 +120,31 @@ impl KnownCodes {
 
 impl Codes for KnownCodes {
     fn contains(&self, value_set: &str, system: Option<&str>, _version: Option<&str>, code: &str) -> Option<bool> {
-        // A bare code and one whose system is empty are asked for differently.
-        let key = format!("{}\n{}\n{code}", u8::from(system.is_some()), system.unwrap_or_default());
-        if let Some(known) = self.members.read().get(value_set).and_then(|codes| codes.get(key.as_str())) {
-            return *known;
+        self.answer(value_set, system, code).ok()
+    }
+
+    fn undecided(&self, value_set: &str, system: Option<&str>, code: &str) -> Option<Unfit> {
+        self.answer(value_set, system, code).err().and_then(|problem| undecided(&problem))
+    }
+
+    fn circle(&self, resource: &Tree) -> Option<Unfit> {
+        terminology::circle(&self.library, resource).map(|problem| unfit(&problem))
+    }
+
+    fn with_contained<'c>(&'c self, contained: &[Tree]) -> Option<Box<dyn Codes + 'c>> {
+        let mut own = Shelf::default();
+        for resource in contained {
+            let Some(id) = resource.get("id").and_then(Tree::as_str) else { continue };
+            let mut named = resource.clone();
+            named.set("url", Tree::String(format!("#{id}")));
+            named.remove("version");
+            own.add(&named);
+            // They name each other by their canonicals, too.
+            if resource.get("url").is_some() {
+                own.add(resource);
+            }
         }
-        let answer = terminology::member_of(&self.library, value_set, system, code);
-        let mut members = self.members.write();
-        if members.len() >= KEPT || members.get(value_set).is_some_and(|codes| codes.len() >= KEPT) {
-            members.clear();
-        }
-        members.entry(value_set.into()).or_default().insert(key.into(), answer);
-        answer
+        Some(Box::new(Contained { own, library: &self.library }))
     }
 
     fn knows(&self, url: &str) -> bool {
@@ -181,10 +166,49 @@ impl Codes for KnownCodes {
     }
 }
 
+/// Answers with what a resource contains.
+struct Contained<'c> {
+    own: Shelf,
+    library: &'c Layers,
+}
+
+impl Contained<'_> {
+    fn answer(&self, value_set: &str, system: Option<&str>, code: &str) -> Result<bool, Problem> {
+        terminology::member_of(&Both(&self.own, self.library), value_set, system, code)
+    }
+}
+
+impl Codes for Contained<'_> {
+    fn contains(&self, value_set: &str, system: Option<&str>, _version: Option<&str>, code: &str) -> Option<bool> {
+        self.answer(value_set, system, code).ok()
+    }
+
+    fn undecided(&self, value_set: &str, system: Option<&str>, code: &str) -> Option<Unfit> {
+        self.answer(value_set, system, code).err().and_then(|problem| undecided(&problem))
+    }
+}
+
+/// Why a question has no answer, unless it cannot have one anywhere.
+fn undecided(problem: &Problem) -> Option<Unfit> {
+    let open = problem.unknown.as_deref().is_some_and(|system| UNLISTED.contains(&split(system).0));
+    (!open).then(|| unfit(problem))
+}
+
+fn unfit(problem: &Problem) -> Unfit {
+    let code = match problem.code {
+        "not-found" => IssueCode::NotFound,
+        "too-costly" => IssueCode::TooCostly,
+        "not-supported" => IssueCode::NotSupported,
+        "invalid" => IssueCode::Invalid,
+        _ => IssueCode::Processing,
+    };
+    Unfit { code, why: (&*problem.text).into(), place: problem.place.as_deref().map(Arc::from) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::definitions::PackageInfo;
+    use crate::definitions::{Conformance, PackageInfo, Registry};
 
     fn codes(resources: &[(&str, &str, &str)]) -> KnownCodes {
         let of = |(kind, url, json): &(&str, &str, &str)| {
@@ -192,7 +216,8 @@ mod tests {
             Conformance::new(kind, url, "1", "", "p#1".into(), json.as_bytes())
         };
         let info = PackageInfo { name: "p".into(), version: "1".into(), resources: resources.len(), guides: vec![] };
-        KnownCodes::of(Arc::new(Registry::default().with(info, resources.iter().map(of).collect())))
+        let registry = Registry::default().with(info, resources.iter().map(of).collect());
+        KnownCodes::of(Arc::new(Packaged::of(Arc::new(registry))))
     }
 
     #[test]
@@ -218,6 +243,20 @@ mod tests {
         assert_eq!(ask("s:large", "s:other", "x"), Some(false));
         // What includes itself decides nothing.
         assert_eq!(ask("s:own", "s:s", "a"), None);
+        let why = |set: &str, system: &str, code: &str| codes.undecided(set, Some(system), code);
+        let own = why("s:own", "s:s", "a").expect("a reason");
+        assert_eq!(
+            (own.code, own.place.as_deref()),
+            (IssueCode::Processing, Some("ValueSet.compose.include[0].valueSet[0]"))
+        );
+        assert!(own.why.contains("'s:own' includes itself"), "{own:?}");
+        let big = why("s:large", "s:big", "x").expect("a reason");
+        assert!(big.code == IssueCode::NotFound && big.why.contains("'s:big'"), "{big:?}");
+        assert!(why("s:missing", "s:s", "a").is_some_and(|unfit| unfit.why.contains("'s:missing'")));
+        assert_eq!(why("s:below", "s:s", "b"), None);
+        // Nobody has all media types: that they are not here is not worth a word.
+        let types = "http://hl7.org/fhir/ValueSet/mimetypes";
+        assert_eq!((codes.contains(types, None, None, "text/x"), codes.undecided(types, None, "text/x")), (None, None));
         assert_eq!(ask("s:missing", "s:s", "a"), None);
         assert_eq!(codes.contains("http://hl7.org/fhir/ValueSet/administrative-gender", None, None, "x"), Some(false));
         let stands = |system: &str, code: &str, display: &str| codes.standing(system, None, code, Some(display));

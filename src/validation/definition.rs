@@ -1,13 +1,14 @@
-//! Definitions that resources will be held against (StructureDefinition): can they be used at all? Expressions that
-//! cannot be read, elements that there are not, what contradicts itself and what would loosen its base are told where
-//! they stand. And rules on search parameters and on those that a CapabilityStatement names.
+//! Definitions that resources will be held against (StructureDefinition, CodeSystem, ValueSet): can they be used at all?
+//! Expressions that cannot be read, elements that there are not, what contradicts itself, what would loosen its base and
+//! what goes round in a circle are told where they stand. And rules on search parameters and on those that a
+//! CapabilityStatement names.
 
 use super::place::Place;
 use super::walk::{Walk, shown};
 use crate::base::{IssueCode, Severity};
 use crate::definitions::SearchKind;
 use crate::fhirpath::parse;
-use crate::json::Value;
+use crate::json::{Tree, Value};
 use rustc_hash::FxHashMap;
 
 impl<'d> Walk<'_, 'd> {
@@ -46,6 +47,22 @@ impl<'d> Walk<'_, 'd> {
             }
         }
         self.report(IssueCode::Invalid, place, message);
+    }
+
+    /// A code system or value set: its concepts and imports do not go round in a circle, as nothing could be asked of it.
+    pub(super) fn vocabulary(&mut self, resource: Value<'d>, place: &Place<'_>) {
+        // Only an import leads back to a value set, and only a property to a concept: the others need no look.
+        let sets = ["include", "exclude"].map(|list| resource.get("compose").and_then(|compose| compose.get(list)));
+        let imports = sets.into_iter().flatten().flat_map(Value::items).any(|set| set.get("valueSet").is_some());
+        let mut concepts = resource.get("concept").into_iter();
+        if !imports && !concepts.any(|all| all.raw().contains("\"valueCode\"")) {
+            return;
+        }
+        let Some(unfit) = self.validator.codes.circle(&Tree::from(resource)) else { return };
+        match unfit.place.as_deref().and_then(|at| at.split_once('.')) {
+            Some((_, within)) => self.report(unfit.code, &place.child(within), &*unfit.why),
+            None => self.report(unfit.code, place, &*unfit.why),
+        }
     }
 
     /// A search parameter that is derived from one of the specification is for no other types than that.

@@ -41,6 +41,7 @@ pub use codes::KnownCodes;
 use crate::base::{Clock, Issue, Severity, SystemClock};
 use crate::definitions::{Codes, Definitions, Registry, TypeId};
 use crate::json;
+use crate::terminology::Packaged;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -103,6 +104,7 @@ pub struct Validator {
     plans: Arc<Vec<plan::Plan>>,
     rules: Arc<rule::Rules>,
     registry: Arc<Registry>,
+    packaged: Arc<Packaged>,
     codes: Arc<dyn Codes>,
     /// Profiles that were read, by canonical.
     profiles: RwLock<FxHashMap<Box<str>, profile::Digest>>,
@@ -113,32 +115,30 @@ pub struct Validator {
 impl Validator {
     /// A validator for these definitions and the profiles of the specification.
     pub fn new(definitions: Arc<Definitions>) -> Self {
-        let registry = Registry::core();
-        let codes = Arc::new(KnownCodes::of(registry.clone()));
-        Validator::with(definitions, registry, codes)
-    }
-
-    /// A validator that also knows packages, and asks a terminology about codes.
-    pub fn with(definitions: Arc<Definitions>, registry: Arc<Registry>, codes: Arc<dyn Codes>) -> Self {
         let mut rules = rule::Rules::default();
         let plans = Arc::new(plan::plans(&definitions, &mut rules));
         let rules = Arc::new(rules);
         let extension = definitions.type_named("Extension");
-        Validator { definitions, plans, rules, registry, codes, profiles: RwLock::default(), extension }
+        let registry = Registry::core();
+        let packaged = Arc::new(Packaged::of(registry.clone()));
+        let codes = Arc::new(KnownCodes::of(packaged.clone()));
+        Validator { definitions, plans, rules, registry, packaged, codes, profiles: RwLock::default(), extension }
     }
 
     /// The same over other packages.
     pub fn over(&self, registry: Arc<Registry>) -> Validator {
-        let codes = Arc::new(KnownCodes::of(registry.clone()));
-        self.over_with(registry, codes)
+        let packaged = Arc::new(Packaged::of(registry.clone()));
+        let codes = Arc::new(KnownCodes::of(packaged.clone()));
+        Validator { packaged, ..self.beside(registry, codes) }
     }
 
-    /// The same over other packages, with a terminology.
-    pub fn over_with(&self, registry: Arc<Registry>, codes: Arc<dyn Codes>) -> Validator {
+    /// The same over these packages and more, with a terminology.
+    pub fn beside(&self, registry: Arc<Registry>, codes: Arc<dyn Codes>) -> Validator {
         Validator {
             definitions: self.definitions.clone(),
             plans: self.plans.clone(),
             rules: self.rules.clone(),
+            packaged: self.packaged.clone(),
             codes,
             registry,
             profiles: RwLock::default(),
@@ -149,6 +149,11 @@ impl Validator {
     /// The packages that it knows.
     pub fn registry(&self) -> &Arc<Registry> {
         &self.registry
+    }
+
+    /// The terminology of the packages that it knows.
+    pub fn packaged(&self) -> &Arc<Packaged> {
+        &self.packaged
     }
 
     /// Whether a profile, or a type of the specification, is known.

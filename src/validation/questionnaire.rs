@@ -8,7 +8,8 @@ use super::place::Place;
 use super::rule::Rule;
 use super::walk::{Scope, Walk, shown};
 use crate::base::{IssueCode, Severity};
-use crate::json::{Document, Kind, Limits, Value};
+use crate::definitions::Codes;
+use crate::json::{Document, Kind, Limits, Tree, Value};
 use enabled::Answers;
 
 /// Levels of items at most.
@@ -17,6 +18,8 @@ const DEEPEST: usize = 60;
 /// What stays the same while the items are walked.
 struct Form<'q, 'd> {
     questionnaire: Value<'q>,
+    /// Knows the value sets that stand in the same resource.
+    contained: Option<Box<dyn Codes + 'q>>,
     /// All answers of the response, by link id.
     answers: Answers<'d>,
     /// Whether the response is finished, so that what is required must be there.
@@ -31,7 +34,8 @@ impl<'d> Walk<'_, 'd> {
         if canonical.starts_with('#') {
             let found = self.entries().resolve(&canonical, scope, self.definitions()).and_then(|n| n.value);
             if let Some(questionnaire) = found {
-                self.form(questionnaire, response, place, scope);
+                // What is contained contains nothing itself: its value sets stand beside it.
+                self.form(questionnaire, response, response, place, scope);
             }
             return;
         }
@@ -54,15 +58,26 @@ impl<'d> Walk<'_, 'd> {
         };
         let json = found.json();
         match Document::parse(&json, &Limits::NONE) {
-            Ok(document) => self.form(document.root(), response, place, scope),
+            Ok(document) => self.form(document.root(), document.root(), response, place, scope),
             Err(why) => self.unusable(&canonical, &why.to_string(), &at),
         }
     }
 
-    fn form(&mut self, questionnaire: Value<'_>, response: Value<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) {
+    /// `container`: what contains the value sets that the Questionnaire names by `#id`.
+    fn form(
+        &mut self,
+        questionnaire: Value<'_>,
+        container: Value<'_>,
+        response: Value<'d>,
+        place: &Place<'_>,
+        scope: Scope<'_, 'd>,
+    ) {
+        let contained: Vec<Tree> =
+            container.get("contained").into_iter().flat_map(Value::items).map(Tree::from).collect();
         let status = response.get("status").and_then(Value::as_plain);
         let finished = matches!(status, Some("completed" | "amended"));
-        let form = Form { questionnaire, answers: Answers::of(response), finished };
+        let contained = self.validator.codes.with_contained(&contained);
+        let form = Form { questionnaire, contained, answers: Answers::of(response), finished };
         self.items_of(&form, questionnaire.get("item"), response.get("item"), place, scope, 0);
     }
 
@@ -148,7 +163,7 @@ impl<'d> Walk<'_, 'd> {
                     }
                     for (a, answer) in answers(*item).into_iter().flat_map(Value::items).enumerate() {
                         let inner = at.child("answer").item(a);
-                        self.answer(question, &kind, answer, &inner);
+                        self.answer(question, form.contained.as_deref(), &kind, answer, &inner);
                         self.items_of(form, question.get("item"), answer.get("item"), &inner, scope, depth + 1);
                     }
                 }

@@ -32,6 +32,8 @@ pub(super) struct Walk<'v, 'd> {
     pub tried: FxHashMap<(usize, u32), bool>,
     /// Code systems of which it was said that they are not known.
     pub unknown_systems: FxHashSet<String>,
+    /// Value sets of which it was said that codes could not be held against them.
+    pub undecided: FxHashSet<String>,
     /// What the caller wants to know.
     pub asked: &'v Asked,
     /// The whole document.
@@ -69,6 +71,7 @@ impl<'v, 'd> Walk<'v, 'd> {
             held: Vec::new(),
             tried: FxHashMap::default(),
             unknown_systems: FxHashSet::default(),
+            undecided: FxHashSet::default(),
             asked,
             root,
             entries: Rc::default(),
@@ -186,6 +189,7 @@ impl<'v, 'd> Walk<'v, 'd> {
                 "Questionnaire" => self.conditions(value, place),
                 "MeasureReport" => self.measure_report(value, place),
                 "CapabilityStatement" => self.search_parameters_of(value, place),
+                "CodeSystem" | "ValueSet" => self.vocabulary(value, place),
                 _ => {}
             }
         }

@@ -56,8 +56,14 @@ fn stored_definitions_are_held_against() {
         ["information not-found Observation.value.coding[0].system", "warning not-found Observation"]
     );
     post(&server, "StructureDefinition", &graded()).is(201);
-    // The value set is not there yet: nothing is said of the code.
+    // The value set is not there yet: nothing is refused, and that is said.
     post(&server, "Observation", &observation("x", "y")).is(201);
+    let outcome = post(&server, "Observation/$validate", &observation("x", "y"));
+    assert_eq!(
+        issues(outcome.is(200)),
+        ["information not-found Observation.value.coding[0].system", "warning not-found Observation.value"]
+    );
+    assert!(outcome.text().contains(GRADES), "{}", outcome.text());
     for resource in grades() {
         let kind = resource["resourceType"].as_str().expect("a type").to_owned();
         server.put("PUT", &format!("{kind}/grades"), &resource).is(201);
@@ -85,7 +91,114 @@ fn stored_definitions_are_held_against() {
     server.send("DELETE", "ValueSet/grades", &[], None).is(204);
     post(&server, "Observation", &observation("x", "y")).is(201);
     let outcome = post(&server, "Observation/$validate", &observation("x", "y"));
-    assert_eq!(issues(outcome.is(200)), ["information informational "]);
+    assert_eq!(issues(outcome.is(200)), ["warning not-found Observation.value"]);
+    // Once for a value set, however often it is asked.
+    let mut twice = observation("x", "y");
+    let coding = twice["valueCodeableConcept"]["coding"][0].clone();
+    twice["valueCodeableConcept"]["coding"] = json!([coding, {"system": SYSTEM, "code": "one"}]);
+    let bundle = json!({"resourceType": "Bundle", "type": "collection",
+        "entry": [{"fullUrl": "urn:uuid:7f000000-0000-4000-8000-000000000001", "resource": twice},
+                  {"fullUrl": "urn:uuid:7f000000-0000-4000-8000-000000000002", "resource": observation("x", "y")}]});
+    let outcome = post(&server, "Bundle/$validate", &bundle);
+    assert_eq!(issues(outcome.is(200)), ["warning not-found Bundle.entry[0].resource.value"]);
+}
+
+/// What goes round in a circle is told where it is written, and where it came in all the same it is named where it is used.
+#[test]
+fn terminology_that_goes_round_is_refused_and_named() {
+    let set = |id: &str, version: &str, imports: &str| {
+        json!({"resourceType": "ValueSet", "id": id, "url": format!("http://example.org/fhir/ValueSet/{id}"),
+            "version": version, "status": "active",
+            "compose": {"include": [{"system": SYSTEM}, {"valueSet": [imports]}]}})
+    };
+    let round = json!({"resourceType": "CodeSystem", "id": "round", "url": "http://example.org/fhir/CodeSystem/round",
+        "status": "active", "content": "complete", "concept": [{"code": "z"},
+        {"code": "x", "property": [{"code": "parent", "valueCode": "y"}]},
+        {"code": "y", "property": [{"code": "parent", "valueCode": "x"}]}]});
+    let server = TestServer::start();
+    let refused = post(&server, "ValueSet", &set("one", "1", "http://example.org/fhir/ValueSet/one"));
+    assert_eq!(issues(refused.is(422)), ["error processing ValueSet.compose.include[1].valueSet[0]"]);
+    assert!(refused.text().contains("ValueSet/one|1' includes itself"), "{}", refused.text());
+    let refused = post(&server, "CodeSystem", &round);
+    assert_eq!(issues(refused.is(422)), ["error processing CodeSystem.concept[1]"]);
+    assert!(refused.text().contains("CodeSystem/round") && refused.text().contains("'x'"), "{}", refused.text());
+    // By way of another, which is there.
+    server.put("PUT", "ValueSet/one", &set("one", "1", "http://example.org/fhir/ValueSet/two")).is(201);
+    let refused = server.put("PUT", "ValueSet/two", &set("two", "1", "http://example.org/fhir/ValueSet/one"));
+    assert_eq!(issues(refused.is(422)), ["error processing ValueSet.compose.include[1].valueSet[0]"]);
+    // An older version of itself is no circle.
+    server.put("PUT", "ValueSet/old", &set("old", "1", GRADES)).is(201);
+    post(&server, "ValueSet", &set("old", "2", "http://example.org/fhir/ValueSet/old|1")).is(201);
+
+    let lax = TestServer::with(Settings { validation: Some(Validation::Off), ..Settings::default() });
+    post(&lax, "StructureDefinition", &graded()).is(201);
+    let [system, mut grades] = grades();
+    lax.put("PUT", "CodeSystem/grades", &system).is(201);
+    grades["compose"]["include"] = json!([{"valueSet": [GRADES]}]);
+    lax.put("PUT", "ValueSet/grades", &grades).is(201);
+    let told = post(&lax, "Observation/$validate", &observation("one", "First"));
+    assert!(issues(told.is(200)).contains(&"warning processing Observation.value".to_owned()), "{}", told.text());
+    let place = "ValueSet.compose.include[0].valueSet[0]";
+    assert!(told.text().contains(GRADES) && told.text().contains(place), "{}", told.text());
+    let sent = [("prefer", "handling=strict")];
+    let searched = lax.get_with(&format!("Observation?code:in={GRADES}"), &sent);
+    assert!(searched.is(400).text().contains(place), "{}", searched.text());
+
+    lax.put("PUT", "CodeSystem/round", &round).is(201);
+    let below = json!({"resourceType": "ValueSet", "id": "below", "url": "http://example.org/fhir/ValueSet/below",
+        "status": "active", "compose": {"include": [{"system": "http://example.org/fhir/CodeSystem/round",
+            "filter": [{"property": "concept", "op": "is-a", "value": "x"}]}]}});
+    lax.put("PUT", "ValueSet/below", &below).is(201);
+    let system = "http://example.org/fhir/CodeSystem/round";
+    let table = json!({"resourceType": "Parameters", "parameter": [{"name": "name", "valueString": "t"},
+        {"name": "concept", "valueCoding": {"system": system, "code": "z"}}]});
+    for (status, answer) in [
+        (422, lax.get("ValueSet/below/$expand")),
+        (422, lax.get(&format!("ValueSet/below/$validate-code?system={system}&code=y"))),
+        (422, lax.get(&format!("CodeSystem/$lookup?system={system}&code=z"))),
+        (422, lax.get("CodeSystem/round/$lookup?code=z")),
+        (422, lax.get(&format!("CodeSystem/$subsumes?system={system}&codeA=z&codeB=y"))),
+        (422, lax.get("CodeSystem/round/$subsumes?codeA=x&codeB=y")),
+        (422, post(&lax, "$closure", &table)),
+        (400, lax.get_with(&format!("Observation?code:below={system}%7Cz"), &sent)),
+        (400, lax.get_with(&format!("Observation?code:above={system}%7Cz"), &sent)),
+        (400, lax.get_with("Observation?code:in=http://example.org/fhir/ValueSet/below", &sent)),
+    ] {
+        let text = answer.is(status).text();
+        assert!(text.contains(system) && text.contains("'x'"), "{text}");
+    }
+    // A code is one of the system all the same.
+    lax.get(&format!("CodeSystem/$validate-code?url={system}&code=z")).is(200);
+}
+
+/// Answers are held against value sets by canonical and those that the Questionnaire contains.
+#[test]
+fn answers_are_held_against_value_sets() {
+    let server = TestServer::start();
+    for resource in grades() {
+        let kind = resource["resourceType"].as_str().expect("a type").to_owned();
+        server.put("PUT", &format!("{kind}/grades"), &resource).is(201);
+    }
+    let question = |link: &str, set: &str| json!({"linkId": link, "type": "choice", "answerValueSet": set});
+    let form = json!({"resourceType": "Questionnaire", "url": "http://example.org/fhir/Questionnaire/q", "status": "active",
+        "contained": [{"resourceType": "ValueSet", "id": "own", "status": "active",
+            "compose": {"include": [{"system": SYSTEM, "concept": [{"code": "two"}]}]}}],
+        "item": [question("1", GRADES), question("2", "#own"), question("3", "http://example.org/fhir/ValueSet/none"),
+            question("4", "#none")]});
+    post(&server, "Questionnaire", &form).is(201);
+    let told = |link: &str, code: &str| {
+        let response = json!({"resourceType": "QuestionnaireResponse", "status": "completed",
+            "questionnaire": "http://example.org/fhir/Questionnaire/q",
+            "item": [{"linkId": link, "answer": [{"valueCoding": {"system": SYSTEM, "code": code}}]}]});
+        issues(post(&server, "QuestionnaireResponse/$validate", &response).is(200))
+    };
+    let place = "QuestionnaireResponse.item[0].answer[0].value";
+    let fine = ["information informational ".to_owned()];
+    assert_eq!(told("1", "one"), fine);
+    assert_eq!(told("2", "two"), fine);
+    assert_eq!(told("2", "one"), [format!("error code-invalid {place}")]);
+    assert_eq!(told("3", "one"), [format!("warning not-found {place}")]);
+    assert_eq!(told("4", "one"), [format!("warning not-found {place}")]);
 }
 
 #[test]

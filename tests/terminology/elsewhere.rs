@@ -32,19 +32,38 @@ fn what_is_not_held_here_is_asked_elsewhere() {
     );
     let expanded = server.get("ValueSet/$expand?url=http://away.example/all&count=1").is(200).json();
     assert_eq!(expanded["expansion"]["total"], 2);
-    let query = "CodeSystem/$validate-code?url=http://away.example/fruit&code=";
-    assert_eq!(result(&server.get(&format!("{query}apple")).is(200).json()), true);
-    assert_eq!(result(&server.get(&format!("{query}stone")).is(200).json()), false);
+    let validate = "CodeSystem/$validate-code?url=http://away.example/fruit&code=";
+    assert_eq!(result(&server.get(&format!("{validate}apple")).is(200).json()), true);
+    assert_eq!(result(&server.get(&format!("{validate}stone")).is(200).json()), false);
     let body = json!({"resourceType": "Parameters", "parameter": [
         {"name": "url", "valueUri": "http://away.example/all"},
         {"name": "coding", "valueCoding": {"system": "http://away.example/fruit", "code": "pear"}}]});
     assert_eq!(result(&server.put("POST", "ValueSet/$validate-code", &body).is(200).json()), true);
 
+    // A map that is not held here, by GET and by POST.
+    let map = json!({"resourceType": "ConceptMap", "url": "http://away.example/map", "status": "active",
+        "group": [{"source": "http://away.example/fruit", "target": "http://away.example/trees",
+            "element": [{"code": "pear", "target": [{"code": "pear-tree", "equivalence": "relatedto"}]}]}]});
+    outside.put("POST", "ConceptMap", &map).is(201);
+    let query = "ConceptMap/$translate?url=http://away.example/map&system=http://away.example/fruit&code=";
+    let translated = server.get(&format!("{query}pear")).is(200).json();
+    assert!(result(&translated) == true && translated.to_string().contains("pear-tree"), "{translated}");
+    assert_eq!(result(&server.get(&format!("{query}stone")).is(200).json()), false);
+    let body = json!({"resourceType": "Parameters", "parameter": [{"name": "coding",
+        "valueCoding": {"system": "http://away.example/fruit", "code": "pear"}},
+        {"name": "targetsystem", "valueUri": "http://away.example/trees"}]});
+    assert_eq!(result(&server.put("POST", "ConceptMap/$translate", &body).is(200).json()), true);
+    // A map that is held here says what it says, also where it says nothing.
+    let mut other = map.clone();
+    other["group"][0]["element"][0]["code"] = json!("apple");
+    server.put("POST", "ConceptMap", &other).is(201);
+    assert_eq!(result(&server.get(&format!("{query}pear")).is(200).json()), false);
+
     // What is held here is not asked there, even where it is held differently.
     let other = json!({"resourceType": "CodeSystem", "url": "http://away.example/fruit", "version": "4", "name": "Fruit",
         "status": "active", "content": "complete", "caseSensitive": true, "concept": [{"code": "stone"}]});
     server.put("POST", "CodeSystem", &other).is(201);
-    assert_eq!(result(&server.get(&format!("{query}stone")).is(200).json()), true);
+    assert_eq!(result(&server.get(&format!("{validate}stone")).is(200).json()), true);
     server.get("CodeSystem/$lookup?system=http://away.example/fruit&code=pear").is(404);
     // Neither knows it: the own answer stands.
     let neither = server.get("CodeSystem/$lookup?system=http://nowhere.example/x&code=a").is(404).json();

@@ -74,6 +74,105 @@ fn what_is_stored_takes_effect_at_once() {
     assert_eq!(parameter(&SERVER.get(validate).is(200).json(), "result"), false);
 }
 
+/// A code system with a code that is not in use, and names in two languages.
+fn tongues() -> Value {
+    json!({"resourceType": "CodeSystem", "id": "tongues", "url": "http://test/tongues", "version": "2", "status": "active",
+        "content": "complete", "language": "en", "concept": [
+            {"code": "meal", "display": "Meal", "concept": [
+                {"code": "bread", "display": "Bread", "designation": [{"language": "de", "value": "Brot"}]},
+                {"code": "gruel", "display": "Gruel", "property": [{"code": "inactive", "valueBoolean": true}]}]},
+            {"code": "wine", "display": "Wine", "designation": [{"language": "de-AT", "value": "Wein"}]}]})
+}
+
+#[test]
+fn expansions_leave_out_what_is_inactive_and_speak_languages() {
+    let server = TestServer::start();
+    server.put("PUT", "CodeSystem/tongues", &tongues()).is(201);
+    let set = json!({"resourceType": "ValueSet", "id": "tongues", "url": "http://test/vs/tongues", "status": "active",
+        "compose": {"include": [{"system": "http://test/tongues"}]}});
+    server.put("PUT", "ValueSet/tongues", &set).is(201);
+    let names = |answer: &Value| {
+        let mut open: Vec<Value> = answer["expansion"]["contains"].as_array().cloned().unwrap_or_default();
+        let mut names = Vec::new();
+        while let Some(one) = open.pop() {
+            names.push(format!("{}={}", one["code"].as_str().expect("a code"), one["display"].as_str().unwrap_or("-")));
+            open.extend(one["contains"].as_array().cloned().unwrap_or_default());
+        }
+        names.sort();
+        names.join(" ")
+    };
+    let expand = |query: &str| server.get(&format!("ValueSet/tongues/$expand?{query}")).is(200).json();
+    let all = expand("");
+    assert_eq!(names(&all), "bread=Bread gruel=Gruel meal=Meal wine=Wine");
+    assert!(all.to_string().contains(r#""inactive":true"#), "{all}");
+    let active = expand("activeOnly=true");
+    assert_eq!(
+        (names(&active).as_str(), &active["expansion"]["total"]),
+        ("bread=Bread meal=Meal wine=Wine", &json!(3))
+    );
+    assert_eq!(names(&expand("activeOnly=false")), names(&all));
+    // A language also means its regions; what has no name in it keeps its own.
+    let german = "bread=Brot gruel=Gruel meal=Meal wine=Wein";
+    assert_eq!(names(&expand("displayLanguage=de")), german);
+    let answer = server.get_with("ValueSet/tongues/$expand", &[("accept-language", "de, en;q=0.5")]);
+    assert_eq!(names(&answer.is(200).json()), german);
+    // A parameter says more than the header.
+    let answer = server.get_with("ValueSet/tongues/$expand?displayLanguage=en", &[("accept-language", "de")]);
+    assert_eq!(names(&answer.is(200).json()), names(&all));
+    let sent = json!({"resourceType": "Parameters", "parameter": [
+        {"name": "url", "valueUri": "http://test/vs/tongues"}, {"name": "activeOnly", "valueBoolean": true},
+        {"name": "displayLanguage", "valueCode": "de"}, {"name": "filter", "valueString": "br"}]});
+    let posted = server.put("POST", "ValueSet/$expand", &sent).is(200).json();
+    assert_eq!(names(&posted), "bread=Brot");
+    let shown = posted["expansion"]["parameter"].as_array().expect("parameters");
+    assert!(shown.contains(&json!({"name": "activeOnly", "valueBoolean": true})), "{posted}");
+    assert!(shown.contains(&json!({"name": "displayLanguage", "valueCode": "de"})), "{posted}");
+    // The words of a filter are beginnings of words.
+    assert_eq!(names(&expand("filter=rea")), "");
+}
+
+#[test]
+fn code_systems_are_asked_on_the_instance() {
+    let server = TestServer::start();
+    server.put("PUT", "CodeSystem/tongues", &tongues()).is(201);
+    for (a, b, outcome) in [
+        ("meal", "bread", "subsumes"),
+        ("bread", "meal", "subsumed-by"),
+        ("bread", "bread", "equivalent"),
+        ("bread", "wine", "not-subsumed"),
+    ] {
+        let answer = server.get(&format!("CodeSystem/tongues/$subsumes?codeA={a}&codeB={b}")).is(200).json();
+        assert_eq!(parameter(&answer, "outcome"), outcome, "{a} {b}");
+    }
+    let coding =
+        |name: &str, code: &str| json!({"name": name, "valueCoding": {"system": "http://test/tongues", "code": code}});
+    let sent =
+        json!({"resourceType": "Parameters", "parameter": [coding("codingA", "meal"), coding("codingB", "gruel")]});
+    let answer = server.put("POST", "CodeSystem/tongues/$subsumes", &sent).is(200).json();
+    assert_eq!(parameter(&answer, "outcome"), "subsumes");
+    server.get("CodeSystem/tongues/$subsumes?codeA=meal&codeB=none").is(404);
+    server.get("CodeSystem/tongues/$subsumes?codeA=meal").is(400);
+    server.get("CodeSystem/nothing/$subsumes?codeA=meal&codeB=bread").is(404);
+
+    let looked = server.get("CodeSystem/tongues/$lookup?code=gruel").is(200).json();
+    let shown = ["name", "version", "display", "abstract"].map(|name| parameter(&looked, name));
+    assert_eq!(shown, [json!("http://test/tongues"), json!("2"), json!("Gruel"), json!(false)]);
+    let properties: Vec<&Value> =
+        looked["parameter"].as_array().expect("parameters").iter().filter(|p| p["name"] == "property").collect();
+    let has = |code: &str, key: &str, value: Value| {
+        properties.iter().any(|p| p["part"][0]["valueCode"] == code && p["part"][1][key] == value)
+    };
+    assert!(has("inactive", "valueBoolean", json!(true)) && has("parent", "valueCode", json!("meal")), "{looked}");
+    let german = server.get("CodeSystem/tongues/$lookup?code=bread&displayLanguage=de").is(200).json();
+    assert_eq!(parameter(&german, "display"), "Brot");
+    let sent = json!({"resourceType": "Parameters", "parameter": [coding("coding", "wine")]});
+    let posted = server.put("POST", "CodeSystem/tongues/$lookup", &sent).is(200).json();
+    assert_eq!(parameter(&posted, "display"), "Wine");
+    server.get("CodeSystem/tongues/$lookup?code=none").is(404);
+    server.get("CodeSystem/tongues/$lookup").is(400);
+    server.get("CodeSystem/nothing/$lookup?code=wine").is(404);
+}
+
 #[test]
 fn a_closure_table_grows() {
     let call = |codes: &[&str]| {

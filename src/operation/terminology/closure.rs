@@ -2,7 +2,7 @@
 //! codes and gives the new lines. The table itself is an item of the store.
 
 use super::super::Call;
-use super::{Desk, missing};
+use super::{Desk, failure, missing};
 use crate::base::{Failure, FailureKind, IssueCode};
 use crate::interaction::race::{ATTEMPTS, too_many_races};
 use crate::interaction::{Effect, Reply, ReplyContent};
@@ -53,10 +53,11 @@ impl Table {
     }
 
     /// The lines between the codes from a version on and all others.
-    fn lines(&self, library: &dyn Library, since: u64) -> Vec<(String, String, String)> {
+    fn lines(&self, library: &dyn Library, since: u64) -> Result<Vec<(String, String, String)>, Failure> {
         let mut found = Vec::new();
-        for (at, system_url, code) in self.codes.iter().filter(|(at, ..)| *at > since) {
+        for (_, system_url, code) in self.codes.iter().filter(|(at, ..)| *at > since) {
             let Ok(system) = code_system(library, system_url, "") else { continue };
+            system.sound().map_err(failure)?;
             let Some(number) = system.find(code) else { continue };
             let (above, below) = (system.above(number), system.below(number));
             for (other_at, other_system, other) in &self.codes {
@@ -71,9 +72,8 @@ impl Table {
                     found.push((system_url.clone(), other.clone(), code.clone()));
                 }
             }
-            let _ = at;
         }
-        found
+        Ok(found)
     }
 }
 
@@ -95,7 +95,7 @@ pub(crate) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
             let Some(table) = table else {
                 return Err(Failure::not_found("there is no table of this name"));
             };
-            let lines = desk.with(|library| table.lines(library, since));
+            let lines = desk.with(|library| table.lines(library, since))?;
             return Ok(answer(&call, &name, table.version, lines));
         }
         if codings.is_empty() {
@@ -115,7 +115,7 @@ pub(crate) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
             let message = format!("a table has {CODES_MAX} codes at most");
             return Err(Failure::new(FailureKind::TooCostly, IssueCode::TooCostly, message));
         }
-        let lines = desk.with(|library| table.lines(library, before));
+        let lines = desk.with(|library| table.lines(library, before))?;
         let (version, value) = (table.version, table.write());
         if keep(&call, &name, read.as_ref(), value).await? {
             return Ok(answer(&call, &name, version, lines));

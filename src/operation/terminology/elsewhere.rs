@@ -1,7 +1,8 @@
 //! What is not held here is asked of an outside terminology server, where the settings name one: the same operation
-//! with the same parameters, once it turned out that a code system or value set is missing here. What it is told is
-//! what the caller asked; its answer goes back as it is. Where it does not know either, our own answer stands.
+//! with the same parameters, once it turned out that a code system, value set or concept map is missing here. What it is
+//! told is what the caller asked; its answer goes back as it is. Where it does not know either, our own answer stands.
 
+use super::translate::NO_MAP;
 use crate::base::{Failure, FailureKind, IssueCode, agent};
 use crate::interaction::{Context, Effect, Reply, ReplyContent, Request, Service, Verb};
 use crate::json::Tree;
@@ -24,7 +25,7 @@ pub(in crate::operation) async fn or_elsewhere(
     done: Result<Reply, Failure>,
 ) -> Result<Reply, Failure> {
     let Some(server) = &service.settings.terminology_server else { return done };
-    if !OPERATIONS.contains(&name) || !is_missing(&done) {
+    if !OPERATIONS.contains(&name) || !is_missing(&done, name) {
         return done;
     }
     let mut url = format!("{}/{kind}/${name}", server.trim_end_matches('/'));
@@ -53,8 +54,8 @@ pub(in crate::operation) async fn or_elsewhere(
     }
 }
 
-/// Whether an answer says that a code system or value set is not held here.
-fn is_missing(done: &Result<Reply, Failure>) -> bool {
+/// Whether an answer says that a code system, value set or concept map is not held here.
+fn is_missing(done: &Result<Reply, Failure>, operation: &str) -> bool {
     match done {
         Err(failure) => {
             let unknown = |id: &str| {
@@ -67,8 +68,11 @@ fn is_missing(done: &Result<Reply, Failure>) -> bool {
         Ok(reply) => {
             let ReplyContent::Json(bytes) = &reply.content else { return false };
             let Ok(answer) = Tree::parse(bytes) else { return false };
-            let names = ["x-unknown-system", "x-caused-by-unknown-system"];
             let parameters = answer.get("parameter").map_or(&[][..], Tree::items);
+            if operation == "translate" {
+                return parameters.iter().any(|p| p.get("valueString").and_then(Tree::as_str) == Some(NO_MAP));
+            }
+            let names = ["x-unknown-system", "x-caused-by-unknown-system"];
             parameters.iter().filter_map(|p| p.get("name")?.as_str()).any(|name| names.contains(&name))
         }
     }

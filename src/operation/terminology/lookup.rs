@@ -38,8 +38,8 @@ fn look_up(library: &dyn Library, coding: &Coding, rules: &Rules) -> Result<Vec<
     let wanted: Vec<Box<str>> = rules.supplements.iter().map(|s| s.as_str().into()).collect();
     let added = supplements_of(library, &coding.system, &wanted).map_err(failure)?;
     let system = code_system(library, &coding.system, &coding.version).map_err(failure)?;
-    let number = system.find(&coding.code);
-    let Some((number, concept)) = number.and_then(|n| Some((n, system.concept(n)?))) else {
+    system.sound().map_err(failure)?;
+    let Some(concept) = system.find(&coding.code).and_then(|number| system.concept(number)) else {
         let short: String = coding.code.chars().take(100).collect();
         let message = format!("the code '{short}' is not in the code system {}", system.canonical());
         return Err(Failure::new(FailureKind::NotFound, IssueCode::NotFound, message));
@@ -118,7 +118,6 @@ fn look_up(library: &dyn Library, coding: &Coding, rules: &Rules) -> Result<Vec<
     {
         out.push(property(&p.code, p.key.strip_prefix("value").unwrap_or("String"), p.value.clone()));
     }
-    let _ = number;
     out.extend(added.iter().map(|s| value("used-supplement", "Canonical", Tree::String(s.canonical()))));
     Ok(out)
 }

@@ -12,6 +12,7 @@ pub(super) mod validate_code;
 use super::Call;
 use super::parameters::{Input, Inputs};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, IssueDetails};
+use crate::interaction::terminology::Readable;
 use crate::interaction::{outcome, read};
 use crate::json::Tree;
 use crate::terminology::{Library, Problem, Rules, Shelf, ValueSet, VersionRule};
@@ -25,13 +26,13 @@ pub(super) struct Desk {
     pub inputs: Inputs,
     language: Option<String>,
     own: Shelf,
-    held: Arc<Shelf>,
+    held: Arc<Readable>,
 }
 
 impl Desk {
     pub(super) async fn of(call: &Call<'_>, sole: Option<&str>) -> Result<Desk, Failure> {
         let inputs = Inputs::read(call.request, &call.service.settings.limits, sole)?;
-        let held = call.service.terminology(call.context).await?;
+        let held = Arc::new(call.service.terminology(call.context).await?);
         let mut own = Shelf::default();
         for input in inputs.all("tx-resource") {
             own.add(&input.value);

@@ -35,6 +35,7 @@ pub(crate) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     }
     let version = desk.inputs.text("version").unwrap_or(&a.version).to_owned();
     let system = desk.with(|library| code_system(library, &a.system, &version)).map_err(failure)?;
+    system.sound().map_err(failure)?;
     let find = |coding: &Coding| {
         system.find(&coding.code).ok_or_else(|| {
             let short: String = coding.code.chars().take(100).collect();

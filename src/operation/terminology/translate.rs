@@ -10,6 +10,9 @@ use crate::json::Tree;
 use crate::terminology::{Coding, ConceptMap, Match, translate};
 use std::sync::Arc;
 
+/// The message where no map is held here that could tell.
+pub(super) const NO_MAP: &str = "no concept map is known that fits what is asked";
+
 /// The codes that are to be translated.
 fn codings(inputs: &Inputs, names: [&str; 3], system: Option<&str>) -> Vec<Coding> {
     let [code, coding, concept] = names;
@@ -72,7 +75,11 @@ pub(crate) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
                 if reverse && later { (&map.target, &map.source) } else { (&map.source, &map.target) };
             url.is_none_or(|url| *map.url == *url)
                 && version.is_none_or(|version| *map.version == *version)
-                && (url.is_some() || given.is_some() || same(source, from) && same(target, to))
+                && (url.is_some()
+                    || given.is_some()
+                    || same(source, from)
+                        && same(target, to)
+                        && asked.iter().any(|coding| map.is_about(&coding.system, far, reverse)))
         });
         let chosen: Vec<Arc<ConceptMap>> = chosen.collect();
         let mut all: Vec<(Coding, Match)> = Vec::new();
@@ -89,7 +96,7 @@ pub(crate) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     let good = |m: &Match| m.concept.is_some() && !matches!(m.equivalence.as_str(), "unmatched" | "disjoint");
     let mut out = vec![value("result", "Boolean", Tree::Bool(matches.iter().any(|(_, m)| good(m))))];
     if no_map {
-        out.push(value("message", "String", Tree::string("no concept map is known that fits what is asked")));
+        out.push(value("message", "String", Tree::string(NO_MAP)));
     } else if matches.is_empty() {
         out.push(value("message", "String", Tree::string("the concept maps say nothing of this code")));
     }

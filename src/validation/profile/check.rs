@@ -73,7 +73,10 @@ impl<'d> Walk<'_, 'd> {
             return *known;
         }
         let (before, exhausted) = (std::mem::take(&mut self.issues), self.exhausted);
+        // What is only said once is not to be lost with what is said here.
+        let said = std::mem::take(&mut self.undecided);
         self.keeps(profile, node, place, scope);
+        self.undecided = said;
         let found = std::mem::replace(&mut self.issues, before);
         // That the steps are used up is said once, and not only to the one who tries.
         if self.exhausted && !exhausted {

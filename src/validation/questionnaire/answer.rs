@@ -4,6 +4,7 @@ use super::super::place::Place;
 use super::super::walk::{Walk, shown};
 use super::{extension, text};
 use crate::base::IssueCode;
+use crate::definitions::Codes;
 use crate::fhirpath::eval::{Number, Quantity};
 use crate::json::{Kind, Value};
 use crate::primitive::DateTime;
@@ -95,7 +96,15 @@ fn types(kind: &str, question: Value<'_>) -> Vec<&'static str> {
 }
 
 impl<'d> Walk<'_, 'd> {
-    pub(super) fn answer(&mut self, question: Value<'_>, kind: &str, answer: Value<'d>, place: &Place<'_>) {
+    /// `contained`: knows the value sets that the Questionnaire contains.
+    pub(super) fn answer(
+        &mut self,
+        question: Value<'_>,
+        contained: Option<&dyn Codes>,
+        kind: &str,
+        answer: Value<'d>,
+        place: &Place<'_>,
+    ) {
         let Some((name, found)) = value(answer, "value") else { return };
         let at = place.child("value");
         let allowed = types(kind, question);
@@ -109,14 +118,13 @@ impl<'d> Walk<'_, 'd> {
         if !options.is_empty() && !free && !options.iter().any(|o| same_option(*o, answer)) {
             self.report(IssueCode::CodeInvalid, &at, "the answer is none of the options of the question");
         }
-        if let Some(set) = text(question, "answerValueSet").filter(|set| name == "Coding" && !set.starts_with('#')) {
-            let code = text(found, "code");
-            let system = text(found, "system");
-            let known =
-                code.as_ref().and_then(|code| self.validator.codes.contains(&set, system.as_deref(), None, code));
-            if known == Some(false) {
-                self.report(IssueCode::CodeInvalid, &at, format!("the answer is not in the value set {set}"));
-            }
+        if let (Some(set), Some(code)) =
+            (text(question, "answerValueSet").filter(|_| name == "Coding"), text(found, "code"))
+        {
+            let all = self.validator.codes.clone();
+            let known = contained.filter(|_| set.starts_with('#')).unwrap_or(&*all);
+            let one = (text(found, "system"), code);
+            self.from_set(known, &set, (one.0.as_deref(), &*one.1), &at, "the answer");
         }
         self.bounds(question, found, &at);
         match name.as_str() {
@@ -125,6 +133,20 @@ impl<'d> Walk<'_, 'd> {
             "Reference" => self.referenced(question, found, &at),
             "Uri" => self.uri(found, &at),
             _ => {}
+        }
+    }
+
+    /// Whether a code is in the value set of a question.
+    fn from_set(&mut self, known: &dyn Codes, set: &str, code: (Option<&str>, &str), at: &Place<'_>, what: &str) {
+        match known.contains(set, code.0, None, code.1) {
+            Some(true) => {}
+            Some(false) => {
+                self.report(IssueCode::CodeInvalid, at, format!("{what} is not in the value set {set}"));
+            }
+            None => {
+                let role = format!(", from which {what} is to be");
+                self.undecided_by(known, set, &[code], at, &role);
+            }
         }
     }
 
@@ -218,14 +240,13 @@ impl<'d> Walk<'_, 'd> {
         let set = extension(question, &format!("{CORE}questionnaire-unitValueSet"));
         if let Some(set) = set.and_then(|e| text(e, "valueCanonical")) {
             let (system, code) = (text(found, "system"), text(found, "code"));
-            let known = match &code {
+            let all = self.validator.codes.clone();
+            match &code {
                 Some(code) => {
-                    self.validator.codes.contains(&set, Some(system.as_deref().unwrap_or_default()), None, code)
+                    let one = (Some(system.as_deref().unwrap_or_default()), &**code);
+                    self.from_set(&*all, &set, one, at, "the unit");
                 }
-                None => Some(false),
-            };
-            if known == Some(false) {
-                self.report(IssueCode::CodeInvalid, at, format!("the unit is not in the value set {set}"));
+                None => self.report(IssueCode::CodeInvalid, at, format!("the unit is not in the value set {set}")),
             }
         }
     }
