@@ -221,6 +221,7 @@ fn run(arguments: Arguments) -> Result<(), Fault> {
         None => arguments.settings,
     };
     settings.issuer().map_err(Fault::Settings)?;
+    settings.tls().map_err(Fault::Settings)?;
     log::begin(&settings)?;
     match arguments.command.unwrap_or(Command::Serve) {
         Command::Serve => serve::run(&settings),

@@ -12,6 +12,7 @@ use crate::authorization::people::outside::Provider;
 use crate::http::{Limits, Options, TlsFiles};
 use crate::interaction;
 use crate::json;
+use clap::builder::RangedU64ValueParser;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -98,15 +99,15 @@ pub struct Settings {
     pub delete_multiple: Option<bool>,
 
     /// Entries of a batch or transaction at most [default: 10000]
-    #[arg(long, env = "VESTA_MAX_ENTRIES", value_name = "N", global = true)]
+    #[arg(long, env = "VESTA_MAX_ENTRIES", value_name = "N", global = true, value_parser = number::<usize>(1, MOST))]
     pub max_entries: Option<usize>,
 
     /// Entries of a page where the client does not say [default: 50]
-    #[arg(long, env = "VESTA_PAGE", value_name = "N", global = true)]
+    #[arg(long, env = "VESTA_PAGE", value_name = "N", global = true, value_parser = number::<usize>(1, MOST))]
     pub page: Option<usize>,
 
     /// Entries of a page at most [default: 1000]
-    #[arg(long, env = "VESTA_MAX_PAGE", value_name = "N", global = true)]
+    #[arg(long, env = "VESTA_MAX_PAGE", value_name = "N", global = true, value_parser = number::<usize>(1, MOST))]
     pub max_page: Option<usize>,
 
     /// How long the searches of one request may take together [default: 30s]
@@ -114,12 +115,11 @@ pub struct Settings {
     pub query_time: Option<Span>,
 
     /// Rows that the searches of one request may look at together [default: 200000000]
-    #[arg(long, env = "VESTA_QUERY_ROWS", value_name = "N", global = true)]
+    #[arg(long, env = "VESTA_QUERY_ROWS", value_name = "N", global = true, value_parser = number::<u64>(1, MOST))]
     pub query_rows: Option<u64>,
 
     /// Levels of nesting in a resource at most, up to 500 [default: 128]
-    #[arg(long, env = "VESTA_MAX_DEPTH", value_name = "N", global = true,
-        value_parser = clap::builder::RangedU64ValueParser::<usize>::new().range(1..=json::Limits::DEEPEST as u64))]
+    #[arg(long, env = "VESTA_MAX_DEPTH", value_name = "N", global = true, value_parser = number::<usize>(1, json::Limits::DEEPEST as u64))]
     pub max_depth: Option<usize>,
 
     /// Encrypt what is stored in --data, with this key: file:PATH, env:NAME or command:COMMAND; refused with a database,
@@ -177,25 +177,11 @@ pub struct Settings {
     pub allow_open_access: Option<bool>,
 
     /// Certificate chain, PEM; with it Vesta speaks HTTPS only
-    #[arg(
-        long,
-        env = "VESTA_TLS_CERT",
-        value_name = "FILE",
-        requires = "tls_key",
-        global = true,
-        help_heading = "Network"
-    )]
+    #[arg(long, env = "VESTA_TLS_CERT", value_name = "FILE", global = true, help_heading = "Network")]
     pub tls_cert: Option<PathBuf>,
 
     /// Private key of the certificate, PEM
-    #[arg(
-        long,
-        env = "VESTA_TLS_KEY",
-        value_name = "FILE",
-        requires = "tls_cert",
-        global = true,
-        help_heading = "Network"
-    )]
+    #[arg(long, env = "VESTA_TLS_KEY", value_name = "FILE", global = true, help_heading = "Network")]
     pub tls_key: Option<PathBuf>,
 
     /// Address and port for Prometheus metrics (/metrics) [default: none]
@@ -203,7 +189,7 @@ pub struct Settings {
     pub metrics_bind: Option<SocketAddr>,
 
     /// Worker threads for HTTP [default: one for each processor]
-    #[arg(long, env = "VESTA_WORKERS", value_name = "N", global = true, help_heading = "Network")]
+    #[arg(long, env = "VESTA_WORKERS", value_name = "N", global = true, help_heading = "Network", value_parser = number::<usize>(0, 1024))]
     pub workers: Option<usize>,
 
     /// Largest body, packed or unpacked [default: 64MB]
@@ -259,6 +245,14 @@ fn store(text: &str) -> Result<String, String> {
         true => Ok(text.to_owned()),
         false => Err("it is embedded, or begins with mongodb:// or mongodb+srv://".into()),
     }
+}
+
+/// The largest number where there is no other reason for a bound, as in the schema.
+const MOST: u64 = 1_000_000_000;
+
+/// A number within bounds, which are those of the schema: a flag is judged like the file.
+fn number<N: TryFrom<u64>>(least: u64, most: u64) -> RangedU64ValueParser<N> {
+    RangedU64ValueParser::new().range(least..=most)
 }
 
 /// The JSON Schema of the file.
@@ -338,17 +332,26 @@ impl Settings {
             allow_open_access: self.allow_open_access.unwrap_or(false),
             base_path: self.base_path.clone().unwrap_or(default.base_path),
             base_url: self.base_url.clone(),
-            tls: match (&self.tls_cert, &self.tls_key) {
-                (Some(certificates), Some(key)) => {
-                    Some(TlsFiles { certificates: certificates.clone(), key: key.clone() })
-                }
-                _ => None,
-            },
+            // What is wrong with it was said when the settings were read.
+            tls: self.tls().ok().flatten(),
             metrics: self.metrics_bind,
             workers: self.workers.unwrap_or(0),
             limits: self.limits(),
             grace: self.grace.map_or(default.grace, |t| t.0),
             log_requests: self.log_requests.unwrap_or(true),
+        }
+    }
+
+    /// The certificate and its key, wherever each of them was set. One without the other is a fault: nobody who names
+    /// a certificate means to be served without it.
+    pub fn tls(&self) -> Result<Option<TlsFiles>, String> {
+        match (&self.tls_cert, &self.tls_key) {
+            (Some(certificates), Some(key)) => {
+                Ok(Some(TlsFiles { certificates: certificates.clone(), key: key.clone() }))
+            }
+            (None, None) => Ok(None),
+            (Some(_), None) => Err("tls-cert is set, and tls-key is not: HTTPS needs both".into()),
+            (None, Some(_)) => Err("tls-key is set, and tls-cert is not: HTTPS needs both".into()),
         }
     }
 
@@ -477,6 +480,45 @@ mod tests {
         let provider = "[[provider]]\nname = \"x\"\nclient-id = \"v\"\nissuer = ";
         check(&format!("{provider}\"http://login.example.org\""), "https");
         check(&format!("{provider}\"https://x.org\"\n[provider.roles]\nstaff = \"root\""), "root");
+    }
+
+    #[test]
+    fn a_certificate_and_its_key_go_together_wherever_they_are_set() {
+        let file = |text: &str| Settings::of_toml(text).expect("legal");
+        let flags = Settings { tls_cert: Some("chain.pem".into()), ..Settings::default() };
+        assert!(file("tls-cert = \"chain.pem\"").tls().expect_err("half").contains("tls-key"));
+        assert!(file("tls-key = \"key.pem\"").tls().expect_err("half").contains("tls-cert"));
+        assert!(flags.tls().is_err());
+        let both = flags.over(file("tls-key = \"key.pem\"")).expect("joins");
+        assert!(
+            both.http().tls.is_some_and(|tls| tls.certificates.ends_with("chain.pem") && tls.key.ends_with("key.pem"))
+        );
+    }
+
+    #[test]
+    fn a_number_is_refused_alike_as_a_flag_and_in_the_file() {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            settings: Settings,
+        }
+        for (name, least, most) in [
+            ("max-entries", 1, MOST),
+            ("page", 1, MOST),
+            ("max-page", 1, MOST),
+            ("query-rows", 1, MOST),
+            ("max-depth", 1, 500),
+            ("workers", 0, 1024),
+        ] {
+            for (value, good) in
+                [(least as i64, true), (most as i64, true), (least as i64 - 1, false), (most as i64 + 1, false)]
+            {
+                let flag = <Flags as clap::Parser>::try_parse_from(["vesta".into(), format!("--{name}={value}")]);
+                let file = Settings::of_toml(&format!("{name} = {value}"));
+                assert_eq!((flag.is_ok(), file.is_ok()), (good, good), "{name} {value}");
+                assert!(!good || flag.is_ok_and(|flag| Some(flag.settings) == file.ok()), "{name} {value}");
+            }
+        }
     }
 
     #[test]

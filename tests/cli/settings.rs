@@ -29,7 +29,20 @@ fn wrong_settings_are_named() {
     assert!(err(&output).contains("bnid"), "{output:?}");
     assert_eq!(run(&["--config", "/no/such/file"]).status.code(), Some(1));
     assert_eq!(run(&["--max-body", "much"]).status.code(), Some(2));
-    assert_eq!(run(&["--tls-cert", "x.pem"]).status.code(), Some(2));
+    for half in ["--tls-cert", "--tls-key"] {
+        let output = run(&[half, "x.pem"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(err(&output).contains("HTTPS needs both"), "{output:?}");
+    }
+    // A certificate in the file whose key was forgotten does not become a server without TLS; whichever half is a flag
+    // counts with the other in the file.
+    std::fs::write(&file, "tls-cert = \"x.pem\"\n").expect("writes");
+    let output = run(&["--config", &file.to_string_lossy()]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("HTTPS needs both"), "{output:?}");
+    let output = run(&["--config", &file.to_string_lossy(), "--tls-key", "y.pem", "--bind", "127.0.0.1:0"]);
+    assert!(!output.status.success() && err(&output).contains("x.pem"), "{output:?}");
+    assert_eq!(run(&["--page", "0"]).status.code(), Some(2));
     assert_eq!(run(&["--log-level", "=="]).status.code(), Some(2));
     assert_eq!(run(&["--no-such-flag"]).status.code(), Some(2));
 }
