@@ -50,13 +50,9 @@ pub fn replay(shared: &Shared, what: &Replay) -> Result<(), StoreError> {
             Replay::Items(items) => put_items(shared, items).map(Ok),
             Replay::Clear(collection) => clear(shared, collection.as_deref()).map(Ok),
         };
-        match done {
+        match shared.noted(done) {
             Ok(done) => return done,
             Err(Fault::MapFull) => shared.truth.grow()?,
-            Err(Fault::Flush(why)) => {
-                shared.poisoned.store(true, Ordering::Release);
-                return Err(Fault::Flush(why).into());
-            }
             Err(fault) => return Err(fault.into()),
         }
     }

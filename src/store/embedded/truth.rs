@@ -61,6 +61,9 @@ pub struct Truth {
     cipher: Option<Cipher>,
     /// Read by everything that has a transaction, written while the map grows: LMDB wants none then.
     gate: RwLock<()>,
+    /// Every flush fails.
+    #[cfg(test)]
+    pub(super) flush_fails: std::sync::atomic::AtomicBool,
 }
 
 /// Why a write did not work.
@@ -137,7 +140,18 @@ impl Truth {
             return Err(StoreError::Broken("the databases were not opened".into()));
         };
         let map_size = AtomicUsize::new(map_size);
-        let mut truth = Truth { env, versions, current, meta, items, map_size, cipher: None, gate: RwLock::new(()) };
+        let mut truth = Truth {
+            env,
+            versions,
+            current,
+            meta,
+            items,
+            map_size,
+            cipher: None,
+            gate: RwLock::new(()),
+            #[cfg(test)]
+            flush_fails: Default::default(),
+        };
         truth.check_format(directory)?;
         truth.cipher = cipher::unlock(&truth, directory, key)?;
         Ok(truth)
@@ -162,7 +176,18 @@ impl Truth {
             return Err(StoreError::Unavailable(format!("the store in {shown} is not whole")));
         };
         let map_size = AtomicUsize::new(map_size);
-        let mut truth = Truth { env, versions, current, meta, items, map_size, cipher: None, gate: RwLock::new(()) };
+        let mut truth = Truth {
+            env,
+            versions,
+            current,
+            meta,
+            items,
+            map_size,
+            cipher: None,
+            gate: RwLock::new(()),
+            #[cfg(test)]
+            flush_fails: Default::default(),
+        };
         let format = truth.read()?.meta(meta::FORMAT)?.map(<[u8]>::to_vec);
         match format {
             Some(format) if format == FORMAT => {}
@@ -505,6 +530,10 @@ impl Writing<'_> {
 
     /// Makes it durable.
     pub fn commit(self) -> Result<(), Fault> {
+        #[cfg(test)]
+        if self.truth.flush_fails.load(Ordering::Relaxed) {
+            return Err(Fault::Flush("the test wants it".into()));
+        }
         self.txn.commit().map_err(|error| match Fault::from(error) {
             Fault::Failed(why) => Fault::Flush(why),
             // LMDB has let the transaction go before it touched what was there.

@@ -112,24 +112,31 @@ fn run(shared: &Shared, mut queue: mpsc::Receiver<Order>, most: usize) {
 const PATIENCE: u32 = 4;
 const PAUSE: std::time::Duration = std::time::Duration::from_micros(50);
 
+impl Shared {
+    /// What became of a write. After a failed flush nothing more is written until the store is opened again, whatever was
+    /// written: what is on the disk then cannot be known, and trying again could lose what was promised.
+    pub(super) fn noted<T>(&self, done: Result<T, Fault>) -> Result<T, Fault> {
+        if let Err(Fault::Flush(why)) = &done {
+            tracing::error!(%why, "a commit failed; nothing more is written until the store is opened again");
+            self.poisoned.store(true, Ordering::Release);
+        }
+        done
+    }
+}
+
 /// Commits a group and answers all of it.
 fn commit(shared: &Shared, jobs: &mut Vec<Job>) {
     if jobs.is_empty() {
         return;
     }
-    match write_growing(shared, jobs) {
+    match shared.noted(write_growing(shared, jobs)) {
         Ok(answers) => {
             for (job, answer) in jobs.drain(..).zip(answers) {
                 // A caller that went away does not hear the answer; its commit stands.
                 let _ = job.answer.send(answer);
             }
         }
-        Err(Fault::Flush(why)) => {
-            // What is on the disk after a failed flush cannot be known. Trying again could lose what was promised.
-            tracing::error!(%why, "a commit failed; nothing more is written until the store is opened again");
-            shared.poisoned.store(true, Ordering::Release);
-            refuse(jobs, &StoreError::Broken(format!("the commit failed: {why}")));
-        }
+        Err(Fault::Flush(why)) => refuse(jobs, &StoreError::Broken(format!("the commit failed: {why}"))),
         Err(_) if jobs.len() > 1 => {
             // One of them is at fault, or only all together are too much: each for itself.
             for job in std::mem::take(jobs) {
@@ -192,7 +199,7 @@ fn sweep(shared: &Shared, tenant: TenantId, limit: usize) -> Result<usize, Store
     }
     let mut writing = shared.truth.write()?;
     over.iter().try_for_each(|key| writing.delete_item(key))?;
-    writing.commit()?;
+    shared.noted(writing.commit())?;
     Ok(over.len())
 }
 
@@ -208,7 +215,7 @@ fn store_dictionary(shared: &Shared, kind: TypeId, bytes: Vec<u8>) {
         writing.put_dictionary(&meta::dictionary(shared.codec.len() + 1), &value)?;
         writing.commit()
     });
-    match stored {
+    match shared.noted(stored) {
         Ok(()) => {
             let number = shared.codec.add(kind, bytes);
             tracing::debug!(kind = shared.vocabulary.name(kind), number, "a dictionary was trained");
@@ -229,5 +236,55 @@ pub fn train(samples: Samples, queue: mpsc::WeakSender<Order>) {
     });
     if let Err(error) = spawned {
         tracing::warn!(%error, "no thread to train a dictionary");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{Clock, SystemClock, Timestamp};
+    use crate::definitions::Definitions;
+    use crate::index::Extractor;
+    use crate::store::embedded::{EmbeddedStore, Options};
+    use crate::store::{Body, Content, Store, Transaction, Write};
+
+    /// Whatever is written last: a flush that fails is the last one.
+    #[tokio::test]
+    async fn after_a_failed_flush_nothing_more_is_written() {
+        let definitions = Definitions::core();
+        let extractor = Arc::new(Extractor::new(definitions.clone(), Vec::new()));
+        let (clock, tenant) = (Arc::new(SystemClock), TenantId(0));
+        let kind = definitions.resource("Patient").expect("a type");
+        let item = |key: &str| ItemWrite::create("code", key, vec![1]).until(Timestamp(clock.now().0 - 1));
+        let of = |items| Transaction { items, ..Transaction::default() };
+        let content = Content { body: Body(b"}".to_vec()), terms: Terms::default(), schema: extractor.fingerprint() };
+        let patient = Write {
+            kind,
+            id: ResourceId::new("a").expect("an id"),
+            method: Method::Create,
+            expect: Expect::Absent,
+            content: Some(content),
+        };
+        for way in ["sweep", "dictionary", "replay", "commit"] {
+            let directory = tempfile::tempdir().expect("a directory");
+            let (definitions, extractor, options) = (definitions.clone(), extractor.clone(), Options::default());
+            let path = directory.path();
+            let store = EmbeddedStore::open(path, definitions, extractor, clock.clone(), &options, &mut |_, _| {});
+            let store = store.expect("opens");
+            let first = Transaction { writes: vec![patient.clone()], ..of(vec![item("a")]) };
+            store.commit(tenant, first).await.expect("committed");
+            store.shared.truth.flush_fails.store(true, Ordering::Relaxed);
+            match way {
+                "sweep" => assert!(store.sweep_items(tenant, 10).await.is_err()),
+                "dictionary" => store_dictionary(&store.shared, kind, vec![1, 2, 3]),
+                "replay" => assert!(replay(&store.shared, &Replay::Clear(None)).is_err()),
+                _ => assert!(store.commit(tenant, of(vec![item("b")])).await.is_err()),
+            }
+            // The disk is as good as new, but what is on it is not known.
+            store.shared.truth.flush_fails.store(false, Ordering::Relaxed);
+            assert!(store.writable().is_err(), "{way}");
+            assert!(store.sweep_items(tenant, 10).await.is_err(), "{way}");
+            assert!(store.commit(tenant, of(vec![item("c")])).await.is_err(), "{way}");
+        }
     }
 }
