@@ -5,7 +5,6 @@ use super::entry::{Entry, at_entry, patch, rank};
 use super::page::{Page, Response};
 use super::{Context, Effect, Interaction, Media, Payload, Reply, ReplyContent, Service, Verb, outcome};
 use crate::base::{Failure, FailureKind, IssueCode};
-use crate::json::Value;
 use futures_util::future::join_all;
 
 /// Entries that run at the same time.
@@ -83,12 +82,9 @@ async fn answer(service: &Service, context: &Context, entry: Entry<'_>, room: bo
 
 /// Performs an entry alone.
 async fn perform_entry(service: &Service, context: &Context, entry: Entry<'_>) -> Result<Answer, Failure> {
-    let Entry { resource, mut request, interaction, .. } = entry;
-    request.body = match (&interaction, resource) {
-        (_, None) => None,
-        (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, Some(resource)) => Some(patch(resource)?),
-        (_, Some(resource)) => Some(body(resource)),
-    };
+    let body = body(&entry)?;
+    let Entry { mut request, interaction, .. } = entry;
+    request.body = body;
     let full_url = match &interaction {
         Interaction::Read { kind, id } | Interaction::VersionRead { kind, id, .. } => {
             Some(format!("{}/{}/{id}", context.base, service.definitions.name(*kind)))
@@ -103,8 +99,13 @@ async fn perform_entry(service: &Service, context: &Context, entry: Entry<'_>) -
     Ok(Answer::of(full_url, Ok(reply)))
 }
 
-fn body(resource: Value<'_>) -> Payload {
-    Payload { media: Media::Json, bytes: resource.raw().as_bytes().to_vec() }
+/// The body that the request of an entry would have if it came alone.
+pub(super) fn body(entry: &Entry<'_>) -> Result<Option<Payload>, Failure> {
+    match (&entry.interaction, entry.resource) {
+        (_, None) => Ok(None),
+        (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, Some(resource)) => patch(resource).map(Some),
+        (_, Some(resource)) => Ok(Some(Payload { media: Media::Json, bytes: resource.raw().as_bytes().to_vec() })),
+    }
 }
 
 /// What became of an entry.

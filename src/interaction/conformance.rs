@@ -59,6 +59,12 @@ struct Held {
 }
 
 impl Service {
+    /// Whether what operations say depends on the stored resources of this type.
+    pub(super) fn operations_depend_on(&self, kind: TypeId) -> bool {
+        let name = self.definitions.name(kind);
+        self.stored.regards(name) || name == "ConceptMap"
+    }
+
     /// What the resources of a tenant are held against now.
     pub(crate) async fn validator_of(&self, context: &Context) -> Result<Arc<Validator>, Failure> {
         let over = self.validator();

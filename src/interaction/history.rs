@@ -1,5 +1,6 @@
 //! history of an instance, a type and the system (R4 http.html#history): newest first, with `_since`, `_at` and
-//! `_count`. Pages show the moment of the first one: a link carries its position and the place reached.
+//! `_count`. Pages show the moment of the first one: a link carries its position and the place reached. They lead on
+//! and to the first page, not back: a store finds what comes after a version, not how many were before it.
 
 use super::page::{Page, Response};
 use super::{Context, Effect, Handling, Reply, ReplyContent, Request, Service, outcome};
@@ -7,6 +8,9 @@ use crate::base::{Failure, IssueCode, Timestamp};
 use crate::primitive::{DateTime, Precision};
 use crate::search::{self, Cursor};
 use crate::store::{HistoryQuery, HistoryScope, Method, Snapshot, Version};
+
+/// The parameters of a history, beside that of its page links.
+pub const PARAMETERS: [&str; 5] = ["_since", "_at", "_count", "_format", "_pretty"];
 
 /// What the parameters ask for.
 #[derive(Debug, Default)]
@@ -39,7 +43,7 @@ fn read(query: &str, handling: Handling) -> Result<Asked, Failure> {
                 asked.page = Some(value);
                 continue;
             }
-            "_format" | "_pretty" => {}
+            name if PARAMETERS.contains(&name) => {}
             "_summary" if value == "false" => {}
             _ if handling == Handling::Strict => {
                 return Err(Failure::malformed(
@@ -55,7 +59,7 @@ fn read(query: &str, handling: Handling) -> Result<Asked, Failure> {
     Ok(asked)
 }
 
-/// An instant: a date alone is not exact enough to say since when.
+/// Since when: an instant, or a date, which means its beginning. A year or month alone is hardly meant.
 fn instant(text: &str) -> Result<Timestamp, Failure> {
     let time = DateTime::parse(text).ok_or_else(|| not_a_date(text))?;
     match time.precision() {
@@ -67,6 +71,11 @@ fn instant(text: &str) -> Result<Timestamp, Failure> {
 fn not_a_date(text: &str) -> Failure {
     let short: String = text.chars().take(40).collect();
     Failure::malformed(IssueCode::Value, format!("'{short}' is not a time such as 2026-11-23T08:00:00Z"))
+}
+
+/// Judges the parameters alone, where there is no history yet.
+pub(super) fn judge(request: &Request) -> Result<(), Failure> {
+    read(&request.query, request.prefer.handling).map(|_| ())
 }
 
 pub(super) async fn perform(

@@ -56,6 +56,7 @@ mod update;
 
 pub use crate::store::{Budget, Lease, Notice, Notices, Waiting};
 pub use auditor::Listed;
+pub use history::PARAMETERS as HISTORY_PARAMETERS;
 pub use records::{Item, ItemExpect, ItemWrite, Records};
 pub use request::{
     Context, Effect, Handling, Interaction, Media, Payload, Preconditions, Prefer, Reply, ReplyContent, Request,

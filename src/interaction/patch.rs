@@ -81,14 +81,8 @@ impl<'p> Patch<'p> {
     }
 }
 
-/// Applies a patch to a version; gives the draft of the next one. `links`: what references become in a transaction.
-pub(crate) fn apply(
-    service: &Service,
-    examiner: &Examiner,
-    version: &Version,
-    patch: &Patch<'_>,
-    links: Option<&Rewriter>,
-) -> Result<Draft, Failure> {
+/// Applies a patch to a version; gives the text of the resource as the patch leaves it.
+pub(crate) fn changed(service: &Service, version: &Version, patch: &Patch<'_>) -> Result<String, Failure> {
     let json = version.to_json(service.definitions.name(version.kind)).unwrap_or_default();
     let before = Tree::parse(&json).map_err(Failure::internal)?;
     let after = patch.on(service, &json)?;
@@ -109,15 +103,26 @@ pub(crate) fn apply(
             .at(&format!("{}.{element}", service.definitions.name(version.kind))));
         }
     }
-    let text = after.to_json();
+    Ok(after.to_json())
+}
+
+/// Reads the text that a patch left. What cannot be read is the patched resource, not the request.
+pub(crate) fn read_changed<'t>(service: &Service, text: &'t str) -> Result<Document<'t>, Failure> {
     let unreadable = |e: SyntaxError| Failure::new(FailureKind::Unprocessable, IssueCode::Structure, e.message);
-    let document = Document::parse(text.as_bytes(), &service.settings.limits).map_err(unreadable)?;
-    match links.and_then(|l| l.rewrite(&service.definitions, version.kind, document.root(), None)) {
-        None => service.draft(examiner, version.kind, document.root()),
-        Some(text) => {
-            let document = Document::parse(text.as_bytes(), &service.settings.limits).map_err(unreadable)?;
-            service.draft(examiner, version.kind, document.root())
-        }
+    Document::parse(text.as_bytes(), &service.settings.limits).map_err(unreadable)
+}
+
+/// The draft of the next version. `links`: what references become in a transaction.
+pub(crate) fn draft(
+    service: &Service,
+    examiner: &Examiner,
+    kind: TypeId,
+    document: &Document<'_>,
+    links: Option<&Rewriter>,
+) -> Result<Draft, Failure> {
+    match links.and_then(|l| l.rewrite(&service.definitions, kind, document.root(), None)) {
+        None => service.draft(examiner, kind, document.root()),
+        Some(text) => service.draft(examiner, kind, read_changed(service, &text)?.root()),
     }
 }
 
@@ -146,7 +151,8 @@ pub(super) async fn perform(
             (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
         };
         holds(request, Some(before.version))?;
-        let draft = apply(service, &examiner, &before, &patch, None)?;
+        let text = changed(service, &before, &patch)?;
+        let draft = draft(service, &examiner, kind, &read_changed(service, &text)?, None)?;
         let body = draft.content.body.0.clone();
         let expect = Expect::Version(before.version);
         drop(snapshot);

@@ -22,6 +22,11 @@ pub(super) async fn perform(
     show(service, context, request, existing(service, kind, id, version)?, &subset)
 }
 
+/// Judges the parameters alone, where there is nothing to read yet.
+pub(super) fn judge(request: &Request) -> Result<(), Failure> {
+    Subset::of_query(&search::pairs(&request.query)?).map(|_| ())
+}
+
 /// vread
 pub(super) async fn perform_version(
     service: &Service,
@@ -37,12 +42,14 @@ pub(super) async fn perform_version(
         Some(number) => snapshot.version(kind, id, number).await.map_err(outcome::of_store)?,
         None => None,
     };
-    let Some(found) = found else {
-        let short: String = version.chars().take(64).collect();
-        let name = service.definitions.name(kind);
-        return Err(Failure::not_found(format!("there is no version '{short}' of {name}/{id}")));
-    };
+    let Some(found) = found else { return Err(no_version(service, kind, id, version)) };
     show(service, context, request, existing(service, kind, id, Some(found))?, &subset)
+}
+
+/// The failure where there is no version of this number.
+pub(super) fn no_version(service: &Service, kind: TypeId, id: &ResourceId, version: &str) -> Failure {
+    let short: String = version.chars().take(64).collect();
+    Failure::not_found(format!("there is no version '{short}' of {}/{id}", service.definitions.name(kind)))
 }
 
 /// The version, if there is one and it is not a delete.

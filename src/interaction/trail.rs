@@ -203,6 +203,22 @@ impl Service {
         done
     }
 
+    /// Performs an interaction that changes nothing, only to see whether it can be: nobody is shown the answer, and the
+    /// trail is told nothing.
+    pub(super) async fn try_out(
+        &self,
+        context: &Context,
+        request: &Request,
+        interaction: Interaction,
+    ) -> Result<(), Failure> {
+        let mut context = context.clone();
+        context.ledger = Arc::default();
+        if self.settings.audit.is_on() {
+            context.trail = self.guard_trail(&context, &interaction)?;
+        }
+        self.perform_plain(&context, request, interaction).await.map(|_| ())
+    }
+
     /// Tells the trail of a batch or transaction that was refused as a whole, or had no entries to tell of.
     pub(super) async fn record_bundle(&self, context: &Context, done: &Result<Reply, Failure>) -> Result<(), Failure> {
         let empty = match done {

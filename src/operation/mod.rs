@@ -283,6 +283,42 @@ pub(crate) struct Call<'r> {
     pub id: Option<ResourceId>,
 }
 
+/// The operation that is called; a failure where there is none of this name, or it is not called so.
+pub(crate) fn find(
+    service: &Service,
+    verb: Verb,
+    name: &str,
+    kind: Option<TypeId>,
+    id: Option<&ResourceId>,
+) -> Result<&'static Operation, Failure> {
+    let level = level_of(kind, id);
+    let kind = kind.map(|kind| service.definitions.name(kind));
+    let Some(operation) = OPERATIONS.iter().find(|o| o.name == name && o.is_on(level, kind)) else {
+        let short: String = name.chars().take(64).collect();
+        return Err(Failure::new(
+            FailureKind::NotFound,
+            IssueCode::NotSupported,
+            format!("the operation ${short} is not served here"),
+        ));
+    };
+    if matches!(verb, Verb::Get | Verb::Head) && !operation.get {
+        return Err(Failure::new(
+            FailureKind::NotAllowed,
+            IssueCode::NotSupported,
+            format!("${name} is called by POST"),
+        ));
+    }
+    Ok(operation)
+}
+
+fn level_of(kind: Option<TypeId>, id: Option<&ResourceId>) -> Level {
+    match (kind, id) {
+        (None, _) => Level::System,
+        (Some(_), None) => Level::Type,
+        (Some(_), Some(_)) => Level::Instance,
+    }
+}
+
 /// Calls an operation.
 pub(crate) async fn perform(
     service: &Service,
@@ -292,27 +328,8 @@ pub(crate) async fn perform(
     kind: Option<TypeId>,
     id: Option<ResourceId>,
 ) -> Result<Reply, Failure> {
-    let level = match (kind, &id) {
-        (None, _) => Level::System,
-        (Some(_), None) => Level::Type,
-        (Some(_), Some(_)) => Level::Instance,
-    };
-    let kind_name = kind.map(|kind| service.definitions.name(kind));
-    let Some(operation) = OPERATIONS.iter().find(|o| o.name == name && o.is_on(level, kind_name)) else {
-        let short: String = name.chars().take(64).collect();
-        return Err(Failure::new(
-            FailureKind::NotFound,
-            IssueCode::NotSupported,
-            format!("the operation ${short} is not served here"),
-        ));
-    };
-    if matches!(request.verb, Verb::Get | Verb::Head) && !operation.get {
-        return Err(Failure::new(
-            FailureKind::NotAllowed,
-            IssueCode::NotSupported,
-            format!("${name} is called by POST"),
-        ));
-    }
+    let operation = find(service, request.verb, name, kind, id.as_ref())?;
+    let (level, kind_name) = (level_of(kind, id.as_ref()), kind.map(|kind| service.definitions.name(kind)));
     let call = Call { service, context, request, kind, id };
     let done = run(operation.run, call).await;
     match (kind_name, level) {

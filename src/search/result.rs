@@ -45,7 +45,7 @@ impl From<Result<String, Refusal>> for Read {
 }
 
 /// The parameters read here. `_format` and `_pretty` belong to whoever writes the answer and are only passed on.
-const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 12] = [
     "_sort",
     "_count",
     "_total",

@@ -81,6 +81,67 @@ fn all_or_nothing() {
     few.run(&[("POST ", &bundle("transaction", &[&good, &good, &good]), 413, "3 entries")]);
 }
 
+/// What can be known before the commit of an entry that only reads fails the transaction as a whole.
+#[test]
+fn all_or_nothing_for_what_only_reads() {
+    let api = Api::new();
+    let good = post("Patient", "urn:uuid:1", r#"{"resourceType":"Patient"}"#);
+    let put = r#"{"resource":{"resourceType":"Patient","id":"p"},"request":{"method":"PUT","url":"Patient/p"}}"#;
+    let delete = r#"{"request":{"method":"DELETE","url":"Patient/old"}}"#;
+    let get = |url: &str| format!(r#"{{"request":{{"method":"GET","url":"{url}"}}}}"#);
+    api.run(&[
+        ("PUT Patient/old", r#"{"resourceType":"Patient","id":"old"}"#, 201, ""),
+        ("PUT Patient/old", r#"{"resourceType":"Patient","id":"old","active":true}"#, 200, ""),
+    ]);
+    for (url, status) in [
+        ("Patient/$nope", 404),
+        ("Patient/old/$nope", 404),
+        ("Patient/p/$nope", 404),
+        ("Patient/$validate", 405),
+        ("ValueSet/$expand", 400),
+        ("Patient/nobody/$everything", 404),
+        ("metadata?_summary=nope", 400),
+        ("Patient/old?_summary=nope", 400),
+        ("Patient/p?_summary=nope", 400),
+        ("Patient/p?_elements=%FF", 400),
+        ("Patient/p/_history/1?_summary=nope", 400),
+        ("Patient/p/_history/2", 404),
+        ("Patient/p/_history/x", 404),
+        ("Patient/p/_history?_since=nope", 400),
+        ("Patient/old/_history/3", 404),
+    ] {
+        api.run(&[("POST ", &bundle("transaction", &[&good, put, &get(url)]), status, "Bundle.entry[2]")]);
+    }
+    for url in ["Patient/old", "Patient/old/$everything", "Patient/old/_history/3", "Patient/old/_history/4"] {
+        api.run(&[("POST ", &bundle("transaction", &[delete, &get(url)]), 404, "Bundle.entry[1]")]);
+    }
+    let validate = r#"{"request":{"method":"POST","url":"Patient/$validate"}}"#;
+    api.run(&[
+        ("POST ", &bundle("transaction", &[&good, validate]), 400, "Bundle.entry[1]"),
+        ("GET Patient", "", 200, r#""total":1"#),
+    ]);
+}
+
+/// What only the commit makes possible is no reason to refuse the transaction.
+#[test]
+fn what_a_transaction_writes_can_be_read_in_it() {
+    let api = Api::new();
+    let put = r#"{"resource":{"resourceType":"Patient","id":"p"},"request":{"method":"PUT","url":"Patient/p"}}"#;
+    let codes = r#"{"resource":{"resourceType":"CodeSystem","id":"c","url":"http://x/c","status":"active","content":"complete","concept":[{"code":"a"}]},"request":{"method":"PUT","url":"CodeSystem/c"}}"#;
+    let get = |url: &str| format!(r#"{{"request":{{"method":"GET","url":"{url}"}}}}"#);
+    let all = |first: &str, urls: &[&str]| {
+        let reads: Vec<String> = urls.iter().map(|url| get(url)).collect();
+        bundle("transaction", &[&[first][..], &reads.iter().map(String::as_str).collect::<Vec<_>>()].concat())
+    };
+    let of_new =
+        ["Patient/p", "Patient/p?_summary=true", "Patient/p/_history/1", "Patient/p/_history", "Patient/p/$everything"];
+    let of_old = ["Patient/p/_history/1", "Patient/p/_history/2", "Patient/p/_history?_count=1", "Patient/p/$meta"];
+    let lookup = ["CodeSystem/$lookup?system=http://x/c&code=a", "CodeSystem/c/$lookup?code=a", "metadata"];
+    for body in [all(put, &of_new), all(put, &of_old), all(codes, &lookup)] {
+        api.run(&[("POST ", &body, 200, r#""status":"200 OK" & !"status":"4 & !"status":"5"#)]);
+    }
+}
+
 #[test]
 fn a_precondition_that_cannot_be_read_is_not_passed_over() {
     let api = Api::new();
@@ -115,6 +176,32 @@ fn a_patch_may_refer_to_other_entries() {
         ("POST Observation", &observation("Patient/x"), 201, "new-1"),
         ("POST ", &bundle("transaction", &[patch, &patient]), 200, "201 Created"),
         ("GET Observation/new-1", "", 200, r#""reference":"Patient/new-2""#),
+    ]);
+}
+
+/// Those that the patch brings are resolved like those of any other entry; what was stored before stays as it is.
+#[test]
+fn a_patch_may_bring_conditional_references() {
+    let api = Api::new();
+    let patch = |value: &str| {
+        format!(
+            r#"{{"resource":{{"resourceType":"Parameters","parameter":[{{"name":"operation","part":[{{"name":"type","valueCode":"replace"}},{{"name":"path","valueString":"Observation.subject.reference"}},{{"name":"value","valueString":"{value}"}}]}}]}},"request":{{"method":"PATCH","url":"Observation/new-1"}}}}"#
+        )
+    };
+    let patient =
+        post("Patient", "urn:uuid:1", r#"{"resourceType":"Patient","identifier":[{"system":"s","value":"2"}]}"#);
+    let status = r#"{"resource":{"resourceType":"Binary","contentType":"application/merge-patch+json","data":"eyJzdGF0dXMiOiJhbWVuZGVkIn0="},"request":{"method":"PATCH","url":"Observation/new-1"}}"#;
+    api.run(&[
+        ("POST Observation", &observation("Patient?identifier=s|stored"), 201, "new-1"),
+        ("POST ", &bundle("transaction", &[status]), 200, "200 OK"),
+        ("GET Observation/new-1", "", 200, r#""reference":"Patient?identifier=s|stored" & "status":"amended""#),
+        ("PUT Patient/a", r#"{"resourceType":"Patient","id":"a","identifier":[{"system":"s","value":"1"}]}"#, 201, ""),
+        ("POST ", &bundle("transaction", &[&patch("Patient?identifier=s|1")]), 200, "200 OK"),
+        ("GET Observation/new-1", "", 200, r#""reference":"Patient/a""#),
+        ("POST ", &bundle("transaction", &[&patch("Patient?identifier=s|none"), &patient]), 412, "Bundle.entry[0]"),
+        ("POST ", &bundle("transaction", &[&patch("Patient?identifier=s|2"), &patient]), 200, "201 Created"),
+        ("GET Observation?subject.identifier=s|2", "", 200, r#""total":1"#),
+        ("GET Observation/new-1", "", 200, r#"!Patient?"#),
     ]);
 }
 

@@ -3,67 +3,90 @@
 
 use super::identity::About;
 use super::{Done, Item};
-use crate::base::Failure;
+use crate::base::{Failure, ResourceId};
+use crate::definitions::TypeId;
 use crate::interaction::batch::{self, Answer};
 use crate::interaction::commit::Shown;
-use crate::interaction::entry::at_entry;
-use crate::interaction::{Context, Effect, Interaction, Reply, ReplyContent, Service, outcome, read};
+use crate::interaction::entry::{Entry, at_entry};
+use crate::interaction::update::version_id;
+use crate::interaction::{Context, Effect, Interaction, Reply, ReplyContent, Service, history, outcome, read};
+use crate::operation;
 use crate::store::{self, Snapshot, Write};
 use rustc_hash::FxHashMap;
 
-/// Checks before the commit that what is to be read will be there: if not, the transaction fails as a whole.
+/// Checks before the commit that what only reads will succeed after it, as far as that can be known: if not, the
+/// transaction fails as a whole. What it does not write itself is tried.
 pub(super) async fn check_reads(
     service: &Service,
     context: &Context,
     snapshot: &dyn Snapshot,
     items: &[Item<'_>],
+    about: &[About],
     writes: &[Write],
 ) -> Result<(), Failure> {
     let written: FxHashMap<_, _> = writes.iter().map(|w| ((w.kind, &w.id), w)).collect();
-    for item in items {
-        let (kind, id) = match &item.entry.interaction {
-            Interaction::Read { kind, id } => (kind, id),
-            // A version or a history of what this transaction makes is not there yet.
-            Interaction::VersionRead { kind, id, .. } | Interaction::HistoryInstance { kind, id }
-                if written.contains_key(&(*kind, id)) =>
-            {
-                continue;
+    let redefines = writes.iter().any(|w| service.operations_depend_on(w.kind));
+    for (item, _) in items.iter().zip(about).filter(|(_, about)| matches!(about, About::Reads)) {
+        let entry = &item.entry;
+        let own = instance(&entry.interaction).and_then(|key| written.get(&key));
+        let tried = match (own, &entry.interaction) {
+            (Some(write), _) => foreseen(service, context, snapshot, entry, write).await,
+            // What an operation says of codes and profiles may be another thing when these are stored.
+            (None, Interaction::Operation { name, kind, id }) if redefines => {
+                operation::find(service, entry.request.verb, name, *kind, id.as_ref()).map(|_| ())
             }
-            other if only_reads(other) => {
-                // Boxed, because what an entry leads to is as large as the transaction itself.
-                let tried = Box::pin(service.perform_one(context, &item.entry.request, other.clone())).await;
-                tried.map_err(|f| at_entry(item.entry.index, f))?;
-                continue;
-            }
-            _ => continue,
+            (None, _) => try_out(service, context, entry).await,
         };
-        match written.get(&(*kind, id)) {
-            Some(write) if write.content.is_some() => continue,
-            Some(_) => {
-                let failure = Failure::not_found("this transaction deletes what the entry reads");
-                return Err(at_entry(item.entry.index, failure));
-            }
-            None => {
-                let newest = snapshot.read(*kind, id).await.map_err(outcome::of_store)?;
-                read::existing(service, *kind, id, newest).map_err(|f| at_entry(item.entry.index, f))?;
-            }
-        }
+        tried.map_err(|failure| at_entry(entry.index, failure))?;
     }
     Ok(())
 }
 
-/// Interactions other than read that change nothing, and can be tried before the commit.
-fn only_reads(interaction: &Interaction) -> bool {
-    matches!(
-        interaction,
-        Interaction::VersionRead { .. }
-            | Interaction::HistoryInstance { .. }
-            | Interaction::HistoryType { .. }
-            | Interaction::HistorySystem
-            | Interaction::SearchType { .. }
-            | Interaction::SearchSystem
-            | Interaction::SearchCompartment { .. }
-    )
+/// The resource that an interaction reads.
+fn instance(interaction: &Interaction) -> Option<(TypeId, &ResourceId)> {
+    match interaction {
+        Interaction::Read { kind, id }
+        | Interaction::VersionRead { kind, id, .. }
+        | Interaction::HistoryInstance { kind, id }
+        | Interaction::Operation { kind: Some(kind), id: Some(id), .. } => Some((*kind, id)),
+        _ => None,
+    }
+}
+
+async fn try_out(service: &Service, context: &Context, entry: &Entry<'_>) -> Result<(), Failure> {
+    let mut request = entry.request.clone();
+    request.body = batch::body(entry)?;
+    // Boxed, because what an entry leads to is as large as the transaction itself.
+    Box::pin(service.try_out(context, &request, entry.interaction.clone())).await
+}
+
+/// What can be known of reading a resource that the transaction itself writes.
+async fn foreseen(
+    service: &Service,
+    context: &Context,
+    snapshot: &dyn Snapshot,
+    entry: &Entry<'_>,
+    write: &Write,
+) -> Result<(), Failure> {
+    let (kind, id) = (write.kind, &write.id);
+    let newest = snapshot.read(kind, id).await.map_err(outcome::of_store)?.map_or(0, |version| version.version);
+    let deleted = || Failure::not_found("this transaction deletes what the entry reads");
+    match &entry.interaction {
+        // The versions that were there before stay.
+        Interaction::VersionRead { version, .. } => match version_id(version) {
+            Some(number) if number <= newest => try_out(service, context, entry).await,
+            Some(number) if number == newest + 1 && write.content.is_some() => read::judge(&entry.request),
+            Some(number) if number == newest + 1 => Err(deleted()),
+            _ => Err(read::no_version(service, kind, id, version)),
+        },
+        Interaction::HistoryInstance { .. } if newest > 0 => try_out(service, context, entry).await,
+        Interaction::HistoryInstance { .. } => history::judge(&entry.request),
+        _ if write.content.is_none() => Err(deleted()),
+        Interaction::Operation { name, .. } => {
+            operation::find(service, entry.request.verb, name, Some(kind), Some(id)).map(|_| ())
+        }
+        _ => read::judge(&entry.request),
+    }
 }
 
 pub(super) async fn reply(

@@ -9,19 +9,32 @@ use crate::index::{Alone, Condition, Term, Terms};
 use crate::interaction::conditional::{self, Found};
 use crate::interaction::references::{self, Rewriter};
 use crate::interaction::{Context, Service};
+use crate::json::Value;
 use crate::primitive::Reference;
 use crate::store::{Expect, Snapshot};
 use rustc_hash::{FxHashMap, FxHashSet};
 
-/// Gathers what references become.
-pub(super) async fn rewriter(
-    service: &Service,
-    context: &Context,
-    snapshot: &dyn Snapshot,
-    items: &[Item<'_>],
-    identities: &Identities,
-) -> Result<Rewriter, Failure> {
-    let mut rewriter = Rewriter::default();
+/// What references are resolved against.
+#[derive(Clone, Copy)]
+pub(super) struct Ground<'a, 'd> {
+    pub service: &'a Service,
+    pub context: &'a Context,
+    pub snapshot: &'a dyn Snapshot,
+    pub items: &'a [Item<'d>],
+    pub identities: &'a Identities,
+}
+
+/// What references become.
+#[derive(Default)]
+pub(super) struct Links {
+    pub rewriter: Rewriter,
+    pending: Pending,
+}
+
+/// Gathers what the references in the entries become.
+pub(super) async fn gather(ground: Ground<'_, '_>) -> Result<Links, Failure> {
+    let Ground { service, context, items, identities, .. } = ground;
+    let mut links = Links::default();
     for (item, about) in items.iter().zip(&identities.about) {
         let Some(url) = &item.entry.full_url else { continue };
         let (kind, id, version) = match about {
@@ -35,23 +48,51 @@ pub(super) async fn rewriter(
         let target = format!("{}/{id}", service.definitions.name(kind));
         // An address under our own base that names the resource itself stays as it is.
         if url.strip_prefix(&*context.base).and_then(|rest| rest.strip_prefix('/')) != Some(target.as_str()) {
-            rewriter.add(url, target, version);
+            links.rewriter.add(url, target, version);
         }
     }
-    let mut pending = Pending::default();
     for item in items {
         let (Some(kind), Some(resource)) = (item.writes, item.entry.resource) else { continue };
         for (text, value) in references::conditional(&service.definitions, kind, resource) {
-            if rewriter.knows(&text) {
-                continue;
-            }
             let place =
                 || format!("Bundle.entry[{}].resource{}", item.entry.index, references::path_to(resource, value));
-            let target = find(service, context, snapshot, items, identities, &mut pending, &text).await;
-            rewriter.resolve(text, target.map_err(|failure| located(failure, &place()))?);
+            links.resolve(ground, text).await.map_err(|failure| located(failure, &place()))?;
         }
     }
-    Ok(rewriter)
+    Ok(links)
+}
+
+impl Links {
+    /// Resolves the conditional references that a patch has brought into a resource. Those that were stored before are
+    /// none of this transaction's.
+    pub(super) async fn resolve_new(
+        &mut self,
+        ground: Ground<'_, '_>,
+        kind: TypeId,
+        before: Value<'_>,
+        after: Value<'_>,
+    ) -> Result<(), Failure> {
+        let definitions = &ground.service.definitions;
+        let brought = references::conditional(definitions, kind, after);
+        if brought.is_empty() {
+            return Ok(());
+        }
+        let old = references::conditional(definitions, kind, before);
+        for (text, _) in brought {
+            if !old.iter().any(|(stored, _)| *stored == text) {
+                self.resolve(ground, text).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn resolve(&mut self, ground: Ground<'_, '_>, text: String) -> Result<(), Failure> {
+        if !self.rewriter.knows(&text) {
+            let target = find(ground, &mut self.pending, &text).await?;
+            self.rewriter.resolve(text, target);
+        }
+        Ok(())
+    }
 }
 
 fn located(mut failure: Failure, place: &str) -> Failure {
@@ -110,15 +151,8 @@ impl Written {
 }
 
 /// The one resource that a conditional reference means: stored before, or written by this transaction.
-async fn find(
-    service: &Service,
-    context: &Context,
-    snapshot: &dyn Snapshot,
-    items: &[Item<'_>],
-    identities: &Identities,
-    pending: &mut Pending,
-    text: &str,
-) -> Result<String, Failure> {
+async fn find(ground: Ground<'_, '_>, pending: &mut Pending, text: &str) -> Result<String, Failure> {
+    let Ground { service, context, snapshot, items, identities } = ground;
     let Reference::Conditional { kind: name, query } = Reference::parse(text) else {
         return Err(Failure::malformed(IssueCode::Value, "this is no conditional reference"));
     };

@@ -18,9 +18,10 @@ use super::race::{ATTEMPTS, Refused, too_many_races};
 use super::{Context, Interaction, Reply, Request, Service, outcome, patch, read};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId};
 use crate::definitions::TypeId;
-use crate::json::Document;
-use crate::store::{Committed, Content, Expect, Guard, Method, Snapshot, StoreError, Write};
+use crate::json::{Document, Limits};
+use crate::store::{Committed, Content, Expect, Guard, Method, StoreError, Write};
 use identity::{About, Identities};
+use links::{Ground, Links};
 use rustc_hash::FxHashSet;
 
 /// An entry that was checked.
@@ -142,7 +143,8 @@ async fn attempt(
 ) -> Result<Done, Refused> {
     let snapshot = service.snapshot_to_write(context).await?;
     let identities = identity::settle(service, context, &*snapshot, items).await?;
-    let rewriter = links::rewriter(service, context, &*snapshot, items, &identities).await?;
+    let ground = Ground { service, context, snapshot: &*snapshot, items, identities: &identities };
+    let mut links = links::gather(ground).await?;
     let mut writes = Vec::with_capacity(items.len());
     let mut owners = Vec::with_capacity(items.len());
     let mut bodies = Vec::with_capacity(items.len());
@@ -158,10 +160,10 @@ async fn attempt(
                         && target.expect == Expect::Absent;
                     let create = item.fresh.is_some() || given;
                     let method = if create { Method::Create } else { Method::Update };
-                    (method, Some(content(service, item, kind, &rewriter)))
+                    (method, Some(content(service, item, kind, &links.rewriter)))
                 }
                 (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, None) => {
-                    let draft = patched(service, examiner, &*snapshot, item, target, &rewriter).await;
+                    let draft = patched(ground, examiner, item, target, &mut links).await;
                     let draft = draft.map_err(|f| at_entry(index, f))?;
                     (Method::Patch, Some(draft.content))
                 }
@@ -173,7 +175,7 @@ async fn attempt(
         }
     }
     identity::no_new_duplicates(items, &identities, &owners, &writes)?;
-    answer::check_reads(service, context, &*snapshot, items, &writes).await?;
+    answer::check_reads(service, context, &*snapshot, items, &identities.about, &writes).await?;
     drop(snapshot);
     let guards: Vec<Guard> = identities.guards.clone();
     match commit(service, context, request, writes, guards).await {
@@ -211,13 +213,13 @@ fn content(service: &Service, item: &Item<'_>, kind: TypeId, rewriter: &super::r
 
 /// The draft of a patched resource.
 async fn patched(
-    service: &Service,
+    ground: Ground<'_, '_>,
     examiner: &Examiner,
-    snapshot: &dyn Snapshot,
     item: &Item<'_>,
     target: &identity::Target,
-    rewriter: &super::references::Rewriter,
+    links: &mut Links,
 ) -> Result<Draft, Failure> {
+    let Ground { service, snapshot, .. } = ground;
     let newest = snapshot.read(target.kind, &target.id).await.map_err(outcome::of_store)?;
     let before = read::existing(service, target.kind, &target.id, newest)?;
     let Some(resource) = item.entry.resource else {
@@ -225,5 +227,10 @@ async fn patched(
     };
     let payload = entry::patch(resource)?;
     let patch = patch::Patch::read(service, &payload.media, &payload.bytes)?;
-    patch::apply(service, &examiner.clone().of_own_making(), &before, &patch, Some(rewriter))
+    let text = patch::changed(service, &before, &patch)?;
+    let after = patch::read_changed(service, &text)?;
+    let stored = before.to_json(service.definitions.name(target.kind)).unwrap_or_default();
+    let stored = Document::parse(&stored, &Limits::NONE).map_err(Failure::internal)?;
+    links.resolve_new(ground, target.kind, stored.root(), after.root()).await?;
+    patch::draft(service, &examiner.clone().of_own_making(), target.kind, &after, Some(&links.rewriter))
 }
