@@ -1,6 +1,7 @@
 //! Content encodings: gzip in both directions (RFC 9110 8.4). A body that is unpacked stays within a bound, so that
 //! a small request cannot become a large one.
 
+use super::held::Share;
 use super::negotiate::quality;
 use crate::base::{Failure, FailureKind, IssueCode};
 use actix_web::http::header::{ACCEPT_ENCODING, CONTENT_ENCODING, HeaderMap};
@@ -72,19 +73,39 @@ pub fn is_packed(headers: &HeaderMap) -> Result<bool, Failure> {
     }
 }
 
-/// Unpacks the body of a request; `limit` bytes at most.
-pub fn unpack(body: &[u8], limit: usize) -> Result<Vec<u8>, Failure> {
+/// How much room the first piece of an unpacked body gets.
+const FIRST: usize = 16 << 10;
+
+/// Unpacks the body of a request; `limit` bytes at most. The room for it is taken from the request's share before it is
+/// filled, so that what is not let through in the end counts as well while it is there.
+pub fn unpack(body: &[u8], limit: usize, share: &mut Share) -> Result<Vec<u8>, Failure> {
+    let most = limit.saturating_add(1);
+    let mut reader = MultiGzDecoder::new(body);
     let mut out = Vec::new();
-    let read = MultiGzDecoder::new(body).take(limit as u64 + 1).read_to_end(&mut out);
-    if out.len() > limit {
-        return Err(super::limits::too_large(limit));
+    loop {
+        if out.len() > limit {
+            return Err(super::limits::too_large(limit));
+        }
+        if out.len() == out.capacity() {
+            // Twice as much, but never more than shows that it is too large.
+            let more = out.capacity().max(FIRST).min(most - out.len());
+            share.take(more)?;
+            out.reserve_exact(more);
+        }
+        let room = (out.capacity() - out.len()).min(most - out.len());
+        match (&mut reader).take(room as u64).read_to_end(&mut out) {
+            Ok(0) => return Ok(out),
+            Ok(_) => {}
+            Err(_) => {
+                return Err(Failure::malformed(IssueCode::Structure, "the body is not whole, well-formed gzip"));
+            }
+        }
     }
-    read.map_err(|_| Failure::malformed(IssueCode::Structure, "the body is not whole, well-formed gzip"))?;
-    Ok(out)
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::held::Held;
     use super::*;
     use actix_web::http::header::HeaderValue;
 
@@ -104,15 +125,33 @@ mod tests {
         let text = "FHIR ".repeat(1000);
         let packed = pack(text.as_bytes()).expect("gzip");
         assert!(packed.len() < 200);
+        let unpack = |packed: &[u8], limit| super::unpack(packed, limit, &mut Held::new(1 << 20).share());
         assert_eq!(unpack(&packed, 5000).expect("fits"), text.as_bytes());
+        assert_eq!(unpack(&packed, usize::MAX).expect("fits"), text.as_bytes());
         assert_eq!(unpack(&packed, 4999).expect_err("one too many").kind, FailureKind::TooLarge);
         assert_eq!(unpack(&packed[..50], 5000).expect_err("cut off").kind, FailureKind::Malformed);
+    }
+
+    #[test]
+    fn what_is_unpacked_counts_before_it_is_there() {
+        let text = "FHIR ".repeat(100_000);
+        let packed = pack(text.as_bytes()).expect("gzip");
+        let held = Held::new(700_000);
+        let (mut first, mut second) = (held.share(), held.share());
+        // Too large in the end, and the room is held until the request is over.
+        let refused = unpack(&packed, text.len() - 1, &mut first).expect_err("one too many");
+        assert_eq!(refused.kind, FailureKind::TooLarge);
+        let refused = unpack(&packed, text.len(), &mut second).expect_err("no room");
+        assert_eq!(refused.kind, FailureKind::Unavailable);
+        drop((first, second));
+        assert_eq!(unpack(&packed, text.len(), &mut held.share()).expect("fits"), text.as_bytes());
     }
 
     #[test]
     fn kept_answers_are_packed_once_and_bounded() {
         let kept = Kept::default();
         let body = |n: usize| Bytes::from(format!("{n} FHIR ").repeat(500));
+        let unpack = |packed: &[u8], limit| super::unpack(packed, limit, &mut Held::new(1 << 20).share());
         let first = kept.pack(&body(0)).expect("gzip");
         assert_eq!(unpack(&first, 10_000).expect("fits"), body(0));
         assert_eq!(kept.pack(&body(0)).expect("gzip").as_ptr(), first.as_ptr());

@@ -121,6 +121,12 @@ impl Place<'_> {
 
 async fn dispatch(site: &Arc<Site>, place: Place<'_>, request: &HttpRequest, payload: web::Payload) -> HttpResponse {
     let definitions = &site.definitions;
+    if limits::size_of(request.headers()) > site.options.limits.headers {
+        let why = format!("the headers are larger than this server accepts ({} bytes)", site.options.limits.headers);
+        let issue = Issue::error(IssueCode::TooLong, why);
+        let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+        return answer::issues(status, &[issue], Wanted::JSON, definitions);
+    }
     if request.method() == Method::OPTIONS {
         return match (place, &site.authorization) {
             (Place::Auth(path), Some(authorization)) if cors::is_preflight(request.headers()) => {
@@ -143,7 +149,7 @@ async fn dispatch(site: &Arc<Site>, place: Place<'_>, request: &HttpRequest, pay
     }
     match place {
         Place::Page => match site.base(request.headers(), request.uri()) {
-            Some(base) => page::page(&base),
+            Some(base) => page::page(site, &base),
             None => answer::failure(&bad_host(), Wanted::JSON, definitions),
         },
         Place::Live => page::health(site, false),
@@ -324,10 +330,10 @@ async fn perform(
         return Err(Failure::new(FailureKind::Unavailable, IssueCode::Transient, why).into());
     }
     let Some(base) = site.base(headers, request.uri()) else { return Err(bad_host().into()) };
-    let mut share = site.held.share();
-    let bytes = match verb {
-        Verb::Post | Verb::Put | Verb::Patch => read_body(site, request, payload, &mut share).await?,
-        Verb::Get | Verb::Head | Verb::Delete => Vec::new(),
+    // The share is held until the answer is made.
+    let (bytes, _share) = match verb {
+        Verb::Post | Verb::Put | Verb::Patch => read_body(site, request, payload).await?,
+        Verb::Get | Verb::Head | Verb::Delete => (Vec::new(), site.held.share()),
     };
     if bytes.is_empty() && exchange::needs_body(verb, &path) {
         return Err(Failure::malformed(IssueCode::Required, "the body is missing").into());
@@ -368,8 +374,8 @@ async fn perform(
     let _waiting = context.budget.waiting();
     let mut reply =
         if heavy { aside(site, &context, asked).await } else { site.service.perform(&context, asked).await };
-    if let Some(xml) = &xml {
-        located(xml, site, &mut reply);
+    if let Some(xml) = xml {
+        located(xml, site, &mut reply).await;
     }
     Ok(answer::reply(reply?, *wanted, &context.base, &site.definitions).await?)
 }
@@ -393,23 +399,18 @@ async fn aside(site: &Arc<Site>, context: &Context, request: Request) -> Result<
     web::block(work).await.map_err(|_| Failure::internal("the thread of a large request panicked"))?
 }
 
-/// The body of a request, unpacked.
-async fn read_body(
-    site: &Site,
-    request: &HttpRequest,
-    payload: web::Payload,
-    share: &mut Share,
-) -> Result<Vec<u8>, Stop> {
+/// The body of a request, unpacked, and its share of all bodies.
+async fn read_body(site: &Site, request: &HttpRequest, payload: web::Payload) -> Result<(Vec<u8>, Share), Stop> {
     let limit = site.options.limits.body;
     let packed = encoding::is_packed(request.headers())?;
-    let bytes = limits::body(request.headers(), payload, &site.options.limits, share).await?;
+    let mut share = site.held.share();
+    let bytes = limits::body(request.headers(), payload, &site.options.limits, &mut share).await?;
     if !packed || bytes.is_empty() {
-        return Ok(bytes);
+        return Ok((bytes, share));
     }
-    let unpacked = web::block(move || encoding::unpack(&bytes, limit)).await;
-    let unpacked = unpacked.map_err(|_| Failure::internal("unpacking was cancelled"))??;
-    share.take(unpacked.len())?;
-    Ok(unpacked)
+    // If the client goes away the thread goes on for a moment, and so does its share.
+    let unpack = move || encoding::unpack(&bytes, limit, &mut share).map(|unpacked| (unpacked, share));
+    Ok(web::block(unpack).await.map_err(|_| Failure::internal("unpacking was cancelled"))??)
 }
 
 /// The body as `interaction` takes it: XML is turned into JSON.
@@ -428,7 +429,7 @@ async fn taken(
     let bytes = xml.clone();
     let (definitions, limits) = (site.definitions.clone(), site.service.settings.limits);
     let convert = move || xml::to_json(&bytes, &*definitions, &limits);
-    let json = if headers.get(header::CONTENT_LENGTH).is_none_or(|n| n.len() > 5) {
+    let json = if xml.len() > answer::LARGE {
         web::block(convert).await.map_err(|_| Failure::internal("reading XML was cancelled"))??
     } else {
         convert()?
@@ -437,7 +438,7 @@ async fn taken(
 }
 
 /// Gives the issues of an answer their lines in the XML that was sent.
-fn located(xml: &[u8], site: &Site, reply: &mut Result<Reply, Failure>) {
+async fn located(xml: Arc<[u8]>, site: &Site, reply: &mut Result<Reply, Failure>) {
     let issues = match reply {
         Ok(Reply { content: ReplyContent::Outcome(issues), .. }) => issues,
         Err(failure) => &mut failure.issues,
@@ -445,5 +446,17 @@ fn located(xml: &[u8], site: &Site, reply: &mut Result<Reply, Failure>) {
     };
     // What was found before is of the JSON that it became.
     issues.iter_mut().for_each(|issue| issue.position = None);
-    xml::locate(xml, &*site.definitions, &site.service.settings.limits, issues);
+    let (definitions, limits) = (site.definitions.clone(), site.service.settings.limits);
+    if xml.len() <= answer::LARGE {
+        return xml::locate(&xml, &*definitions, &limits, issues);
+    }
+    let mut found = issues.clone();
+    let locate = move || {
+        xml::locate(&xml, &*definitions, &limits, &mut found);
+        found
+    };
+    // Without it they say what is wrong, and not where.
+    if let Ok(found) = web::block(locate).await {
+        *issues = found;
+    }
 }

@@ -1,5 +1,6 @@
-//! The bounds of a request: size and time of the body, length of the address. Header size and header time are
-//! bounded by actix-web (128 kB; [`Limits::header_time`]).
+//! The bounds of a request: size and time of the body, size of the headers, length of the address. What comes before a
+//! request is whole is bounded by actix-web: the time for the headers ([`Limits::header_time`]), and their size at
+//! 128 kB by HTTP/1.1 and 16 MB by HTTP/2.
 
 use super::held::Share;
 use crate::base::{Failure, FailureKind, IssueCode};
@@ -17,6 +18,8 @@ pub struct Limits {
     pub bodies: usize,
     /// Bytes of path and query.
     pub url: usize,
+    /// Bytes of all headers, names and values.
+    pub headers: usize,
     /// Time for the head of a request.
     pub header_time: Duration,
     /// Time for the whole body.
@@ -33,12 +36,18 @@ impl Default for Limits {
             body: 64 << 20,
             bodies: 512 << 20,
             url: 16 << 10,
+            headers: 64 << 10,
             header_time: Duration::from_secs(5),
             body_time: Duration::from_secs(120),
             silence: Duration::from_secs(15),
             keep_alive: Duration::from_secs(75),
         }
     }
+}
+
+/// The bytes of all headers, by name and value.
+pub fn size_of(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum()
 }
 
 /// Why a body could not be had.

@@ -1,12 +1,27 @@
-//! The page at `/`: what this is and what to try. Static, without script and without anything from elsewhere.
+//! The page at `/`: what this is and what to try, with a token where access control is on. Without script and without
+//! anything from elsewhere.
 
 use super::site::Site;
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 
-/// The page.
-pub fn page(base: &str) -> HttpResponse {
+/// The page of a server whose FHIR base is `base`.
+pub fn page(site: &Site, base: &str) -> HttpResponse {
     let base = escape(base);
+    let guarded = site.authorization.is_some();
+    let token = if guarded { " -H \"Authorization: Bearer $TOKEN\"" } else { "" };
+    let access = match (guarded, &site.service.settings.issuer) {
+        (false, _) => String::new(),
+        (true, None) => SIGN_IN.to_owned(),
+        (true, Some(issuer)) => {
+            format!("<p>Access control is on: requests need an access token of <code>{}</code>.</p>\n", escape(issuer))
+        }
+    };
+    // A browser that follows a link brings no token.
+    let patients = match guarded {
+        true => String::new(),
+        false => format!("<li><a href=\"{base}/Patient?_format=json&amp;_pretty=true\">Patients</a></li>\n"),
+    };
     let text = format!(
         r#"<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>Vesta</title>
@@ -15,16 +30,15 @@ pub fn page(base: &str) -> HttpResponse {
 code,pre{{background:#f3f3f0;border-radius:4px;padding:.1em .3em}}pre{{padding:.8em;overflow:auto}}</style></head>
 <body><h1>Vesta</h1>
 <p>A FHIR R4 (4.0.1) server, version {version}. The FHIR base is <a href="{base}/metadata?_format=json&amp;_pretty=true"><code>{base}</code></a>.</p>
-<h2>Try it</h2>
+{access}<h2>Try it</h2>
 <pre>curl '{base}/metadata?_pretty=true'
-curl -X POST '{base}/Patient' -H 'Content-Type: application/fhir+json' \
+curl -X POST '{base}/Patient'{token} -H 'Content-Type: application/fhir+json' \
      -d '{{"resourceType":"Patient","name":[{{"family":"Shaw","given":["Amy"]}}],"birthDate":"1987-02-20"}}'
-curl '{base}/Patient?name=shaw&amp;_pretty=true'</pre>
+curl '{base}/Patient?name=shaw&amp;_pretty=true'{token}</pre>
 <h2>Read on</h2>
 <ul><li><a href="/docs/">All addresses, to browse and to try</a> (<a href="/openapi.json">OpenAPI</a>)</li>
 <li><a href="{base}/metadata?_format=json&amp;_pretty=true">CapabilityStatement</a>: what this server does</li>
-<li><a href="{base}/Patient?_format=json&amp;_pretty=true">Patients</a></li>
-<li>Health: <a href="/health/live">live</a>, <a href="/health/ready">ready</a></li></ul>
+{patients}<li>Health: <a href="/health/live">live</a>, <a href="/health/ready">ready</a></li></ul>
 </body></html>
 "#,
         version = env!("CARGO_PKG_VERSION")
@@ -38,6 +52,13 @@ curl '{base}/Patient?name=shaw&amp;_pretty=true'</pre>
     );
     response
 }
+
+/// What is said where this server itself issues the tokens.
+const SIGN_IN: &str = "\
+<p>Access control is on: requests need an access token. Apps get theirs by SMART App Launch; the first start printed one
+to begin with, and <code>TOKEN=$(vesta token NAME)</code> makes another while the server is stopped.
+People <a href=\"/auth/sign-in\">sign in</a> to see their account and their apps.</p>
+";
 
 fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;").replace('\'', "&#39;")

@@ -2,7 +2,7 @@
 
 use super::SERVER;
 use crate::support::{Client, TestServer};
-use vesta::cli::settings::Settings;
+use vesta::cli::settings::{Auth, Settings};
 
 #[test]
 fn the_page_says_what_this_is() {
@@ -10,8 +10,25 @@ fn the_page_says_what_this_is() {
     answer.is(200);
     assert!(answer.header("content-type").starts_with("text/html"));
     assert!(answer.text().contains(&SERVER.base));
+    assert!(!answer.text().contains("Authorization") && !answer.text().contains("/auth/"));
     SERVER.get("/nothing/here").refuses(404, "not-found");
     SERVER.send("POST", "/", &[], Some(b"x")).is(405);
+}
+
+/// What the page shows works: with access control on, its commands have a token, and its links lead somewhere without.
+#[test]
+fn the_page_says_how_to_get_in() {
+    let server = TestServer::with(Settings { auth: Some(Auth::On), ..Settings::default() });
+    let text = server.get("/").is(200).text();
+    let commands = text.split("<pre>").nth(1).and_then(|rest| rest.split("</pre>").next()).expect("commands");
+    for command in commands.split("curl ").filter(|command| command.contains("/Patient")) {
+        assert!(command.contains("-H \"Authorization: Bearer $TOKEN\""), "{command}");
+    }
+    assert!(text.contains("href=\"/auth/sign-in\""), "{text}");
+    for link in text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
+        let path = link.strip_prefix(&server.base).map_or(link, |rest| rest.trim_start_matches('/'));
+        server.get(&path.replace("&amp;", "&")).is(200);
+    }
 }
 
 #[test]

@@ -6,15 +6,18 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-struct Program {
-    child: Child,
-    base: String,
+/// The program in a process of its own.
+pub struct Program {
+    pub child: Child,
+    pub base: String,
 }
 
-fn start(data: &std::path::Path) -> Program {
+/// Starts it on a directory, without access control.
+pub fn start(data: &std::path::Path, more: &[&str]) -> Program {
     let mut child = Command::new(env!("CARGO_BIN_EXE_vesta"))
         .args(["--bind", "127.0.0.1:0", "--grace", "5s", "--log-level", "error", "--auth", "off", "--data"])
         .arg(data)
+        .args(more)
         .stdout(Stdio::piped())
         .spawn()
         .expect("the program starts");
@@ -32,7 +35,7 @@ fn terminate(program: &Program) {
 #[test]
 fn sigterm_lets_requests_end_and_refuses_new_ones() {
     let data = tempfile::tempdir().expect("a directory");
-    let mut program = start(data.path());
+    let mut program = start(data.path(), &[]);
     let address = program.base.split('/').nth(2).expect("an address").to_owned();
     let client = Client::new(&program.base);
     let id = client.create(&super::patient("Shaw"));
@@ -73,7 +76,7 @@ fn sigterm_lets_requests_end_and_refuses_new_ones() {
     assert!(ended.success(), "{ended}");
 
     // What was acknowledged is there, and the directory can be opened again.
-    let again = start(data.path());
+    let again = start(data.path(), &[]);
     let client = Client::new(&again.base);
     client.get(&format!("Patient/{id}")).is(200);
     assert_eq!(client.get("Patient?name=bell&_summary=count").json()["total"], 1);
