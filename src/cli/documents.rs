@@ -10,7 +10,17 @@ use std::io::Write;
 
 /// Prints the OpenAPI document.
 pub fn openapi(settings: &Settings) -> Result<(), Fault> {
-    print(&openapi::pretty(&Definitions::core(), &settings.http().base_path, settings.audit_level().is_on()))
+    print(&openapi_document(settings))
+}
+
+/// The OpenAPI document, indented.
+pub fn openapi_document(settings: &Settings) -> String {
+    openapi::pretty(openapi::Described {
+        definitions: &Definitions::core(),
+        base_path: &settings.http().base_path,
+        trail: settings.audit_level().is_on(),
+        guarded: settings.access_control(),
+    })
 }
 
 /// Prints the CapabilityStatement.

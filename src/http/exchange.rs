@@ -142,9 +142,7 @@ pub fn sent(verb: Verb, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<
     let mut parts = content_type.split(';');
     let media = parts.next().unwrap_or_default().trim().to_ascii_lowercase();
     let to_binary = path == "Binary" || path.starts_with("Binary/");
-    // The archive of a package is sent as it is.
-    let archive = path == "$package-add" && verb == Verb::Post;
-    let raw = || match archive || to_binary && matches!(verb, Verb::Post | Verb::Put) {
+    let raw = || match takes_archive(verb, path) || to_binary && matches!(verb, Verb::Post | Verb::Put) {
         true if media.contains('/') => Ok(Sent::As(Media::Raw(content_type.to_owned()))),
         _ => Err(unsupported(&media)),
     };
@@ -187,6 +185,11 @@ pub fn sent(verb: Verb, path: &str, headers: &HeaderMap, body: &[u8]) -> Result<
         }
     }
     Ok(found)
+}
+
+/// Whether the archive of a package is sent here as it is.
+pub fn takes_archive(verb: Verb, path: &str) -> bool {
+    path == "$package-add" && verb == Verb::Post
 }
 
 fn is_search(path: &str) -> bool {

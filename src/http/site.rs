@@ -128,9 +128,13 @@ impl Site {
 
     /// The OpenAPI document as JSON; made when it is first asked for.
     pub fn openapi(&self) -> Bytes {
-        let trail = self.service.has_trail();
-        let document = || openapi::document(&self.definitions, &self.options.base_path, trail).into();
-        self.openapi.get_or_init(document).clone()
+        let described = openapi::Described {
+            definitions: &self.definitions,
+            base_path: &self.options.base_path,
+            trail: self.service.has_trail(),
+            guarded: self.authorization.is_some(),
+        };
+        self.openapi.get_or_init(|| openapi::document(described).into()).clone()
     }
 
     /// The FHIR base as the client sees it, without a slash at the end: the configured one, else by the Host header.

@@ -15,7 +15,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 /// When what this file declares was last changed (`CapabilityStatement.date`).
-const DATE: &str = "2026-11-23";
+const DATE: &str = "2026-11-26";
 
 /// `rest.security` where access control is off.
 const OPEN: &str =

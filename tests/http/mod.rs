@@ -2,9 +2,11 @@
 
 mod answers;
 mod bad_input;
+mod bombs;
 mod bounds;
 mod cors;
 mod declared;
+mod declared_forms;
 mod limits;
 mod negotiation;
 mod packages;

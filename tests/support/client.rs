@@ -18,6 +18,8 @@ pub struct Answer {
     pub headers: BTreeMap<String, String>,
     pub body: Vec<u8>,
     pub set_cookies: Vec<String>,
+    /// Whether it is one of the FHIR API with a body: an error there is an OperationOutcome.
+    told: bool,
 }
 
 impl Client {
@@ -61,7 +63,8 @@ impl Client {
             .collect();
         let status = answered.status().as_u16();
         let body = answered.body_mut().with_config().limit(1 << 30).read_to_vec().expect("a whole body");
-        Answer { status, headers, body, set_cookies }
+        let told = !path.starts_with('/') && method != "HEAD";
+        Answer { status, headers, body, set_cookies, told }
     }
 
     pub fn get(&self, path: &str) -> Answer {
@@ -100,11 +103,20 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|e| panic!("not JSON ({e}): {}", self.text()))
     }
 
-    /// Asserts the status, and that an error is told as an OperationOutcome with an issue.
+    /// Asserts the status, and that an error of the FHIR API is told as an OperationOutcome with an issue, in whatever
+    /// format.
     #[track_caller]
     pub fn is(&self, status: u16) -> &Answer {
         assert_eq!(self.status, status, "{}", self.text());
-        if status >= 400 && self.header("content-type").contains("fhir+json") {
+        let content_type = self.header("content-type");
+        if status >= 400 && content_type.contains("fhir+xml") {
+            let text = self.text();
+            assert!(
+                text.contains("<OperationOutcome") && text.contains("<issue>") && text.contains("<code "),
+                "{text}"
+            );
+        } else if status >= 400 && (self.told || content_type.contains("fhir+")) {
+            assert!(content_type.contains("fhir+"), "{content_type:?}: {}", self.text());
             let outcome = self.json();
             assert_eq!(outcome["resourceType"], "OperationOutcome", "{outcome}");
             assert!(outcome["issue"][0]["code"].is_string(), "{outcome}");

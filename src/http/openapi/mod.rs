@@ -1,12 +1,15 @@
 //! The OpenAPI document, computed from the route table of `interaction` and from the definitions: each resource type
 //! with each interaction, and its search parameters. What many places share stands once, in `shared`.
 
+mod security;
 mod shared;
 
+use super::exchange;
 use crate::definitions::{Definitions, TypeId};
 use crate::interaction::Verb;
 use crate::interaction::route::{Part, ROUTES, Route, Target};
 use crate::operation::{self, Level, OPERATIONS};
+use crate::search::is_served;
 use serde_json::Value;
 use shared::{reference, response};
 use std::collections::BTreeMap;
@@ -14,14 +17,27 @@ use utoipa::openapi::path::{Operation, OperationBuilder, PathItem};
 use utoipa::openapi::server::Server;
 use utoipa::openapi::{HttpMethod, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Paths, Ref};
 
-/// The document as JSON on one line. `trail`: whether AuditEvents are the audit trail, which nobody writes to.
-pub fn document(definitions: &Definitions, base_path: &str, trail: bool) -> Vec<u8> {
-    serde_json::to_vec(&build(definitions, base_path, trail)).unwrap_or_default()
+/// The server that is described.
+#[derive(Clone, Copy, Debug)]
+pub struct Described<'d> {
+    /// The types.
+    pub definitions: &'d Definitions,
+    /// Path of the FHIR base.
+    pub base_path: &'d str,
+    /// Whether AuditEvents are the audit trail, which nobody writes to.
+    pub trail: bool,
+    /// Whether requests need an access token.
+    pub guarded: bool,
+}
+
+/// The document as JSON on one line.
+pub fn document(server: Described<'_>) -> Vec<u8> {
+    serde_json::to_vec(&build(server)).unwrap_or_default()
 }
 
 /// The document for people and for comparing.
-pub fn pretty(definitions: &Definitions, base_path: &str, trail: bool) -> String {
-    indented(&serde_json::to_value(build(definitions, base_path, trail)).unwrap_or_default())
+pub fn pretty(server: Described<'_>) -> String {
+    indented(&serde_json::to_value(build(server)).unwrap_or_default())
 }
 
 /// JSON for people: indented, but what fits on a line stays on it.
@@ -60,7 +76,8 @@ fn lay_out(value: &Value, indent: usize, out: &mut String) {
     out.push(close);
 }
 
-fn build(definitions: &Definitions, base_path: &str, trail: bool) -> OpenApi {
+fn build(server: Described<'_>) -> OpenApi {
+    let Described { definitions, base_path, trail, guarded } = server;
     let about = "HL7 FHIR R4 (4.0.1) over HTTP. Every resource type has the same interactions; the server's \
                  CapabilityStatement is at /metadata.";
     let info = InfoBuilder::new()
@@ -78,23 +95,32 @@ fn build(definitions: &Definitions, base_path: &str, trail: bool) -> OpenApi {
             if trail && writes(route.target) && shape.kind.is_some_and(|kind| definitions.name(kind) == TRAIL) {
                 continue;
             }
-            add(&mut paths, &shape.path, route.verb, shape.operation(route));
+            let open = guarded && route.target == Target::Capabilities;
+            add(&mut paths, &shape.path, route.verb, shape.operation(route, open));
         }
     }
     for operation in OPERATIONS {
         add_operation(&mut paths, operation, definitions, trail);
     }
     let base_path = if base_path.is_empty() { "/" } else { base_path };
+    let mut components = shared::components(definitions);
+    if guarded {
+        components.security_schemes = security::schemes();
+    }
     OpenApiBuilder::new()
         .info(info)
         .servers(Some([Server::new(base_path)]))
         .paths(paths)
-        .components(Some(shared::components(definitions)))
+        .components(Some(components))
+        .security(guarded.then(security::requirements))
         .build()
 }
 
 /// The type whose resources are the records of the audit trail.
 const TRAIL: &str = "AuditEvent";
+
+/// The type whose content is also sent and given as it is.
+const BINARY: &str = "Binary";
 
 /// Whether what a route leads to writes.
 fn writes(target: Target) -> bool {
@@ -133,7 +159,8 @@ impl<'d> Shape<'d> {
         kinds.into_iter().map(|kind| Shape { definitions, kind, path: path_of(route, kind, definitions) }).collect()
     }
 
-    fn operation(&self, route: &Route) -> Operation {
+    /// `open`: whether it is served without a token on a server that else wants one.
+    fn operation(&self, route: &Route, open: bool) -> Operation {
         let name = name_of(route);
         let kind = self.kind.map(|kind| self.definitions.name(kind));
         let tag = kind.unwrap_or("system");
@@ -155,45 +182,69 @@ impl<'d> Shape<'d> {
         for parameter in self.parameters(route) {
             operation = operation.parameter_ref(reference("parameters", &parameter));
         }
+        let binary = kind == Some(BINARY);
         if let Some(body) = body_of(route) {
+            let body = if binary && body == "resource" { "binary" } else { body };
             operation = operation.request_body_ref(Some(reference("requestBodies", body)));
         }
+        let reads = matches!(route.target, Target::Read | Target::VersionRead);
         for (status, name) in responses_of(route) {
+            let name = if binary && reads && *name == "resource" { "binary" } else { name };
             operation = operation.response(*status, response(name));
         }
-        operation.build()
+        // An empty list takes back what holds for all others.
+        operation.securities(open.then_some([])).build()
     }
 
     /// Names of the shared parameters that a route takes.
     fn parameters(&self, route: &Route) -> Vec<String> {
-        let fixed = |names: &[&str]| names.iter().map(|n| (*n).to_owned()).collect::<Vec<_>>();
-        match route.target {
-            Target::SearchType if route.verb == Verb::Get => {
-                let mut all = self.search_parameters();
-                all.extend(fixed(shared::RESULT));
-                all
-            }
+        let mut all: Vec<String> = match route.target {
+            Target::SearchType if route.verb == Verb::Get => self.search_parameters(),
+            Target::SearchSystem if route.verb == Verb::Get => self.common_parameters(),
+            _ => Vec::new(),
+        };
+        let binary = self.kind.is_some_and(|kind| self.definitions.name(kind) == BINARY);
+        let groups: &[&[&str]] = match route.target {
+            Target::SearchType if route.verb == Verb::Get => &[shared::FILTERS, shared::CONTROLS, shared::PREFER],
             Target::SearchSystem if route.verb == Verb::Get => {
-                let mut all = fixed(&["_type"]);
-                all.extend(fixed(shared::RESULT));
-                all
+                &[&["_type"], shared::FILTERS, shared::CONTROLS, shared::PREFER]
             }
-            Target::SearchCompartment if route.verb == Verb::Get => fixed(shared::RESULT),
-            Target::HistoryInstance | Target::HistoryType | Target::HistorySystem => fixed(shared::HISTORY),
-            Target::Read => fixed(shared::READ),
-            Target::VersionRead => fixed(shared::VREAD),
-            Target::Create => fixed(shared::CREATE),
-            Target::Update | Target::Patch | Target::Delete => fixed(shared::WRITE),
-            // Their criteria are the search parameters of GET on the same address.
-            Target::ConditionalUpdate | Target::ConditionalPatch | Target::ConditionalDelete => fixed(&["Prefer"]),
-            Target::Bundle => fixed(&["Prefer"]),
-            _ => fixed(&["_format", "_pretty"]),
+            // Which parameters there are depends on the type in the path.
+            Target::SearchCompartment if route.verb == Verb::Get => {
+                &[&["_type"], shared::CRITERIA, shared::FILTERS, shared::CONTROLS, shared::PREFER]
+            }
+            Target::SearchType | Target::SearchSystem | Target::SearchCompartment => {
+                &[shared::CRITERIA, shared::FORMAT, shared::PREFER]
+            }
+            Target::HistoryInstance | Target::HistoryType | Target::HistorySystem => &[shared::HISTORY, shared::PREFER],
+            Target::Read | Target::VersionRead => &[shared::SUBSET, shared::FORMAT, shared::IF_CHANGED],
+            Target::Capabilities => &[shared::SUBSET, shared::FORMAT],
+            Target::Create => &[shared::CRITERIA, shared::IF_NONE, shared::FORMAT, shared::WRITES],
+            Target::Update | Target::Patch | Target::Delete => &[shared::IF_SAME, shared::FORMAT, shared::WRITES],
+            Target::ConditionalUpdate | Target::ConditionalPatch | Target::ConditionalDelete => {
+                &[shared::CRITERIA, shared::IF_SAME, shared::FORMAT, shared::WRITES]
+            }
+            Target::Bundle => &[shared::FORMAT, shared::WRITES],
+            Target::Operation => &[shared::FORMAT],
+        };
+        all.extend(groups.concat().into_iter().map(str::to_owned));
+        if binary && matches!(route.target, Target::Create | Target::Update | Target::ConditionalUpdate) {
+            all.push(shared::SECURITY_CONTEXT.to_owned());
         }
+        all
+    }
+
+    /// The parameters that every type has.
+    fn common_parameters(&self) -> Vec<String> {
+        let common =
+            self.definitions.search_parameters.iter().filter(|p| p.bases.iter().any(|base| &**base == "Resource"));
+        common.filter(|p| is_served(p)).map(shared::search_name).collect()
     }
 
     fn search_parameters(&self) -> Vec<String> {
         let Some(kind) = self.kind else { return Vec::new() };
-        self.definitions.search_parameters_of(kind).into_iter().map(shared::search_name).collect()
+        let all = self.definitions.search_parameters_of(kind).into_iter();
+        all.filter(|p| is_served(p)).map(shared::search_name).collect()
     }
 }
 
@@ -254,7 +305,7 @@ fn responses_of(route: &Route) -> &'static [(&'static str, &'static str)] {
             &[("200", "resource"), ("201", "resource"), ("default", "outcome")]
         }
         Target::Delete | Target::ConditionalDelete => &[("200", "outcome"), ("204", "nothing"), ("default", "outcome")],
-        Target::Read => &[("200", "resource"), ("304", "nothing"), ("default", "outcome")],
+        Target::Read | Target::VersionRead => &[("200", "resource"), ("304", "nothing"), ("default", "outcome")],
         Target::SearchType
         | Target::SearchSystem
         | Target::SearchCompartment
@@ -302,10 +353,19 @@ fn calling(served: &operation::Operation, level: Level, verb: Verb, tag: &str) -
     if level == Level::Instance {
         operation = operation.parameter_ref(reference("parameters", "id"));
     }
+    for parameter in [shared::INPUTS, shared::FORMAT].concat() {
+        operation = operation.parameter_ref(reference("parameters", parameter));
+    }
     if verb == Verb::Post {
-        operation = operation.request_body_ref(Some(reference("requestBodies", "parameters")));
+        let body = if takes_archive(level, name) { "archive" } else { "parameters" };
+        operation = operation.request_body_ref(Some(reference("requestBodies", body)));
     }
     operation.build()
+}
+
+/// Whether an operation is sent something as it is.
+fn takes_archive(level: Level, name: &str) -> bool {
+    level == Level::System && exchange::takes_archive(Verb::Post, &format!("${name}"))
 }
 
 fn add(paths: &mut Paths, path: &str, verb: Verb, operation: Operation) {

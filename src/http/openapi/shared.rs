@@ -2,40 +2,41 @@
 
 use super::{Named, component};
 use crate::definitions::{Definitions, SearchKind, SearchParameter};
+use crate::interaction::HISTORY_PARAMETERS;
+use crate::search;
 use utoipa::openapi::content::ContentBuilder;
-use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn, ParameterStyle};
 use utoipa::openapi::request_body::{RequestBody, RequestBodyBuilder};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{AdditionalProperties, Components, Object, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Required};
 
-/// Parameters of the answer to a search (R4 search.html#return).
-pub const RESULT: &[&str] = &[
-    "_sort",
-    "_count",
-    "_include",
-    "_revinclude",
-    "_summary",
-    "_elements",
-    "_total",
-    "_contained",
-    "_containedType",
-    "_explain",
-    "_list",
-    "_not-referenced",
-    "_format",
-    "_pretty",
-];
-/// Parameters of a history.
-pub const HISTORY: &[&str] = &["_since", "_at", "_count", "_format", "_pretty"];
-/// Parameters and headers of a read.
-pub const READ: &[&str] = &["_summary", "_elements", "_format", "_pretty", "If-None-Match", "If-Modified-Since"];
-/// Parameters of a vread.
-pub const VREAD: &[&str] = &["_summary", "_elements", "_format", "_pretty"];
-/// Headers of a create.
-pub const CREATE: &[&str] = &["If-None-Exist", "Prefer", "X-Provenance"];
+/// Parameters of the answer to a search, as they are read.
+pub const CONTROLS: &[&str] = &search::CONTROLS;
+/// Filters of a search that are no search parameters of a type.
+pub const FILTERS: &[&str] = &["_list", "_not-referenced"];
+/// Search parameters whose names are not listed.
+pub const CRITERIA: &[&str] = &["criteria"];
+/// What an operation is given in the query string.
+pub const INPUTS: &[&str] = &["inputs"];
+/// How the answer is written.
+pub const FORMAT: &[&str] = &["_format", "_pretty"];
+/// Parameters of a history, as they are read.
+pub const HISTORY: &[&str] = &HISTORY_PARAMETERS;
+/// Which part of a resource is given.
+pub const SUBSET: &[&str] = &["_summary", "_elements"];
+/// Headers of a read.
+pub const IF_CHANGED: &[&str] = &["If-None-Match", "If-Modified-Since"];
+/// Header of a create.
+pub const IF_NONE: &[&str] = &["If-None-Exist"];
 /// Headers of an update, a patch or a delete.
-pub const WRITE: &[&str] = &["If-Match", "Prefer", "X-Provenance"];
+pub const IF_SAME: &[&str] = &["If-Match", "If-None-Match"];
+/// Header of a search.
+pub const PREFER: &[&str] = &["Prefer"];
+/// Headers of everything that writes.
+pub const WRITES: &[&str] = &["Prefer", "X-Provenance"];
+/// Header of a Binary that is sent as it is.
+pub const SECURITY_CONTEXT: &str = "X-Security-Context";
 
 /// A reference into the components.
 pub fn reference(section: &str, name: &str) -> Ref {
@@ -76,6 +77,14 @@ fn resource(kind: &str) -> Object {
 
 fn text() -> Object {
     ObjectBuilder::new().schema_type(Type::String).build()
+}
+
+/// Any names with any values.
+fn fields() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::Object)
+        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
+        .build()
 }
 
 fn number() -> Object {
@@ -120,7 +129,7 @@ fn parameters(definitions: &Definitions) -> Named<Parameter> {
     add("_count", ParameterIn::Query, number(), "entries of a page");
     for (name, description) in [
         ("If-Match", "W/\"[version]\": only if this is the current version"),
-        ("If-None-Match", "W/\"[version]\": not if this is the current version"),
+        ("If-None-Match", "W/\"[version]\": not if this is the current version; *: not if there is one"),
         ("If-Modified-Since", "only if it was changed after this HTTP date"),
         ("If-None-Exist", "search criteria: only if nothing matches them"),
         (
@@ -128,9 +137,24 @@ fn parameters(definitions: &Definitions) -> Named<Parameter> {
             "return=minimal, return=representation or return=OperationOutcome; handling=strict or handling=lenient; \
              validation=structure, validation=full or validation=strict (more than the server does anyway, never less)",
         ),
-        ("X-Provenance", "a Provenance resource as JSON, stored with what is written"),
+        ("X-Provenance", "a Provenance resource as JSON, stored with what is written; in a batch, with each write"),
+        (SECURITY_CONTEXT, "for content that is sent as it is: a reference to what it belongs to"),
     ] {
         add(name, ParameterIn::Header, text(), description);
+    }
+    for (name, description) in [
+        ("criteria", "search parameters of the type, as for a search by GET"),
+        ("inputs", "what the operation is given, by name, where it needs no more than primitives"),
+    ] {
+        let parameter = ParameterBuilder::new()
+            .name(name)
+            .parameter_in(ParameterIn::Query)
+            .required(Required::False)
+            .style(Some(ParameterStyle::Form))
+            .explode(Some(true))
+            .description(Some(description))
+            .schema(Some(fields()));
+        all.insert(name.to_owned(), RefOr::T(parameter.build()));
     }
     for kind in &definitions.resources {
         for parameter in definitions.search_parameters_of(*kind) {
@@ -180,37 +204,44 @@ fn bodies() -> Named<RequestBody> {
     for media in [JSON, XML] {
         patch = patch.content(media, ContentBuilder::new().schema(Some(Ref::from_schema_name("resource"))).build());
     }
-    let fields = ObjectBuilder::new()
-        .schema_type(Type::Object)
-        .additional_properties(Some(AdditionalProperties::FreeForm(true)))
-        .build();
     let form = RequestBodyBuilder::new()
         .required(Some(Required::False))
-        .content("application/x-www-form-urlencoded", ContentBuilder::new().schema(Some(fields)).build());
+        .content("application/x-www-form-urlencoded", ContentBuilder::new().schema(Some(fields())).build());
+    let anything = || ContentBuilder::new().build();
+    let json_and_xml = || {
+        let content = || ContentBuilder::new().schema(Some(Ref::from_schema_name("resource"))).build();
+        RequestBodyBuilder::new().required(Some(Required::True)).content(JSON, content()).content(XML, content())
+    };
     Named::from([
         ("resource".into(), body(&[(JSON, "resource"), (XML, "resource")], Required::True)),
         ("bundle".into(), body(&[(JSON, "Bundle"), (XML, "Bundle")], Required::True)),
         ("parameters".into(), body(&[(JSON, "resource"), (XML, "resource")], Required::False)),
         ("patch".into(), RefOr::T(patch.build())),
         ("form".into(), RefOr::T(form.build())),
+        // The resource, or its content.
+        ("binary".into(), RefOr::T(json_and_xml().content("*/*", anything()).build())),
+        // A Parameters resource, or the archive of a package.
+        ("archive".into(), RefOr::T(json_and_xml().content("*/*", anything()).build())),
     ])
 }
 
 fn responses() -> Named<Response> {
-    let response = |description: &str, schema: Option<&str>| {
+    let with = |description: &str, schema: &str| {
         let mut response = ResponseBuilder::new().description(description);
         for media in ["application/fhir+json", "application/fhir+xml"] {
-            if let Some(schema) = schema {
-                let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
-                response = response.content(media, content);
-            }
+            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name(schema))).build();
+            response = response.content(media, content);
         }
-        RefOr::T(response.build())
+        // One resource a line; of a Bundle its entries.
+        response.content("application/fhir+ndjson", ContentBuilder::new().build())
     };
+    let content = with("A Binary, or, where no format of FHIR is asked for, its content", "resource");
+    let nothing = ResponseBuilder::new().description("Done; nothing to say");
     Named::from([
-        ("resource".into(), response("A resource, or what Prefer asks for instead", Some("resource"))),
-        ("bundle".into(), response("A Bundle", Some("Bundle"))),
-        ("outcome".into(), response("What is wrong", Some("OperationOutcome"))),
-        ("nothing".into(), response("Done; nothing to say", None)),
+        ("resource".into(), RefOr::T(with("A resource, or what Prefer asks for instead", "resource").build())),
+        ("bundle".into(), RefOr::T(with("A Bundle", "Bundle").build())),
+        ("binary".into(), RefOr::T(content.content("*/*", ContentBuilder::new().build()).build())),
+        ("outcome".into(), RefOr::T(with("What is wrong", "OperationOutcome").build())),
+        ("nothing".into(), RefOr::T(nothing.build())),
     ])
 }
