@@ -408,8 +408,12 @@ async fn read_body(site: &Site, request: &HttpRequest, payload: web::Payload) ->
     if !packed || bytes.is_empty() {
         return Ok((bytes, share));
     }
-    // If the client goes away the thread goes on for a moment, and so does its share.
-    let unpack = move || encoding::unpack(&bytes, limit, &mut share).map(|unpacked| (unpacked, share));
+    let turn = site.unpacking.clone().acquire_owned().await.map_err(Failure::internal)?;
+    // If the client goes away the thread goes on for a moment, and so do its share and its turn.
+    let unpack = move || {
+        let _turn = turn;
+        encoding::unpack(&bytes, limit, &mut share).map(|unpacked| (unpacked, share))
+    };
     Ok(web::block(unpack).await.map_err(|_| Failure::internal("unpacking was cancelled"))??)
 }
 

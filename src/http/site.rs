@@ -16,6 +16,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::Semaphore;
 
 /// Certificate chain and private key, both PEM files.
 #[derive(Clone, Debug)]
@@ -82,6 +83,8 @@ pub struct Site {
     pub metrics: Metrics,
     /// The bodies of all requests.
     pub held: Arc<Held>,
+    /// Bodies that may be unpacked at the same time: one for each processor, for more would only need more memory.
+    pub unpacking: Arc<Semaphore>,
     /// Packed forms of what the server declares.
     pub packed: Kept,
     /// The port, once it is taken.
@@ -109,6 +112,7 @@ impl Site {
             held,
             options,
             metrics: Metrics::default(),
+            unpacking: Arc::new(Semaphore::new(std::thread::available_parallelism().map_or(2, usize::from))),
             packed: Kept::default(),
             port: OnceLock::new(),
             stopping: AtomicBool::new(false),
