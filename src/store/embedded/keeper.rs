@@ -3,7 +3,7 @@
 
 use super::cipher::Cipher;
 use super::index::TenantIndex;
-use super::segment::{Info, Segment, file_name, info_of_name};
+use super::segment::{Info, Segment, Unfit, file_name, info_of_name};
 use crate::base::TenantId;
 use crate::store::Indexing;
 use parking_lot::Mutex;
@@ -117,11 +117,11 @@ impl Keeper {
         self.refused.lock().push(format!("the index segment {name}: {why}"));
     }
 
-    /// Says that a segment is not used because resources have other terms now: other search parameters, another
-    /// address of the server. Nothing is wrong with it.
+    /// Says that a segment is not used though nothing is wrong with it: resources have other terms now (other search
+    /// parameters, another address of the server), or another version of this program made it.
     pub fn leave(&self, path: &Path) {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        tracing::info!(%name, "a segment of the index has other terms than resources have now and is made again");
+        tracing::info!(%name, "a segment of the index is out of date and is made again");
     }
 
     /// Segments that something is wrong with, and what.
@@ -278,6 +278,17 @@ impl Keeper {
         })
     }
 
+    /// The same when nothing is written: the last two, if that is not much more work than the smaller one is worth. A
+    /// search looks into each segment.
+    pub fn to_merge_at_rest(&self, tenant: TenantId) -> Option<(u64, u64, u64)> {
+        const MOST: u64 = 4_000_000;
+        let kept = self.kept(tenant);
+        let [.., a, b] = &*kept else { return None };
+        let (small, large) = (a.size().min(b.size()), a.size().max(b.size()));
+        let alike = a.to + 1 == b.from && a.schema == b.schema;
+        (alike && small * 4 >= large && small + large <= MOST).then_some((a.from, b.to, a.schema))
+    }
+
     /// The files of a tenant's segments, by first number, the longest first; none of them is verified.
     pub fn files(&self, tenant: TenantId) -> Vec<(u64, u64, PathBuf)> {
         let mut found: Vec<_> = self
@@ -315,10 +326,10 @@ impl Keeper {
     }
 
     /// Opens a segment of the directory; the error says what is wrong with it. An encrypted one is held in memory.
-    pub fn open(path: &Path, cipher: Option<&Cipher>) -> Result<Segment, String> {
+    pub fn open(path: &Path, cipher: Option<&Cipher>) -> Result<Segment, Unfit> {
         let Some(cipher) = cipher else { return Segment::open(path) };
         let sealed = std::fs::read(path).map_err(|e| e.to_string())?;
-        let plain = cipher.open(&place(path), &sealed).ok_or("it cannot be decrypted")?;
+        let plain = cipher.open(&place(path), &sealed).ok_or_else(|| "it cannot be decrypted".to_owned())?;
         Segment::held(plain)
     }
 
@@ -330,7 +341,7 @@ impl Keeper {
         cipher: Option<&Cipher>,
         build: impl FnOnce(&mut dyn Write) -> std::io::Result<()>,
     ) -> std::io::Result<(Segment, Option<PathBuf>)> {
-        let invalid = |why| std::io::Error::new(std::io::ErrorKind::InvalidData, why);
+        let invalid = |why: Unfit| std::io::Error::new(std::io::ErrorKind::InvalidData, why.to_string());
         let Some(directory) = self.directory.as_ref().filter(|_| !self.read_only) else {
             let mut bytes = Vec::new();
             build(&mut bytes)?;

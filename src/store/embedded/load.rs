@@ -7,7 +7,7 @@ use super::keeper::{Keeper, Kept, Seal};
 use super::rebuild::{Damage, rebuild, terms};
 use super::record::Header;
 use super::seal::{mark, seal};
-use super::segment::{Info, Section, Segment};
+use super::segment::{Info, Section, Segment, Unfit};
 use super::truth::Look;
 use crate::base::TenantId;
 use crate::store::StoreError;
@@ -74,24 +74,22 @@ pub fn load_tenant(
 
 /// Uses a segment, if it may be; gives the last number that it covers.
 fn attach(shared: &Shared, tenant: TenantId, covers: (u64, u64), path: &Path) -> Option<u64> {
-    let opened = Keeper::open(path, shared.truth.cipher()).and_then(|segment| {
-        let stale = segment.info.schema != shared.keeper.schema();
-        if !stale {
-            fits(shared, tenant, covers, &segment)?;
-        }
-        Ok((segment, stale))
-    });
-    let segment = match opened {
-        Ok((segment, false)) => segment,
-        Ok((_, true)) => {
+    let is_stale = |segment: &Segment| segment.info.schema != shared.keeper.schema();
+    let segment = match Keeper::open(path, shared.truth.cipher()) {
+        Ok(segment) if !is_stale(&segment) => segment,
+        Ok(_) | Err(Unfit::OtherForm) => {
             shared.keeper.leave(path);
             return None;
         }
-        Err(why) => {
+        Err(Unfit::Wrong(why)) => {
             shared.keeper.refuse(path, &why);
             return None;
         }
     };
+    if let Err(why) = fits(shared, tenant, covers, &segment) {
+        shared.keeper.refuse(path, &why);
+        return None;
+    }
     let index = shared.index.tenant(tenant);
     for (stored_type, section) in &segment.sections {
         let kind = shared.types.kind(*stored_type).ok()?;

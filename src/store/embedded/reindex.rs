@@ -121,5 +121,5 @@ fn piece(
     let stretches = stretches(shared, &fresh, from, to).map_err(|e| broken(e.to_string()))?;
     let mut bytes = Vec::new();
     build(&mut bytes, &info, &stretches, &shared.keeper, u64::MAX, true).map_err(|e| broken(e.to_string()))?;
-    Segment::held(bytes).map_err(broken)
+    Segment::held(bytes).map_err(|e| broken(e.to_string()))
 }

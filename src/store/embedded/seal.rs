@@ -17,6 +17,10 @@ use std::io::{Error, ErrorKind, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// After so long without a new segment nothing is written, it is thought.
+const REST: Duration = Duration::from_secs(1);
 
 /// The threads.
 pub struct Background {
@@ -42,7 +46,22 @@ impl Background {
             }
         })?;
         let merger = std::thread::Builder::new().name("store-merger".into()).spawn(move || {
-            for tenant in to_merge {
+            let mut resting: Vec<TenantId> = Vec::new();
+            loop {
+                let next = match resting.is_empty() {
+                    true => to_merge.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+                    false => to_merge.recv_timeout(REST),
+                };
+                let tenant = match next {
+                    Ok(tenant) => tenant,
+                    Err(mpsc::RecvTimeoutError::Timeout) => {
+                        for tenant in resting.drain(..) {
+                            merge(&merging, tenant, Keeper::to_merge_at_rest);
+                        }
+                        continue;
+                    }
+                    Err(mpsc::RecvTimeoutError::Disconnected) => break,
+                };
                 if merging.keeper.begin_indexing() {
                     tracing::info!("resources have other search parameters now and are indexed again");
                     let begun = std::time::Instant::now();
@@ -55,7 +74,10 @@ impl Background {
                     merging.keeper.end_indexing(failed);
                 }
                 if let Some(tenant) = tenant {
-                    merge(&merging, tenant);
+                    merge(&merging, tenant, Keeper::to_merge);
+                    if !resting.contains(&tenant) {
+                        resting.push(tenant);
+                    }
                 }
             }
         })?;
@@ -83,11 +105,14 @@ pub fn seal(shared: &Shared, order: &Seal) {
     }
 }
 
+/// Chooses what of a tenant is merged: first and last number, and schema.
+type Choice = fn(&Keeper, TenantId) -> Option<(u64, u64, u64)>;
+
 /// Merges as long as there is something to merge.
-fn merge(shared: &Shared, tenant: TenantId) {
+fn merge(shared: &Shared, tenant: TenantId, choice: Choice) {
     let index = shared.index.tenant(tenant);
     while !shared.keeper.is_stopping()
-        && let Some((from, to, schema)) = shared.keeper.to_merge(tenant)
+        && let Some((from, to, schema)) = choice(&shared.keeper, tenant)
     {
         match make(shared, &index, &Seal { tenant, from, to, schema }, false) {
             Ok((segment, file)) => put_in_place(shared, &index, tenant, &segment, file),
@@ -126,7 +151,7 @@ fn make(shared: &Shared, index: &TenantIndex, order: &Seal, must: bool) -> std::
             tracing::warn!(%error, from, to, "a segment of the index cannot be written; it is held in memory");
             let mut bytes = Vec::new();
             build(&mut bytes, &info, &stretches, keeper, u64::MAX, must)?;
-            Ok((Segment::held(bytes).map_err(|why| Error::new(ErrorKind::InvalidData, why))?, None))
+            Ok((Segment::held(bytes).map_err(|why| Error::new(ErrorKind::InvalidData, why.to_string()))?, None))
         }
         made => made,
     }

@@ -5,14 +5,17 @@
 use super::super::coding::Reader;
 use super::column::ColumnShape;
 use super::section::{Group, Section};
+use std::fmt::{Display, Formatter};
 use std::fs::File;
 use std::io::Read;
 use std::ops::{Deref, Range};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// What a segment begins with. Another number is another form, which is not read but made again.
-pub(super) const MAGIC: &[u8; 16] = b"vesta segment 1\n";
+/// What a segment begins with: what it is,
+const KIND: &[u8] = b"vesta segment ";
+/// and its form. Another one is not read but made again.
+pub(super) const MAGIC: &[u8; 16] = b"vesta segment 2\n";
 /// What stands before the checksum.
 pub(super) const TRAILER_MAGIC: &[u8; 4] = b"end\n";
 /// Bytes of the header.
@@ -64,6 +67,30 @@ impl Deref for Bytes {
     }
 }
 
+/// Why a file is not used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// Another version of this program made it.
+    OtherForm,
+    /// What is wrong with it.
+    Wrong(String),
+}
+
+impl From<String> for Unfit {
+    fn from(why: String) -> Unfit {
+        Unfit::Wrong(why)
+    }
+}
+
+impl Display for Unfit {
+    fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Unfit::OtherForm => f.write_str("it is of another form"),
+            Unfit::Wrong(why) => f.write_str(why),
+        }
+    }
+}
+
 /// A segment that was verified.
 pub struct Segment {
     /// What it is of.
@@ -88,8 +115,8 @@ pub fn info_of_name(name: &str) -> Option<(u32, u64, u64)> {
 }
 
 impl Segment {
-    /// Verifies a file and maps it. The error says what is wrong with it.
-    pub fn open(path: &Path) -> Result<Segment, String> {
+    /// Verifies a file and maps it.
+    pub fn open(path: &Path) -> Result<Segment, Unfit> {
         let file = File::open(path).map_err(|e| e.to_string())?;
         verify(&file).map_err(|e| e.to_string())?;
         // SAFETY: the file was written whole, flushed and given its name before; nobody writes to a segment after
@@ -109,15 +136,18 @@ impl Segment {
     }
 
     /// A segment that was just written to memory.
-    pub fn held(bytes: Vec<u8>) -> Result<Segment, String> {
+    pub fn held(bytes: Vec<u8>) -> Result<Segment, Unfit> {
         Segment::of(Bytes::Held(bytes))
     }
 
     /// Reads the table of contents of a segment whose checksum is right. Everything that it says is checked against
     /// the size, so that no damage that the checksum did not find leads outside.
-    pub(super) fn of(bytes: Bytes) -> Result<Segment, String> {
+    pub(super) fn of(bytes: Bytes) -> Result<Segment, Unfit> {
+        if bytes.starts_with(KIND) && !bytes.starts_with(MAGIC) {
+            return Err(Unfit::OtherForm);
+        }
         let bytes = Arc::new(bytes);
-        read(&bytes).ok_or_else(|| "the table of contents is damaged".to_owned())
+        read(&bytes).ok_or_else(|| Unfit::Wrong("the table of contents is damaged".to_owned()))
     }
 }
 
@@ -198,7 +228,8 @@ fn section(bytes: &Arc<Bytes>, info: &Info, end: usize, contents: &mut Reader<'_
         {
             return None;
         }
-        groups.push(Group { key, terms, blocks, fences, lists, column, shape });
+        let last = OnceLock::new();
+        groups.push(Group { key, terms, blocks, fences, lists, column, shape, last });
     }
     let section = Section { bytes: bytes.clone(), docs, id_parameter, groups, numbers, previous, deletes, deleted };
     section.is_sound(info).then_some(section)

@@ -5,6 +5,7 @@
 
 mod column;
 mod file;
+mod hex;
 mod lists;
 mod section;
 mod terms;
@@ -12,7 +13,7 @@ mod write;
 
 #[cfg(test)]
 use file::Bytes;
-pub use file::{Info, Segment, file_name, info_of_name};
+pub use file::{Info, Segment, Unfit, file_name, info_of_name};
 pub use lists::{List, Stored};
 pub use section::{Run, Section, Stream};
 pub use write::{SectionHead, SegmentWriter};

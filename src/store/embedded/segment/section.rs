@@ -7,7 +7,7 @@ use super::file::{Bytes, Info};
 use super::lists::Stored;
 use super::terms::{BLOCK, TermTable};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// The versions of one type, their terms, the versions of each term.
 pub struct Section {
@@ -32,6 +32,8 @@ pub struct Group {
     pub(super) lists: Range<usize>,
     pub(super) column: Range<usize>,
     pub(super) shape: ColumnShape,
+    /// The last term, once it was asked for.
+    pub(super) last: OnceLock<Option<Box<[u8]>>>,
 }
 
 /// The group of a term: its first three bytes.
@@ -135,6 +137,10 @@ impl Section {
             if group.key > last {
                 break;
             }
+            // What is asked for often lies behind all that is there: dates of other precisions, present times.
+            if group.key == first && self.ends_before(group, from) {
+                continue;
+            }
             let table = self.table(group);
             let (low, high) = match (group.key == first, group.key == last) {
                 (true, true) => table.ranks(from, to),
@@ -147,6 +153,12 @@ impl Section {
             }
         }
         runs
+    }
+
+    /// Whether all terms of a group are less than this one.
+    fn ends_before(&self, group: &Group, term: &[u8]) -> bool {
+        let last = || term_at(&self.table(group), group.terms.saturating_sub(1)).map(Vec::into_boxed_slice);
+        group.last.get_or_init(last).as_deref().is_some_and(|last| last < term)
     }
 
     /// The terms of a version, in order, until the listener has enough.

@@ -1,8 +1,9 @@
 //! Sorted terms in blocks of 32: each term as what it shares with the one before it at its beginning and at its end,
-//! and what lies between; with it how many versions have it and which (one or a few at once, more by their place
-//! among the lists). A fence for each block finds the block of a term.
+//! and what lies between, hexadecimal digits as half bytes; with it how many versions have it and which (one or a few
+//! at once, more by their place among the lists). A fence for each block finds the block of a term.
 
 use super::super::coding::{Reader, put};
+use super::hex;
 use super::lists::{self, Stored};
 
 /// Terms of a block.
@@ -52,8 +53,20 @@ impl TermWriter {
         let out = &mut self.blocks;
         put(out, prefix as u64);
         put(out, suffix as u64);
-        put(out, (term.len() - prefix - suffix) as u64);
-        out.extend_from_slice(&term[prefix..term.len() - suffix]);
+        let (end, first) = (term.len() - suffix, self.last.is_empty());
+        let middle = (end - prefix) as u64;
+        // The first of a block stands as it is: it is compared where it lies.
+        match hex::packed(term, prefix, end).filter(|_| !first) {
+            Some((start, bytes)) => {
+                put(out, middle << 1 | 1);
+                put(out, start.map_or(0, |start| start as u64 + 1));
+                out.extend_from_slice(&bytes);
+            }
+            None => {
+                put(out, middle << 1);
+                out.extend_from_slice(&term[prefix..end]);
+            }
+        }
         put(out, ordinals.len() as u64);
         if ordinals.len() <= INLINE {
             lists::write_deltas(ordinals, out);
@@ -118,7 +131,7 @@ impl<'s> TermTable<'s> {
         let (_, offset) = self.fence(block)?;
         let mut reader = Reader(self.blocks.get(offset..)?);
         let (_, _, length) = (reader.number()?, reader.number()?, reader.size()?);
-        reader.take(length)
+        reader.take(length >> 1)
     }
 
     /// The last block whose first term is not above a term.
@@ -179,10 +192,18 @@ impl<'s> BlockReader<'s> {
     pub fn next(&mut self) -> Option<Stored<'s>> {
         self.left = self.left.checked_sub(1)?;
         let (prefix, suffix, middle) = (self.reader.size()?, self.reader.size()?, self.reader.size()?);
-        let middle = self.reader.take(middle)?;
+        let (length, is_packed) = (middle >> 1, middle & 1 == 1);
+        if length > LONGEST {
+            return None;
+        }
         self.spare.clear();
         self.spare.extend_from_slice(self.term.get(..prefix)?);
-        self.spare.extend_from_slice(middle);
+        if is_packed {
+            let start = self.reader.size()?.checked_sub(1).filter(|start| *start < LONGEST);
+            hex::unpack(&mut self.reader, start, prefix, length, &mut self.spare)?;
+        } else {
+            self.spare.extend_from_slice(self.reader.take(length)?);
+        }
         self.spare.extend_from_slice(self.term.get(self.term.len().checked_sub(suffix)?..)?);
         if self.spare.len() > LONGEST {
             return None;

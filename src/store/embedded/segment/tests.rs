@@ -37,7 +37,7 @@ fn written(documents: &[Vec<Vec<u8>>]) -> (Vec<u8>, Terms, Info) {
     (writer.finish().expect("finished"), terms, info)
 }
 
-fn opened(bytes: Vec<u8>) -> Result<Segment, String> {
+fn opened(bytes: Vec<u8>) -> Result<Segment, Unfit> {
     Segment::of(Bytes::Held(bytes))
 }
 
