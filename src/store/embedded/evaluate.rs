@@ -32,6 +32,9 @@ pub struct Visible<'i> {
     bound: u32,
 }
 
+/// Versions that are tried together.
+const TOGETHER: usize = 4096;
+
 impl<'i> Visible<'i> {
     /// Those up to a position.
     pub fn at(index: Look<'i>, position: u64) -> Visible<'i> {
@@ -71,13 +74,24 @@ impl<'i> Visible<'i> {
             Node::Not(inner) => Some(self.count(&mut Node::All)?.saturating_sub(self.count(inner)?)),
             Node::And(nodes) => {
                 let (lead, rest) = nodes.split_first_mut()?;
-                let mut count = 0;
                 let index = self.index;
+                let (mut count, mut some) = (0, Vec::with_capacity(TOGETHER));
+                let mut sift = |some: &mut Vec<u32>| {
+                    if !index.meter.spend(some.len() as u32) {
+                        rest.iter_mut().for_each(|node| node.sift(index, some));
+                        count += some.len();
+                    }
+                    some.clear();
+                };
                 let is_set = lead.for_each_of_set(&mut |ordinal| {
-                    if !index.meter.spend(1) && self.sees(ordinal) {
-                        count += usize::from(rest.iter_mut().all(|n| n.contains(index, ordinal)));
+                    if self.sees(ordinal) {
+                        some.push(ordinal);
+                    }
+                    if some.len() == TOGETHER {
+                        sift(&mut some);
                     }
                 });
+                sift(&mut some);
                 is_set.then_some(count)
             }
             _ => None,

@@ -296,6 +296,27 @@ impl<'i> Node<'i> {
         }
     }
 
+    /// Keeps those of some versions, ascending, that fulfil it: cheaper than asking for each.
+    pub fn sift(&mut self, index: Look<'_>, ordinals: &mut Vec<u32>) {
+        match self {
+            Node::Range(range, spread, _) if range.test.is_none() => spread.sift(ordinals),
+            Node::And(nodes) => nodes.iter_mut().for_each(|n| n.sift(index, ordinals)),
+            Node::Or(nodes) => {
+                let mut found = Vec::new();
+                for node in nodes {
+                    let mut own = ordinals.clone();
+                    node.sift(index, &mut own);
+                    let mut taken = own.iter().peekable();
+                    ordinals.retain(|o| taken.next_if(|t| *t == o).is_none());
+                    found.append(&mut own);
+                }
+                found.sort_unstable();
+                *ordinals = found;
+            }
+            other => ordinals.retain(|o| other.contains(index, *o)),
+        }
+    }
+
     /// Whether a version fulfils it. Cheapest if asked in ascending order.
     pub fn contains(&mut self, index: Look<'_>, ordinal: u32) -> bool {
         match self {

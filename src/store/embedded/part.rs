@@ -306,6 +306,28 @@ impl<'i> Spread<'i> {
         })
     }
 
+    /// Keeps those of some versions, ascending, that have one of the terms: part by part, so that what is the same for
+    /// all of a part is looked up once.
+    pub fn sift(&self, ordinals: &mut Vec<u32>) {
+        let (mut read, mut kept) = (0, 0);
+        for piece in &self.pieces {
+            let end = read + ordinals[read..].partition_point(|o| *o < piece.end);
+            for at in read..end {
+                let ordinal = ordinals[at];
+                let holds = match &piece.held {
+                    Held::Memory(memory) => memory.any_between(ordinal - piece.base, self.from, self.to),
+                    Held::Sealed(runs) => runs.iter().any(|run| run.holds(ordinal - piece.base)),
+                };
+                if holds {
+                    ordinals[kept] = ordinal;
+                    kept += 1;
+                }
+            }
+            read = end;
+        }
+        ordinals.truncate(kept);
+    }
+
     /// The terms of a version that are among these, in order, until the listener has enough.
     pub fn terms_of(&self, ordinal: u32, mut tell: impl FnMut(&[u8]) -> bool) {
         let Some(extent) = self.extent(ordinal) else { return };
