@@ -1,6 +1,7 @@
 //! Bodies are compressed with zstd and a dictionary for each resource type, trained on the first bodies of the type:
-//! a first one early, so that few bodies go without, and a better one when there are ten times as many. Dictionaries
-//! are numbered, stored with the truth, and never taken away. When to train is decided here; storing a new dictionary
+//! a first one early, so that few bodies go without, a better one when there are ten times as many, and one of many
+//! more, spread over a time, since the first bodies of a store are often alike in what others lack. Dictionaries are
+//! numbered, stored with the truth, and never taken away. When to train is decided here; storing a new dictionary
 //! is the writer's work.
 
 use crate::definitions::TypeId;
@@ -18,9 +19,11 @@ const SIZE: usize = 48 << 10;
 /// Bytes of one sample that count: long bodies would crowd out the others.
 const SAMPLE: usize = 16 << 10;
 /// Dictionaries that a type gets.
-const ROUNDS: u32 = 2;
-/// The first dictionary is trained after this part of the bodies that the last one is trained on.
+const ROUNDS: u32 = 3;
+/// The first dictionary is trained after this part of the bodies that the others are trained on.
 const EARLY: usize = 10;
+/// The last one is trained on one body out of so many.
+const SPREAD: usize = 10;
 
 /// A dictionary, ready for use.
 struct Dictionary {
@@ -32,7 +35,7 @@ struct Dictionary {
 /// Compresses and decompresses bodies.
 pub struct Codec {
     level: i32,
-    /// Bodies of a type that are looked at before its last dictionary is trained; 0: never trained.
+    /// Bodies of a type that its second and its last dictionary are trained on; 0: never trained.
     train_after: usize,
     dictionaries: RwLock<Dictionaries>,
     samples: Mutex<FxHashMap<TypeId, Sampling>>,
@@ -42,8 +45,10 @@ pub struct Codec {
 #[derive(Default)]
 struct Sampling {
     bodies: Vec<Vec<u8>>,
-    /// All that were wanted were handed out.
-    done: bool,
+    /// How many came since the last ones were handed out.
+    seen: usize,
+    /// How often some were handed out.
+    handed: u32,
 }
 
 #[derive(Default)]
@@ -162,25 +167,29 @@ impl Codec {
     /// Looks at a body of a type that has not all its dictionaries yet. Whenever there are enough bodies for one, they
     /// are handed out.
     pub fn sample(&self, kind: TypeId, body: &[u8]) -> Option<Samples> {
-        let complete = |newest: &Newest| newest.rounds >= ROUNDS;
-        if self.train_after == 0 || self.dictionaries.read().by_type.get(&kind).is_some_and(complete) {
+        // Those of an earlier run count.
+        let rounds = self.dictionaries.read().by_type.get(&kind).map_or(0, |newest| newest.rounds);
+        if self.train_after == 0 || rounds >= ROUNDS {
             return None;
         }
         let mut samples = self.samples.lock();
-        let seen = samples.entry(kind).or_default();
-        if seen.done {
+        let sampling = samples.entry(kind).or_default();
+        let round = rounds.max(sampling.handed);
+        let is_last = round + 1 == ROUNDS;
+        sampling.seen += 1;
+        if round >= ROUNDS || (is_last && !sampling.seen.is_multiple_of(SPREAD)) {
             return None;
         }
-        seen.bodies.push(body[..body.len().min(SAMPLE)].to_vec());
-        let enough = seen.bodies.len() >= self.train_after;
-        if enough {
-            seen.done = true;
-            return Some(Samples { kind, bodies: std::mem::take(&mut seen.bodies) });
+        sampling.bodies.push(body[..body.len().min(SAMPLE)].to_vec());
+        if sampling.bodies.len() >= self.train_after {
+            (sampling.seen, sampling.handed) = (0, if is_last { ROUNDS } else { ROUNDS - 1 });
+            return Some(Samples { kind, bodies: std::mem::take(&mut sampling.bodies) });
         }
-        // A type that has its first dictionary from an earlier run only waits for the last.
-        let early = seen.bodies.len() == self.train_after.div_ceil(EARLY);
-        (early && !self.dictionaries.read().by_type.contains_key(&kind))
-            .then(|| Samples { kind, bodies: seen.bodies.clone() })
+        let early = round == 0 && sampling.bodies.len() == self.train_after.div_ceil(EARLY);
+        early.then(|| {
+            sampling.handed = 1;
+            Samples { kind, bodies: sampling.bodies.clone() }
+        })
     }
 }
 
@@ -203,9 +212,10 @@ mod tests {
         let kind = TypeId(5);
         let plain = codec.compress(kind, &body(7)).expect("compressed");
         assert_eq!(plain.0, 0);
-        let handed: Vec<(usize, Samples)> = (0..400).filter_map(|i| Some((i, codec.sample(kind, &body(i))?))).collect();
+        let handed: Vec<(usize, Samples)> =
+            (0..9_000).filter_map(|i| Some((i, codec.sample(kind, &body(i))?))).collect();
         let sizes: Vec<_> = handed.iter().map(|(at, samples)| (*at, samples.bodies.len())).collect();
-        assert_eq!(sizes, [(29, 30), (299, 300)], "an early round and a last one");
+        assert_eq!(sizes, [(29, 30), (299, 300), (3_299, 300)], "an early round, a second one, and one of many");
         let last = handed.into_iter().next_back().expect("the last round").1;
         assert_eq!(codec.add(kind, last.train().expect("trained")), 1);
         let small = codec.compress(kind, &body(7)).expect("compressed");
@@ -219,15 +229,17 @@ mod tests {
     }
 
     #[test]
-    fn a_type_with_its_first_dictionary_waits_for_the_last_only() {
+    fn a_type_with_dictionaries_of_an_earlier_run_waits_for_the_others_only() {
         let early = Codec::new(3, 300);
         let kind = TypeId(5);
         let bytes = (0..30).find_map(|i| early.sample(kind, &body(i))).expect("enough").bodies.concat();
-        let restarted = Codec::new(3, 300);
-        restarted.add(kind, bytes.clone());
-        let sizes: Vec<_> = (0..400).filter_map(|i| restarted.sample(kind, &body(i))).map(|s| s.bodies.len()).collect();
-        assert_eq!(sizes, [300]);
-        restarted.add(kind, bytes);
-        assert!((0..400).all(|i| restarted.sample(kind, &body(i)).is_none()), "it has all");
+        for (rounds, expected) in [(1, vec![299, 3_299]), (2, vec![2_999]), (3, vec![])] {
+            let restarted = Codec::new(3, 300);
+            for _ in 0..rounds {
+                restarted.add(kind, bytes.clone());
+            }
+            let handed: Vec<usize> = (0..9_000).filter(|i| restarted.sample(kind, &body(*i)).is_some()).collect();
+            assert_eq!(handed, expected, "{rounds}");
+        }
     }
 }
