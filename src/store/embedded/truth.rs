@@ -273,7 +273,7 @@ impl Truth {
     /// the file now. Nothing depends on it; if it fails, pages are appended as they come.
     pub fn keep_room(&self, known: u64) -> u64 {
         const LEAST: u64 = 1 << 20;
-        const MOST: u64 = 64 << 20;
+        const MOST: u64 = 8 << 20;
         let page = u64::from(self.env.unnamed_database_stat().page_size);
         let used = (self.env.info().last_page_number as u64 + 1) * page;
         if used + LEAST / 4 <= known {
@@ -282,7 +282,7 @@ impl Truth {
         let enlarged = || -> std::io::Result<u64> {
             let file = std::fs::OpenOptions::new().write(true).open(self.env.path().join("data.mdb"))?;
             let size = file.metadata()?.len();
-            let wanted = used + (used / 16).clamp(LEAST, MOST);
+            let wanted = used + (used / 64).clamp(LEAST, MOST);
             let zeros = vec![0; LEAST as usize];
             let mut at = size.max(used);
             while at < wanted {
