@@ -6,6 +6,8 @@
 mod generator;
 
 use generator::Random;
+use serde_json::Value;
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -52,21 +54,64 @@ fn generated(resources: usize) -> impl Iterator<Item = (String, String, String)>
     people.chain(rest)
 }
 
-/// The resources of all bundles in a directory.
+/// The resources of all bundles in a directory, with references to each other as a transaction stores them.
 fn of_bundles(directory: &Path) -> impl Iterator<Item = (String, String, String)> {
     let mut files: Vec<_> = std::fs::read_dir(directory).expect("readable").flatten().map(|e| e.path()).collect();
     files.sort();
-    files.into_iter().enumerate().flat_map(|(file, path)| {
-        let bundle: serde_json::Value = serde_json::from_slice(&std::fs::read(path).expect("read")).expect("JSON");
-        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
-        entries.into_iter().enumerate().map(move |(n, entry)| {
-            let resource = &entry["resource"];
-            let kind = resource["resourceType"].as_str().expect("a type").to_owned();
-            let own = entry["fullUrl"].as_str().and_then(|url| url.strip_prefix("urn:uuid:"));
-            let id = own.map_or_else(|| format!("f{file}-{n}"), str::to_owned);
-            (kind, id, resource.to_string())
-        })
+    let bundle =
+        |path: &PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).expect("read")).expect("JSON") };
+    // Conditional references are to what the hospitals' and practitioners' bundles have.
+    let is_shared = |path: &&PathBuf| path.file_name().is_some_and(|n| n.as_encoded_bytes()[0].is_ascii_lowercase());
+    let shared = files.iter().filter(is_shared).flat_map(|path| addresses(&bundle(path))).collect::<Addresses>();
+    files.into_iter().enumerate().flat_map(move |(file, path)| {
+        let mut bundle = bundle(&path);
+        let own = addresses(&bundle);
+        let entries = bundle["entry"].as_array_mut().map(std::mem::take).unwrap_or_default();
+        let resource = |(n, mut entry): (usize, Value)| {
+            let (kind, id) = identity(&entry).unwrap_or_else(|| {
+                (entry["resource"]["resourceType"].as_str().expect("a type").to_owned(), format!("f{file}-{n}"))
+            });
+            resolve(&mut entry["resource"], &[&own, &shared]);
+            (kind, id, entry["resource"].to_string())
+        };
+        entries.into_iter().enumerate().map(resource).collect::<Vec<_>>()
     })
+}
+
+/// From what a reference in a bundle says to what it says once it is stored.
+type Addresses = HashMap<String, String>;
+
+/// Type and id of an entry that is to be created.
+fn identity(entry: &Value) -> Option<(String, String)> {
+    let kind = entry["resource"]["resourceType"].as_str()?;
+    Some((kind.to_owned(), entry["fullUrl"].as_str()?.strip_prefix("urn:uuid:")?.to_owned()))
+}
+
+fn addresses(bundle: &Value) -> Addresses {
+    let mut addresses = Addresses::new();
+    for entry in bundle["entry"].as_array().into_iter().flatten() {
+        let Some((kind, id)) = identity(entry) else { continue };
+        for identifier in entry["resource"]["identifier"].as_array().into_iter().flatten() {
+            if let (Some(system), Some(value)) = (identifier["system"].as_str(), identifier["value"].as_str()) {
+                addresses.insert(format!("{kind}?identifier={system}|{value}"), format!("{kind}/{id}"));
+            }
+        }
+        addresses.insert(format!("urn:uuid:{id}"), format!("{kind}/{id}"));
+    }
+    addresses
+}
+
+fn resolve(value: &mut Value, addresses: &[&Addresses]) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| resolve(item, addresses)),
+        Value::Object(members) => members.iter_mut().for_each(|(_, member)| resolve(member, addresses)),
+        Value::String(text) if text.starts_with("urn:uuid:") || text.contains("?identifier=") => {
+            if let Some(address) = addresses.iter().find_map(|known| known.get(text)) {
+                text.clone_from(address);
+            }
+        }
+        _ => {}
+    }
 }
 
 struct Vesta {
