@@ -206,6 +206,23 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_leads_on_is_a_success_only_if_it_was_noted() {
+        let told = |outcome: &Outcome, went| {
+            let answered = Answered::new(went, Content::Nothing);
+            !with_outcome(Event::sign_in("alice", "passkey"), outcome, &answered).is_refused()
+        };
+        assert!(told(&Outcome::Done, Went::SeeOther));
+        assert!(!told(&Outcome::Unsaid, Went::SeeOther));
+        assert!(told(&Outcome::Unsaid, Went::Ok) && told(&Outcome::Shown, Went::Ok));
+        let refused = Outcome::Refused(Severity::Minor, "half of it".to_owned());
+        assert!(!told(&refused, Went::SeeOther) && !told(&refused, Went::Ok));
+        // Whatever was noted on the way there: a failure is one.
+        for went in [Went::Forbidden, Went::TooMany, Went::Unavailable, Went::Internal] {
+            assert!(!told(&Outcome::Done, went) && !told(&Outcome::Shown, went), "{went:?}");
+        }
+    }
+
+    #[test]
     fn the_client_of_basic_is_told_without_its_secret() {
         let mut basic = asked(Method::Post, "token", "grant_type=client_credentials");
         basic.authorization = Some(format!("Basic {}", STANDARD.encode("app:hunter2")));

@@ -10,12 +10,15 @@ fn query(record: &Value) -> String {
     String::from_utf8(base64::engine::general_purpose::STANDARD.decode(query).expect("base64")).expect("UTF-8")
 }
 
+/// The status, then method, path, headers and body of a request.
+type Case<'c> = (u16, &'c str, &'c str, &'c [(&'c str, &'c str)], Option<&'c [u8]>);
+
 #[test]
 fn what_never_becomes_an_interaction_is_told() {
     let server = server();
     let json = [("content-type", "application/fhir+json")];
     let xml = [("content-type", "application/fhir+xml")];
-    let cases: [(u16, &str, &str, &[(&str, &str)], Option<&[u8]>); 7] = [
+    let cases: [Case<'_>; 7] = [
         (406, "GET", "Patient", &[("accept", "image/png")], None),
         (415, "POST", "Patient", &[("content-type", "image/png")], Some(b"x")),
         (400, "POST", "Patient", &xml, Some(b"<Patient xmlns=\"http://hl7.org/fhir\"><")),

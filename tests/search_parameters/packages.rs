@@ -115,6 +115,11 @@ fn a_package_that_was_added_by_command_is_in_effect_at_the_start() {
         told.contains("added example.parameters#1.0.0") && told.contains("not in effect: http://example.org/b"),
         "{told}"
     );
+    let mut listed = Command::new(env!("CARGO_BIN_EXE_vesta"));
+    let trail = listed.args(["audit", "list", "--json", "--data"]).arg(&data).output().expect("it runs");
+    let trail = String::from_utf8_lossy(&trail.stdout).into_owned();
+    let told = "\"type\":\"package\",\"valueString\":\"example.parameters#1.0.0\"";
+    assert_eq!(trail.matches(told).count(), 1, "{trail}");
     let server = Process::start(&data);
     assert_eq!(ids(&server.client, "Patient?x-family=shaw"), ["p"]);
 }

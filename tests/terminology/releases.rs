@@ -40,6 +40,12 @@ fn a_release_is_imported_asked_and_removed() {
     assert!(!vesta(data.path(), &["terminology", "remove", "http://loinc.org|9.2"]).status.success());
     assert_eq!(out(&vesta(data.path(), &["terminology", "list"])), "http://loinc.org\t9.1\t30004 concepts\n");
     assert!(vesta(data.path(), &["check"]).status.success());
+    let trail = out(&vesta(data.path(), &["audit", "list", "--json"]));
+    for (done, version, times) in [("import", "9.1", 2), ("import", "9.2", 1), ("remove", "9.2", 1)] {
+        let action = format!("\"type\":\"action\",\"valueString\":\"{done}\"}},{{\"type\":\"code-system\"");
+        let told = format!("{action},\"valueString\":\"http://loinc.org|{version}\"");
+        assert_eq!(trail.matches(&told).count(), times, "{done} {version}: {trail}");
+    }
 
     let settings = Settings {
         data: Some(data.path().to_owned()),

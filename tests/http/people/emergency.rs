@@ -84,7 +84,7 @@ fn a_stated_reason_opens_what_was_refused_for_one_hour_and_is_told() {
     read(&house, &tokens, "Observation/of-bob").is(404);
     read(&house, &tokens, "Patient/bob").is(404);
     assert_eq!(read(&house, &tokens, "Observation?_summary=count").is(200).json()["total"], 0);
-    assert!(watcher.new().iter().all(|told| told.emergency.is_none()));
+    assert!(watcher.fresh().iter().all(|told| told.emergency.is_none()));
 
     // With it there is, for that app's one token.
     let place = ask(&house, &mut browser, scope, "");
@@ -93,7 +93,7 @@ fn a_stated_reason_opens_what_was_refused_for_one_hour_and_is_told() {
     let opened = exchange(&house, back.header("location"));
     assert!(opened.get("refresh_token").is_none(), "an emergency is not prolonged: {opened}");
     assert_eq!(opened["scope"], "openid user/Patient.rs user/Observation.rs");
-    let told = watcher.new();
+    let told = watcher.fresh();
     let reasons: Vec<Option<&str>> = told.iter().map(|told| told.emergency.as_deref()).collect();
     assert_eq!(reasons, [Some(REASON), Some(REASON)], "the grant and the token: {told:#?}");
     assert!(told.iter().all(|told| told.user.as_deref() == Some("asante") && told.outcome == "0"), "{told:#?}");

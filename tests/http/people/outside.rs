@@ -1,6 +1,7 @@
 //! Single sign-on against a small provider: who comes from there, in which role, and what is refused.
 
 use super::provider::{Fake, Forged, pairs};
+use super::trail::Watcher;
 use super::{Browser, House, run};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -65,9 +66,13 @@ fn whoever_comes_from_the_provider_has_the_role_that_it_tells() {
     let fake = Fake::start();
     let house = house(&fake);
     let mut browser = house.browser();
+    let mut watcher = Watcher::of(&house);
     let asked = go(&mut browser);
     let code = fake.code(&asked, claims("s-1", "nurses"), Forged::default());
     assert_eq!(come_back(&mut browser, &asked, &code), "/auth/apps");
+    let told = watcher.fresh();
+    assert_eq!((told.len(), told[0].outcome.as_str()), (1, "0"), "{told:#?}");
+    assert_eq!(told[0].user.as_deref(), Some("asante@hospital"));
     assert!(browser.is_signed_in());
     let made = user(&house, "s-1").expect("is made");
     // There is a user of the same name, who has nothing to do with it.
@@ -92,7 +97,10 @@ fn whoever_has_no_role_or_is_disabled_is_refused() {
     let mut browser = house.browser();
     let asked = go(&mut browser);
     let code = fake.code(&asked, claims("s-2", "visitors"), Forged::default());
+    let mut watcher = Watcher::of(&house);
     assert_eq!(come_back(&mut browser, &asked, &code), FAILED);
+    let told = watcher.fresh();
+    assert_eq!((told.len(), told[0].outcome.as_str(), told[0].user.as_deref()), (1, "8", None), "{told:#?}");
     assert!(user(&house, "s-2").is_none() && !browser.is_signed_in());
     assert!(browser.get(FAILED).is(200).text().contains("did not succeed"));
 

@@ -46,7 +46,7 @@ impl<'h> Watcher<'h> {
     }
 
     /// The same without what apps and pages read.
-    pub fn new(&mut self) -> Vec<Told> {
+    pub fn fresh(&mut self) -> Vec<Told> {
         let all = self.all_new();
         all.iter().filter(|record| record["type"]["code"] != "rest").map(Told::of).collect()
     }
@@ -114,32 +114,32 @@ fn signing_in_is_told_of_whom_and_how_it_went() {
     let mut browser = house.browser();
     browser.get("/auth/sign-in").is(200);
     browser.fill("/auth/sign-in", &[("user", "asante"), ("pass", "wrong")]).is(403);
-    assert_eq!(one(&watcher.new(), LOGIN), ("8", Some("asante"), None, None));
+    assert_eq!(one(&watcher.fresh(), LOGIN), ("8", Some("asante"), None, None));
     browser.sign_in("asante", PASSWORD);
-    assert_eq!(one(&watcher.new(), LOGIN), ("0", Some("asante"), None, None));
+    assert_eq!(one(&watcher.fresh(), LOGIN), ("0", Some("asante"), None, None));
     // Who tries to sign in while somebody else is signed in is not that one.
     let seal = super::seal(&browser.get("/auth/sign-out").text());
     browser.post("/auth/sign-in", &[("seal", &seal), ("user", "mallory"), ("pass", "wrong")]).is(403);
-    assert_eq!(one(&watcher.new(), LOGIN), ("8", Some("mallory"), None, None));
+    assert_eq!(one(&watcher.fresh(), LOGIN), ("8", Some("mallory"), None, None));
 
     let key = account::set_up(&mut browser);
-    let told = watcher.new();
+    let told = watcher.fresh();
     assert_eq!((told.len(), told[0].user.as_deref(), told[0].outcome.as_str()), (1, Some("asante"), "0"), "{told:#?}");
     let mut other = house.browser();
     other.fill("/auth/sign-in", &[("user", "asante"), ("pass", PASSWORD)]).is(303);
-    assert_eq!(one(&watcher.new(), LOGIN), ("4", Some("asante"), None, None), "that was only the half of it");
+    assert_eq!(one(&watcher.fresh(), LOGIN), ("4", Some("asante"), None, None), "that was only the half of it");
     other.fill("/auth/second-factor", &[("code", "000000")]).is(403);
-    assert_eq!(one(&watcher.new(), LOGIN), ("8", Some("asante"), None, None));
+    assert_eq!(one(&watcher.fresh(), LOGIN), ("8", Some("asante"), None, None));
     other.fill("/auth/second-factor", &[("code", &account::code(&key, 1))]).is(303);
-    let told = watcher.new();
+    let told = watcher.fresh();
     assert_eq!(one(&told, LOGIN), ("0", Some("asante"), None, None));
     assert!(told[0].has("means=second factor"), "{told:#?}");
     other.fill("/auth/sign-out", &[]).is(303);
-    assert_eq!(one(&watcher.new(), "110123"), ("0", Some("asante"), None, None));
+    assert_eq!(one(&watcher.fresh(), "110123"), ("0", Some("asante"), None, None));
     // Without a session nothing is done, though the browser is led on as if it were.
     let seal = super::seal(&other.get("/auth/sign-in").text());
     other.post("/auth/apps", &[("seal", &seal), ("app", "chart")]).is(303);
-    assert_eq!(one(&watcher.new(), CONSENT), ("8", None, Some("chart"), None));
+    assert_eq!(one(&watcher.fresh(), CONSENT), ("8", None, Some("chart"), None));
 }
 
 #[test]
@@ -148,31 +148,31 @@ fn letting_an_app_in_is_told_with_user_app_patient_and_decision() {
     let mut watcher = Watcher::of(&house);
     let mut browser = house.browser();
     let place = ask(&house, &mut browser, "launch/patient openid offline_access patient/Patient.rs", "");
-    assert_eq!(watcher.new(), [], "an app's request that is all right is told with its answer");
+    assert_eq!(watcher.fresh(), [], "an app's request that is all right is told with its answer");
     let place = sign_in(&mut browser, &place, "asante");
-    watcher.new();
+    watcher.fresh();
     let consent = browser.fill(&place, &[("patient", "amy")]).header("location").to_owned();
     let back = allow(&mut browser, &consent, &[], &[]);
-    let told = watcher.new();
+    let told = watcher.fresh();
     assert_eq!(one(&told, CONSENT), ("0", Some("asante"), Some("chart"), Some("amy")));
     let scope = "scope=launch/patient openid offline_access patient/Patient.rs";
     assert!(told[0].has("decision=granted") && told[0].has(scope), "{told:#?}");
     let tokens = exchange(&house, back.header("location"));
-    let told = watcher.new();
+    let told = watcher.fresh();
     assert_eq!(one(&told, TOKEN), ("0", Some("asante"), Some("chart"), Some("amy")));
     assert!(told[0].has("grant=authorization_code") && told[0].has(scope), "{told:#?}");
     let media = [("content-type", "application/x-www-form-urlencoded")];
     let refresh = format!("grant_type=refresh_token&refresh_token={}", tokens["refresh_token"].as_str().expect("one"));
     house.server.send("POST", "/auth/token", &media, Some(refresh.as_bytes())).is(200);
-    assert_eq!(one(&watcher.new(), TOKEN), ("0", Some("asante"), Some("chart"), Some("amy")), "the token tells");
+    assert_eq!(one(&watcher.fresh(), TOKEN), ("0", Some("asante"), Some("chart"), Some("amy")), "the token tells");
     // Somebody uses it again.
     house.server.send("POST", "/auth/token", &media, Some(refresh.as_bytes())).is(400);
-    assert_eq!(one(&watcher.new(), TOKEN), ("4", Some("asante"), Some("chart"), Some("amy")));
+    assert_eq!(one(&watcher.fresh(), TOKEN), ("4", Some("asante"), Some("chart"), Some("amy")));
 
     let place = ask(&house, &mut browser, "openid user/Patient.rs", "");
     let consent = browser.get(&place).header("location").to_owned();
     browser.fill(&consent, &[("decision", "deny")]).is(303);
-    let told = watcher.new();
+    let told = watcher.fresh();
     assert_eq!(one(&told, CONSENT), ("4", Some("asante"), Some("chart"), None));
     assert!(told[0].has("decision=denied"), "{told:#?}");
 
@@ -180,9 +180,9 @@ fn letting_an_app_in_is_told_with_user_app_patient_and_decision() {
     let consent = browser.get(&place).header("location").to_owned();
     let back = allow(&mut browser, &consent, &[], &[]);
     exchange(&house, back.header("location"));
-    watcher.new();
+    watcher.fresh();
     browser.fill("/auth/apps", &[("app", "chart")]).is(303);
-    let told = watcher.new();
+    let told = watcher.fresh();
     assert_eq!(one(&told, CONSENT), ("0", Some("asante"), Some("chart"), None));
     assert!(told[0].has("decision=revoked"), "{told:#?}");
 }
@@ -193,14 +193,14 @@ fn an_apps_request_that_is_refused_is_told_with_the_reason() {
     let mut watcher = Watcher::of(&house);
     let mut browser = house.browser();
     browser.get("/auth/authorize?client_id=chart&redirect_uri=https%3A%2F%2Fevil.example").is(400);
-    assert_eq!(one(&watcher.new(), CONSENT), ("4", None, Some("chart"), None));
+    assert_eq!(one(&watcher.fresh(), CONSENT), ("4", None, Some("chart"), None));
     // The app is told by the address that the browser is led to, as if all were well.
     let back = ask(&house, &mut browser, "openid user/Patient.rs", "&prompt=none");
     assert!(back.contains("error=login"), "{back}");
-    assert_eq!(one(&watcher.new(), CONSENT), ("4", None, Some("chart"), None));
+    assert_eq!(one(&watcher.fresh(), CONSENT), ("4", None, Some("chart"), None));
     let form = [("client_id", "chart"), ("redirect_uri", "https://app.example/cb"), ("response_type", "token")];
     browser.post("/auth/authorize", &form).is(303);
-    assert_eq!(one(&watcher.new(), CONSENT), ("4", None, Some("chart"), None));
+    assert_eq!(one(&watcher.fresh(), CONSENT), ("4", None, Some("chart"), None));
 }
 
 #[test]
@@ -226,7 +226,7 @@ fn a_client_that_goes_away_stops_no_record() {
     drop(stream);
     let told = (0..100).find_map(|_| {
         std::thread::sleep(std::time::Duration::from_millis(100));
-        Some(watcher.new()).filter(|told| !told.is_empty())
+        Some(watcher.fresh()).filter(|told| !told.is_empty())
     });
     assert_eq!(one(&told.expect("a record"), LOGIN), ("8", Some("asante"), None, None));
 }
