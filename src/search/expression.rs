@@ -1,5 +1,5 @@
 //! The grammar of `_filter` (R4 search_filter.html): tests on paths, joined by `and` and `or` from left to right, with
-//! `not` and parentheses. What a test means is in `tests_of`; parameters are not known here.
+//! `not` and parentheses. What a test means is in `filter_test`; parameters are not known here.
 
 /// A filter.
 #[derive(Clone, Debug, PartialEq)]

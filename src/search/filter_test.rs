@@ -51,10 +51,12 @@ fn path(filters: &Filters<'_>, kinds: &[TypeId], path: &[Segment], test: &Test) 
     if let Some(without) = kinds.iter().find(|k| definitions.search_parameter(**k, code).is_none()) {
         return Err(filters.unknown(*without, kinds.len(), code).within("_filter"));
     }
+    if rest.is_empty() {
+        let positive = filters.each(kinds, code, |p| leaf(filters, p, test))?;
+        // Under several types the code may belong to several parameters: it is none of them that has such a value.
+        return Ok(if negates(test) { not(positive) } else { positive });
+    }
     filters.each(kinds, code, |p| {
-        if rest.is_empty() {
-            return leaf(filters, p, test);
-        }
         if p.kind == SearchKind::Composite {
             return composite(filters, p, first, rest, test);
         }
@@ -151,18 +153,23 @@ fn operators(p: &SearchParameter) -> &'static [&'static str] {
     match p.kind {
         SearchKind::String if matches!(&*p.code, "_text" | "_content") => &["eq", "co", "pr"],
         SearchKind::String => &["eq", "ne", "co", "sw", "ew", "pr"],
-        SearchKind::Token => &["eq", "ne", "in", "ss", "sb", "pr"],
+        SearchKind::Token => &["eq", "ne", "in", "ni", "ss", "sb", "pr"],
         SearchKind::Date | SearchKind::Number | SearchKind::Quantity => {
             &["eq", "ne", "gt", "lt", "ge", "le", "sa", "eb", "ap", "po", "pr"]
         }
         SearchKind::Reference => &["eq", "ne", "re", "pr"],
         SearchKind::Uri => &["eq", "ne", "co", "sw", "ew", "pr"],
-        SearchKind::Composite => &["eq", "pr"],
+        SearchKind::Composite => &["eq"],
         SearchKind::Special => &["eq"],
     }
 }
 
-/// A test on a parameter itself.
+/// Whether a test asks that there is no such value.
+fn negates(test: &Test) -> bool {
+    test.operator == "ni" || (test.operator == "pr" && test.value == "false")
+}
+
+/// A test on a parameter itself; where it negates, what there must not be.
 fn leaf(filters: &Filters<'_>, p: &SearchParameter, test: &Test) -> Result<Condition, Refusal> {
     if !is_served(p) || &*p.code == "_filter" {
         return Err(Refusal::illegal(format!("'_filter': '{}' cannot be tested", p.code)));
@@ -179,13 +186,12 @@ fn leaf(filters: &Filters<'_>, p: &SearchParameter, test: &Test) -> Result<Condi
     }
     if test.operator == "pr" {
         return match &*test.value {
-            "true" => Ok(filters.condition(p, &Question::Present)),
-            "false" => Ok(not(filters.condition(p, &Question::Present))),
+            "true" | "false" => Ok(filters.condition(p, &Question::Present)),
             _ => Err(Refusal::value("_filter", &test.value, "true or false, as 'pr' asks")),
         };
     }
     let of = match (p.kind, &*test.operator) {
-        (SearchKind::Token, "in") => Some(CodesOf::ValueSet),
+        (SearchKind::Token, "in" | "ni") => Some(CodesOf::ValueSet),
         (SearchKind::Token, "ss") => Some(CodesOf::Below),
         (SearchKind::Token, "sb") => Some(CodesOf::Above),
         _ => None,

@@ -33,7 +33,8 @@ impl<'m> Modifier<'m> {
         let Some(text) = text else { return Ok(Modifier::None) };
         let words = matches!(&*p.code, "_text" | "_content");
         let modifier = match (p.kind, text) {
-            (SearchKind::Special, _) => None,
+            // R4 search.html#missing leaves out combinations.
+            (SearchKind::Special | SearchKind::Composite, _) => None,
             (_, "missing") => Some(Modifier::Missing),
             (SearchKind::String, "exact") if !words => Some(Modifier::Exact),
             (SearchKind::String, "contains") if !words => Some(Modifier::Contains),
@@ -78,7 +79,7 @@ fn illegal(definitions: &Definitions, p: &SearchParameter, modifier: &str, name:
         }
         SearchKind::Uri => ":missing, :below, :above".to_owned(),
         SearchKind::Reference => ":missing, :identifier, :below, :above".to_owned(),
-        SearchKind::Special => "none".to_owned(),
+        SearchKind::Special | SearchKind::Composite => "none".to_owned(),
         _ => ":missing".to_owned(),
     };
     if p.kind == SearchKind::Reference {

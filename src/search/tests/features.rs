@@ -107,6 +107,9 @@ const CASES: &[(&str, &str)] = &[
     ("Medication?status:missing=true&_contained=true", ""),
     ("Medication?_id=b&_contained=true", "m1"),
     ("MedicationRequest?_id=m1&_contained=true", ""),
+    // references are no words
+    ("Observation?_content=p1", ""),
+    ("Observation?_content=sugar", "o1"),
     // _filter
     ("Patient?_filter=family eq \"aerO\"", "p1"),
     ("Patient?_filter=family sw pet", "p2"),
@@ -134,6 +137,10 @@ const CASES: &[(&str, &str)] = &[
     ("ValueSet?_filter=url sw http://a.org", "v1"),
     ("ValueSet?_filter=url ew one and url co fhir", "v1"),
     ("Patient?_filter=(given pr true or given pr false) and family eq peters", "p2"),
+    // under several types, of which each has a parameter of its own
+    ("?_type=Location,Procedure&_filter=status pr false", "l1 l2 l3 l4"),
+    ("?_type=Location,Procedure&_filter=status pr true", "q1 q2 q3"),
+    ("?_type=Location,Procedure&status:missing=true", "l1 l2 l3 l4"),
     // lists, and what nothing refers to
     ("Condition?_list=t1", "c1"),
     ("Condition?_list=$current-problems", "c1"),
