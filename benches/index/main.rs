@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use vesta::base::{ResourceId, SystemClock, TenantId};
 use vesta::definitions::{Definitions, SearchParameter, TypeId};
 use vesta::index::criteria::{self, ReferenceMatch, StringMatch, SystemMatch};
-use vesta::index::{Comparator, Condition, Extractor, sort_key};
+use vesta::index::{Comparator, Condition, Extracted, Extractor, sort_key};
 use vesta::json::{Document, Limits};
 use vesta::primitive::DateTime;
 use vesta::store::embedded::{EmbeddedStore, Options};
@@ -151,7 +151,7 @@ async fn fill(directory: &Path, resources: impl Iterator<Item = (String, String,
     while let Some((kind, id, text)) = resources.next() {
         let kind = vesta.kind(&kind);
         let document = Document::parse(text.as_bytes(), &Limits::NONE).expect("JSON");
-        let (terms, schema) = vesta.extractor.extract_marked(kind, document.root());
+        let Extracted { terms, schema, .. } = vesta.extractor.extract_marked(kind, document.root());
         let content = Some(Content { body: Body::of(document.root()), terms, schema });
         let id = ResourceId::new(&id).expect("an id");
         writes.push(Write { kind, id, method: Method::Create, expect: Expect::Any, content });

@@ -1,6 +1,7 @@
 //! One request from its arrival to its answer. Everything is done here by hand, in order, in one function per step:
 //! there are no layers of middleware whose order one would have to know.
 
+use super::heavy::may_take_long;
 use super::held::Share;
 use super::limits::BodyError;
 use super::negotiate::{self, Wanted};
@@ -10,7 +11,7 @@ use super::{answer, auth, cors, docs, encoding, exchange, limits, metrics, page,
 use crate::access::Caller;
 use crate::audit::Event;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
-use crate::interaction::{Context, Media, Payload, Reply, ReplyContent, Request, Verb, without_tokens};
+use crate::interaction::{Context, Limit, Media, Payload, Reply, ReplyContent, Request, Verb, without_tokens};
 use crate::xml;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -380,22 +381,18 @@ async fn perform(
     Ok(answer::reply(reply?, *wanted, &context.base, &site.definitions).await?)
 }
 
-/// Whether a request may need the processor for long, so that it should not hold up the worker's other connections.
-/// Errs on both sides: what is misjudged is only slower.
-fn may_take_long(request: &Request) -> bool {
-    let bundle = request.path.is_empty() && request.body.is_some();
-    let gathers = |query: &str| ["_include", "_revinclude", "_has", "_sort"].iter().any(|part| query.contains(part));
-    let form = request.path.ends_with("_search");
-    // A patch may be small, and the resource or the work of its expressions not.
-    let patch = request.verb == Verb::Patch;
-    bundle || form || patch || request.path.contains('$') || gathers(&request.query)
-}
-
 /// Performs a large request on a thread that may block.
 async fn aside(site: &Arc<Site>, context: &Context, request: Request) -> Result<Reply, Failure> {
     let (service, context) = (site.service.clone(), context.clone());
     let runtime = tokio::runtime::Handle::current();
-    let work = move || runtime.block_on(service.perform(&context, request));
+    let counted = site.clone();
+    let work = move || {
+        let done = runtime.block_on(service.perform(&context, request));
+        if done.is_err() && context.budget.check() == Err(Limit::Cancelled) {
+            counted.metrics.count_abandoned();
+        }
+        done
+    };
     web::block(work).await.map_err(|_| Failure::internal("the thread of a large request panicked"))?
 }
 

@@ -39,6 +39,7 @@ const BUCKETS: [u64; 14] =
 pub struct Metrics {
     started: SystemTime,
     in_flight: AtomicI64,
+    abandoned: AtomicU64,
     /// By name and by the hundreds of the status.
     requests: [[AtomicU64; 6]; NAMES.len()],
     buckets: [AtomicU64; BUCKETS.len() + 1],
@@ -50,6 +51,7 @@ impl Default for Metrics {
         Metrics {
             started: SystemTime::now(),
             in_flight: AtomicI64::new(0),
+            abandoned: AtomicU64::new(0),
             requests: std::array::from_fn(|_| std::array::from_fn(|_| AtomicU64::new(0))),
             buckets: std::array::from_fn(|_| AtomicU64::new(0)),
             micros: AtomicU64::new(0),
@@ -77,6 +79,11 @@ impl Metrics {
     /// Requests in flight now.
     pub fn in_flight(&self) -> i64 {
         self.in_flight.load(Relaxed)
+    }
+
+    /// Counts a request whose client went away and whose work ended before it was done.
+    pub fn count_abandoned(&self) {
+        self.abandoned.fetch_add(1, Relaxed);
     }
 
     /// Counts an answered request; `name` is an index into [`NAMES`].
@@ -125,6 +132,9 @@ impl Metrics {
              # HELP vesta_http_requests_in_flight Requests being worked on.\n\
              # TYPE vesta_http_requests_in_flight gauge\n\
              vesta_http_requests_in_flight {}\n\
+             # HELP vesta_http_requests_abandoned_total Requests whose work ended early because the client went away.\n\
+             # TYPE vesta_http_requests_abandoned_total counter\n\
+             vesta_http_requests_abandoned_total {}\n\
              # HELP process_start_time_seconds When the process started, in seconds since 1970.\n\
              # TYPE process_start_time_seconds gauge\n\
              process_start_time_seconds {started}\n\
@@ -132,6 +142,7 @@ impl Metrics {
              # TYPE vesta_build_info gauge\n\
              vesta_build_info{{version=\"{}\"}} 1\n",
             self.in_flight(),
+            self.abandoned.load(Relaxed),
             env!("CARGO_PKG_VERSION")
         );
         out

@@ -8,6 +8,7 @@ mod docs;
 mod encoding;
 mod exchange;
 mod handler;
+mod heavy;
 mod held;
 mod limits;
 mod metrics;

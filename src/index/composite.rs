@@ -3,7 +3,7 @@
 
 use super::encode::{self, push_parts};
 use super::extract::branches;
-use super::sink::Sink;
+use super::sink::{Omitted, Sink};
 use super::values::{Context, Encoder};
 use crate::definitions::{Definitions, SearchParameter, TypeId};
 use crate::fhirpath::{Branch, CompileError, Found, Plan, Start, Step};
@@ -115,17 +115,22 @@ fn add_terms(context: &Context<'_>, values: &[(&Component, Found<'_>)], member: 
     if (0..places).any(|place| of(place).next().is_none()) {
         return;
     }
-    let encoded = |place| {
+    let mut encoded = |place| {
         let mut parts = Sink::for_components();
         of(place).for_each(|(component, found)| component.encoder.encode(context, *found, &mut parts));
+        parts.cut().iter().for_each(|cut| sink.leave_out(cut.what));
         parts.into_components()
     };
-    combine(&(0..places).map(encoded).collect::<Vec<_>>(), sink);
+    let parts: Vec<_> = (0..places).map(&mut encoded).collect();
+    combine(&parts, sink);
 }
 
 /// Every combination of one value of each component.
 fn combine(values: &[Vec<Vec<u8>>], sink: &mut Sink) {
     let combinations = values.iter().map(Vec::len).fold(1_usize, usize::saturating_mul);
+    if combinations > MOST_COMBINATIONS {
+        sink.leave_out(Omitted::Values);
+    }
     let mut parts: Vec<&[u8]> = Vec::with_capacity(values.len());
     for combination in 0..combinations.min(MOST_COMBINATIONS) {
         let mut rest = combination;

@@ -3,7 +3,8 @@
 
 use super::composite::Composites;
 use super::encode;
-use super::sink::Sink;
+use super::sink::{Cut, MOST_TERMS, Omitted, Sink};
+use super::target::version_of;
 use super::values::{Bases, Context, Encoder};
 use super::{Term, Terms, contained, id_term, words};
 use crate::base::{ResourceId, Timestamp};
@@ -48,6 +49,28 @@ struct TypePlan {
 /// Some of the parameters of one resource type, compiled: for whoever asks of a resource only these.
 pub struct Selection(TypePlan);
 
+/// What was found of a resource.
+#[derive(Clone, Debug, Default)]
+pub struct Extracted {
+    /// Its terms.
+    pub terms: Terms,
+    /// The fingerprint of what they were found by.
+    pub schema: u64,
+    /// What was left out because it is too much.
+    pub cut: Vec<Cut>,
+}
+
+/// A resource of this server that another refers to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Referred {
+    /// Its type.
+    pub kind: TypeId,
+    /// Its id.
+    pub id: ResourceId,
+    /// The version that is named, if one is.
+    pub version: Option<u64>,
+}
+
 /// What to do with a value.
 struct Action {
     parameter: u16,
@@ -58,7 +81,7 @@ struct Action {
 
 /// Raised whenever resources get other terms than before from the same definitions: what stores have indexed is then
 /// made again.
-const ENCODING: u32 = 2;
+const ENCODING: u32 = 3;
 
 impl State {
     fn new(definitions: Arc<Definitions>, bases: &Bases) -> State {
@@ -147,28 +170,35 @@ impl Extractor {
         self.state.read().clone()
     }
 
-    /// [`Extractor::extract`], and the fingerprint of what the terms were found by.
-    pub fn extract_marked(&self, kind: TypeId, resource: Value<'_>) -> (Terms, u64) {
-        let state = self.state();
-        (self.extract_by(&state, kind, resource), state.fingerprint)
+    /// [`Extractor::extract`], and what was left out because it is too much.
+    pub fn extract_marked(&self, kind: TypeId, resource: Value<'_>) -> Extracted {
+        self.extract_by(&self.state(), kind, resource)
     }
 
     /// The terms of a resource under all parameters but `_id` and `_lastUpdated`, and those of what it contains.
     pub fn extract(&self, kind: TypeId, resource: Value<'_>) -> Terms {
-        self.extract_by(&self.state(), kind, resource)
+        self.extract_by(&self.state(), kind, resource).terms
     }
 
-    fn extract_by(&self, state: &State, kind: TypeId, resource: Value<'_>) -> Terms {
-        let Some(plan) = state.plan(kind) else { return Terms::default() };
+    fn extract_by(&self, state: &State, kind: TypeId, resource: Value<'_>) -> Extracted {
+        let schema = state.fingerprint;
+        let Some(plan) = state.plan(kind) else { return Extracted { schema, ..Extracted::default() } };
         let mut sink = Sink::for_terms();
         self.own(&state.definitions, plan, kind, resource, true, &mut sink);
+        let inner = inside(&state.definitions, resource);
+        if inner.len() > usize::from(contained::MOST) {
+            sink.note(Cut { parameter: None, what: Omitted::Contained });
+        }
+        let mut cut = sink.cut();
         let mut terms = sink.into_terms();
-        for (place, (kind, inner)) in inside(&state.definitions, resource).into_iter().enumerate() {
+        for (place, (kind, inner)) in inner.into_iter().take(usize::from(contained::MOST)).enumerate() {
             let head = contained::head(place as u8, state.definitions.name(kind));
             let behind = |term: &Term| Term([&head[..], &term.0].concat().into());
-            terms.extend(self.contained_by(state, kind, inner).as_slice().iter().map(behind));
+            let (found, left_out) = self.contained_by(state, kind, inner, MOST_TERMS.saturating_sub(terms.len()));
+            terms.extend(found.as_slice().iter().map(behind));
+            cut.extend(left_out);
         }
-        Terms::new(terms)
+        Extracted { terms: Terms::new(terms), schema, cut }
     }
 
     /// Compiles some parameters of a resource type, by their numbers.
@@ -190,23 +220,27 @@ impl Extractor {
 
     /// The resources that a resource contains, as far as they are found by search.
     pub fn contained<'d>(&self, resource: Value<'d>) -> Vec<(TypeId, Value<'d>)> {
-        inside(&self.definitions(), resource)
+        let mut inside = inside(&self.definitions(), resource);
+        inside.truncate(usize::from(contained::MOST));
+        inside
     }
 
     /// The terms of a contained resource: without words, which are those of what contains it.
     pub fn extract_contained(&self, kind: TypeId, resource: Value<'_>) -> Terms {
-        self.contained_by(&self.state(), kind, resource)
+        self.contained_by(&self.state(), kind, resource, MOST_TERMS).0
     }
 
-    fn contained_by(&self, state: &State, kind: TypeId, resource: Value<'_>) -> Terms {
-        let Some(plan) = state.plan(kind) else { return Terms::default() };
-        let mut sink = Sink::for_terms();
+    /// So many of the terms of a contained resource at most, and what was left out.
+    fn contained_by(&self, state: &State, kind: TypeId, resource: Value<'_>, room: usize) -> (Terms, Vec<Cut>) {
+        let Some(plan) = state.plan(kind) else { return (Terms::default(), Vec::new()) };
+        let mut sink = Sink::with_room(room);
         self.own(&state.definitions, plan, kind, resource, false, &mut sink);
+        let cut = sink.cut();
         let mut terms = sink.into_terms();
         if let Some(id) = resource.get("id").and_then(Value::as_str) {
             terms.extend(plan.id.map(|parameter| id_term(parameter, &id)));
         }
-        Terms::new(terms)
+        (Terms::new(terms), cut)
     }
 
     fn own(
@@ -251,8 +285,9 @@ impl Extractor {
         }
     }
 
-    /// The resources of this server that a resource refers to under a reference parameter.
-    pub fn references(&self, kind: TypeId, resource: Value<'_>, parameter: u16) -> Vec<(TypeId, ResourceId)> {
+    /// The resources of this server that a resource refers to under a reference parameter, each once, and the versions
+    /// of them that it names.
+    pub fn references(&self, kind: TypeId, resource: Value<'_>, parameter: u16) -> Vec<Referred> {
         let state = self.state();
         let plan = state.plan_of(kind, parameter);
         let context = Context { definitions: &state.definitions, bases: &self.bases };
@@ -261,12 +296,18 @@ impl Extractor {
             sink.begin(action.parameter);
             action.encoder.encode(&context, found, &mut sink);
         });
+        let terms = sink.into_terms();
         let mut targets = Vec::new();
-        for (name, id) in sink.into_terms().iter().filter_map(super::target_of) {
-            if let (Some(target), Some(id)) = (state.definitions.resource(name), ResourceId::new(id))
-                && !targets.contains(&(target, id.clone()))
-            {
-                targets.push((target, id));
+        for (place, term) in terms.iter().enumerate() {
+            let Some((name, id)) = super::target_of(term) else { continue };
+            // A version stands behind what it is a version of.
+            let named = terms.get(place + 1).and_then(version_of);
+            let version = named.filter(|(kind, of, _)| (*kind, *of) == (name, id)).map(|(_, _, version)| version);
+            if let (Some(kind), Some(id)) = (state.definitions.resource(name), ResourceId::new(id)) {
+                let referred = Referred { kind, id, version };
+                if !targets.contains(&referred) {
+                    targets.push(referred);
+                }
             }
         }
         targets
@@ -298,14 +339,14 @@ impl Extractor {
     }
 }
 
-/// The resources that a resource contains, as far as they are found by search.
+/// The resources that a resource contains, of types that there are.
 fn inside<'d>(definitions: &Definitions, resource: Value<'d>) -> Vec<(TypeId, Value<'d>)> {
     let inner = resource.get("contained").into_iter().flat_map(Value::items);
     let known = inner.filter_map(|inner| {
         let name = inner.get("resourceType").and_then(Value::as_str)?;
         Some((definitions.resource(&name)?, inner))
     });
-    known.take(contained::MOST.into()).collect()
+    known.collect()
 }
 
 /// Why a parameter cannot be extracted from resources of a type; none if it can.

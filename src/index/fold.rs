@@ -8,7 +8,15 @@ use unicode_normalization::char::is_combining_mark;
 
 /// As much of the folded text as stands in a term: the rest of a long text is not found.
 pub(super) fn folded_part(text: &str) -> String {
-    cut(&fold(cut(text, 4 * LONGEST)), LONGEST).to_owned()
+    part(text).0
+}
+
+/// The same, and whether that is all of it.
+pub(super) fn part(text: &str) -> (String, bool) {
+    let beginning = cut(text, 4 * LONGEST);
+    let folded = fold(beginning);
+    let part = cut(&folded, LONGEST);
+    (part.to_owned(), part.len() == folded.len() && beginning.len() == text.len())
 }
 
 /// The text decomposed (NFKD), without combining marks, in full case folding, white space trimmed and collapsed.

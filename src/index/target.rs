@@ -1,7 +1,8 @@
 //! The terms that joins need in both directions: the logical id of a resource, and the target of a reference.
 
 use super::Term;
-use super::encode::{ID, LOCAL, head};
+use super::encode::{ID, LOCAL, URL, head};
+use crate::primitive::Reference;
 
 /// The term of the parameter `_id`.
 pub fn id_term(parameter: u16, id: &str) -> Term {
@@ -22,6 +23,15 @@ pub fn reference_term(parameter: u16, kind: &str, id: &str) -> Term {
 pub fn target_of(term: &Term) -> Option<(&str, &str)> {
     let (id, kind) = std::str::from_utf8(after_head(term, LOCAL)?).ok()?.split_once('\0')?;
     Some((kind, id))
+}
+
+/// Type, id and version in the term of a reference to a version of a resource of this server.
+pub(super) fn version_of(term: &Term) -> Option<(&str, &str, u64)> {
+    let text = std::str::from_utf8(after_head(term, URL)?).ok()?;
+    match Reference::parse(text) {
+        Reference::Relative { kind, id, version: Some(version) } => Some((kind, id, version.parse().ok()?)),
+        _ => None,
+    }
 }
 
 fn after_head(term: &Term, form: u8) -> Option<&[u8]> {

@@ -10,8 +10,6 @@ use crate::json::{Kind, Value};
 use crate::primitive::Primitive;
 use rustc_hash::FxHashSet;
 
-/// Words of one resource at most; what comes after is not found.
-const MOST_WORDS: usize = 2_000;
 /// Bytes of a word at most.
 const LONGEST_WORD: usize = 60;
 
@@ -61,6 +59,10 @@ impl Found<'_> {
         let structure = self.definitions.structure(kind);
         for (key, part) in value.entries() {
             let Some(element) = structure.element(&key) else { continue };
+            // A string by its type, but no text.
+            if &*key == "reference" && self.definitions.name(kind) == "Reference" {
+                continue;
+            }
             match element.kind {
                 ElementType::Primitive(Primitive::String | Primitive::Markdown) => {
                     part.each().for_each(|text| self.add(text, false));
@@ -79,7 +81,7 @@ impl Found<'_> {
     }
 
     fn add(&mut self, text: Value<'_>, narrative: bool) {
-        if text.kind() != Kind::String || self.narrative.len() + self.content.len() >= MOST_WORDS {
+        if text.kind() != Kind::String {
             return;
         }
         let Some(text) = text.as_str() else { return };

@@ -71,8 +71,13 @@ pub(crate) fn criteria(
 }
 
 /// What a condition matches.
-pub(crate) async fn find(snapshot: &dyn Snapshot, kind: TypeId, condition: &Condition) -> Result<Found, Failure> {
-    let mut rows = rows(snapshot, kind, condition, 2).await?;
+pub(crate) async fn find(
+    snapshot: &dyn Snapshot,
+    budget: &Budget,
+    kind: TypeId,
+    condition: &Condition,
+) -> Result<Found, Failure> {
+    let mut rows = rows(snapshot, budget, kind, condition, 2).await?;
     Ok(match (rows.pop(), rows.pop()) {
         (None, _) => Found::None,
         (Some(one), None) => Found::One(Box::new(one)),
@@ -83,6 +88,7 @@ pub(crate) async fn find(snapshot: &dyn Snapshot, kind: TypeId, condition: &Cond
 /// The first matches of a condition.
 pub(crate) async fn rows(
     snapshot: &dyn Snapshot,
+    budget: &Budget,
     kind: TypeId,
     condition: &Condition,
     limit: usize,
@@ -95,7 +101,7 @@ pub(crate) async fn rows(
         skip: 0,
         limit,
         total: false,
-        budget: Budget::default(),
+        budget: budget.clone(),
     };
     Ok(snapshot.search(&query).await.map_err(outcome::of_store)?.rows)
 }

@@ -32,7 +32,7 @@ pub(super) async fn perform(
         let mut guards = Vec::new();
         if let Some(condition) = &condition {
             let snapshot = service.snapshot_to_write(context).await?;
-            match conditional::find(&*snapshot, kind, condition).await? {
+            match conditional::find(&*snapshot, &context.budget, kind, condition).await? {
                 Found::None => {
                     guards.push(Guard { kind, condition: condition.clone(), as_of: snapshot.position() });
                 }

@@ -95,7 +95,7 @@ pub(super) async fn perform_conditional(
     let condition = conditional::criteria(service, context, kind, &criteria)?;
     for _ in 0..ATTEMPTS {
         let snapshot = service.snapshot_to_write(context).await?;
-        let rows = conditional::rows(&*snapshot, kind, &condition, limit(service)).await?;
+        let rows = conditional::rows(&*snapshot, &context.budget, kind, &condition, limit(service)).await?;
         bounded(service, &rows)?;
         if let [] | [_] = rows.as_slice() {
             let version = rows.first().map(|v| v.version);

@@ -74,6 +74,8 @@ impl Service {
         self.check_type(kind, resource)?;
         let mut warnings = examiner.examine(kind, resource)?;
         warnings.extend(self.check_search_parameter(kind, resource)?);
-        Ok(Draft { content: self.content(kind, resource), warnings })
+        let (content, noticed) = self.content(kind, resource)?;
+        warnings.extend(noticed);
+        Ok(Draft { content, warnings })
     }
 }

@@ -1,5 +1,6 @@
-//! `_explain=true`: the answer also says how the search was read, by which index each step was answered, how many
-//! resources each step finds, and how many rows were looked at.
+//! `_explain=true`: the answer also says how the search was read, by which index each step is answered, how many
+//! resources each step finds and how many rows are looked at for that when it is asked alone, and how many rows were
+//! looked at for the answer.
 
 use super::outcome;
 use crate::base::{Failure, Issue, IssueCode, Severity};
@@ -28,8 +29,10 @@ pub(super) async fn account(
             total: true,
             budget: budget.clone(),
         };
+        let before = budget.spent();
         let found = snapshot.search(&query).await.map_err(outcome::of_store)?;
-        issues.push(say(format!("step: {}: {} resources", step.text, found.total.unwrap_or_default())));
+        let (rows, total) = (budget.spent().saturating_sub(before), found.total.unwrap_or_default());
+        issues.push(say(format!("step: {}: {total} resources, {rows} rows looked at", step.text)));
     }
     issues.push(say(format!("rows looked at for the answer: {searched}")));
     Ok(issues)

@@ -1,11 +1,12 @@
 //! `_include` and `_revinclude` (R4 search.html#include): the resources that matches refer to and those that refer
-//! to them, each once, in the snapshot of the search, and never more than a bound.
+//! to them, each once, in the snapshot of the search, and never more than a bound. Where a reference names a version,
+//! that version is included.
 
 use super::incoming::parse;
 use super::{Service, outcome};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, ResourceId};
 use crate::definitions::TypeId;
-use crate::index::{Condition, reference_term};
+use crate::index::{Condition, Referred, reference_term};
 use crate::json::Limits;
 use crate::search::{Include, Plan};
 use crate::store::{Budget, Query, Snapshot, StoreError, Version};
@@ -16,7 +17,10 @@ const CHUNK: usize = 200;
 
 /// What is gathered.
 struct Gathered<'p> {
-    seen: FxHashSet<(TypeId, ResourceId)>,
+    /// Versions that are on the page.
+    seen: FxHashSet<(TypeId, ResourceId, u64)>,
+    /// What was looked for, or is on the page as its newest version.
+    followed: FxHashSet<Referred>,
     included: Vec<Version>,
     limit: usize,
     full: bool,
@@ -26,8 +30,11 @@ struct Gathered<'p> {
 
 impl Gathered<'_> {
     fn add(&mut self, version: Version) {
-        if version.is_deleted() || !self.seen.insert((version.kind, version.id.clone())) {
+        if version.is_deleted() || !self.seen.insert((version.kind, version.id.clone(), version.version)) {
             return;
+        }
+        if version.newest {
+            self.followed.insert(newest(&version));
         }
         if self.included.len() < self.limit {
             self.included.push(version);
@@ -35,6 +42,11 @@ impl Gathered<'_> {
             self.full = true;
         }
     }
+}
+
+/// A version as a reference without a version names it.
+fn newest(version: &Version) -> Referred {
+    Referred { kind: version.kind, id: version.id.clone(), version: None }
 }
 
 /// Follows the references of a page of matches.
@@ -47,7 +59,8 @@ pub(super) async fn resolve(
     issues: &mut Vec<Issue>,
 ) -> Result<Vec<Version>, Failure> {
     let mut gathered = Gathered {
-        seen: matches.iter().map(|v| (v.kind, v.id.clone())).collect(),
+        seen: matches.iter().map(|v| (v.kind, v.id.clone(), v.version)).collect(),
+        followed: matches.iter().map(newest).collect(),
         included: Vec::new(),
         limit: service.settings.max_includes,
         full: false,
@@ -98,14 +111,18 @@ async fn round(
     let wanted = |include: &&Include| !again || include.iterate;
     let forward: Vec<&Include> = plan.includes.iter().filter(wanted).collect();
     for version in from {
-        for (kind, id) in referred(service, version, &forward)? {
+        for referred in referred(service, version, &forward)? {
             if gathered.full {
                 return Ok(());
             }
-            if gathered.seen.contains(&(kind, id.clone())) {
+            if !gathered.followed.insert(referred.clone()) {
                 continue;
             }
-            if let Some(found) = snapshot.read(kind, &id).await.map_err(outcome::of_store)? {
+            let found = match referred.version {
+                Some(version) => snapshot.version(referred.kind, &referred.id, version).await,
+                None => snapshot.read(referred.kind, &referred.id).await,
+            };
+            if let Some(found) = found.map_err(outcome::of_store)? {
                 gathered.add(found);
             }
         }
@@ -119,7 +136,7 @@ async fn round(
 }
 
 /// What a resource refers to under the parameters of some includes.
-fn referred(service: &Service, version: &Version, includes: &[&Include]) -> Result<Vec<(TypeId, ResourceId)>, Failure> {
+fn referred(service: &Service, version: &Version, includes: &[&Include]) -> Result<Vec<Referred>, Failure> {
     let mut all = Vec::new();
     if !includes.iter().any(|i| i.source == version.kind) {
         return Ok(all);
@@ -129,7 +146,7 @@ fn referred(service: &Service, version: &Version, includes: &[&Include]) -> Resu
     for include in includes.iter().filter(|i| i.source == version.kind) {
         for parameter in &include.parameters {
             let references = service.extractor.references(version.kind, document.root(), *parameter);
-            all.extend(references.into_iter().filter(|(kind, _)| include.target.is_none_or(|t| t == *kind)));
+            all.extend(references.into_iter().filter(|r| include.target.is_none_or(|t| t == r.kind)));
         }
     }
     Ok(all)

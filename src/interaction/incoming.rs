@@ -5,7 +5,7 @@ use super::{Media, Payload, Request, Service, binary};
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TextPosition};
 use crate::definitions::TypeId;
 use crate::json::{Document, Kind, Limits, SyntaxError, Value};
-use crate::store::{Body, Content};
+use crate::store::Content;
 use std::borrow::Cow;
 
 /// A resource that passed the checks: what is stored of it, and what was noticed.
@@ -90,12 +90,6 @@ impl Service {
             }
             None => Err(Failure::malformed(IssueCode::Required, "the resource has no 'resourceType'").at(expected)),
         }
-    }
-
-    /// What is stored of a resource.
-    pub(crate) fn content(&self, kind: TypeId, resource: Value<'_>) -> Content {
-        let (terms, schema) = self.extractor.extract_marked(kind, resource);
-        Content { body: Body::of(resource), terms, schema }
     }
 }
 

@@ -29,6 +29,7 @@ mod gate;
 mod history;
 mod include;
 pub(crate) mod incoming;
+mod indexed;
 pub mod outcome;
 mod packages;
 pub(crate) mod page;
@@ -54,7 +55,7 @@ mod trail;
 mod transaction;
 mod update;
 
-pub use crate::store::{Budget, Lease, Notice, Notices, Waiting};
+pub use crate::store::{Budget, Lease, Limit, Notice, Notices, Waiting};
 pub use auditor::Listed;
 pub use history::PARAMETERS as HISTORY_PARAMETERS;
 pub use records::{Item, ItemExpect, ItemWrite, Records};

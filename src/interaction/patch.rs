@@ -14,7 +14,7 @@ use crate::definitions::TypeId;
 use crate::index::Condition;
 use crate::json::{Document, Kind, Limits, SyntaxError, Tree, Value};
 use crate::patch;
-use crate::store::{Expect, Guard, Method, Snapshot, Version, Write};
+use crate::store::{Budget, Expect, Guard, Method, Snapshot, Version, Write};
 use crate::xml;
 
 /// What is patched.
@@ -147,7 +147,7 @@ pub(super) async fn perform(
                 let newest = snapshot.read(kind, id).await.map_err(outcome::of_store)?;
                 (read::existing(service, kind, id, newest)?, Vec::new())
             }
-            (_, Some(condition)) => matching(&*snapshot, kind, condition).await?,
+            (_, Some(condition)) => matching(&*snapshot, &context.budget, kind, condition).await?,
             (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
         };
         holds(request, Some(before.version))?;
@@ -180,10 +180,11 @@ pub(super) async fn perform(
 /// The one match of criteria.
 async fn matching(
     snapshot: &dyn Snapshot,
+    budget: &Budget,
     kind: TypeId,
     condition: &Condition,
 ) -> Result<(Version, Vec<Guard>), Failure> {
-    match conditional::find(snapshot, kind, condition).await? {
+    match conditional::find(snapshot, budget, kind, condition).await? {
         Found::One(version) => {
             Ok((*version, vec![Guard { kind, condition: condition.clone(), as_of: snapshot.position() }]))
         }

@@ -294,7 +294,7 @@ async fn matching(
     own: Option<&ResourceId>,
 ) -> Result<(Resolved, Guard), Failure> {
     let snapshot = service.snapshot_to_write(context).await?;
-    let found = conditional::find(&*snapshot, kind, condition).await?;
+    let found = conditional::find(&*snapshot, &context.budget, kind, condition).await?;
     let resolved = resolve(service, &*snapshot, kind, found, own).await?;
     Ok((resolved, Guard { kind, condition: condition.clone(), as_of: snapshot.position() }))
 }

@@ -131,7 +131,15 @@ fn a_search_tells_how_it_was_read() {
     let issues = outcome.expect("an outcome")["resource"]["issue"].as_array().expect("issues").clone();
     let said: Vec<_> = issues.iter().map(|i| i["diagnostics"].as_str().expect("words")).collect();
     let said = said.join("\n");
-    for words in ["nope", "looked in: Observation", "Patient/hub", "postings of", "1500 resources", "rows looked at"] {
+    for words in [
+        "nope",
+        "looked in: Observation",
+        "Patient/hub",
+        "postings of",
+        "1500 resources, ",
+        " rows looked at",
+        "rows looked at for the answer",
+    ] {
         assert!(said.contains(words), "{words}: {said}");
     }
 }

@@ -15,6 +15,7 @@ mod panics;
 mod patching;
 mod people;
 pub mod profiles;
+mod searching;
 mod site;
 mod stop;
 mod stored_profiles;

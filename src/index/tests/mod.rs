@@ -11,7 +11,7 @@ mod string;
 mod token;
 
 use super::criteria::{self, CompositePart, ReferenceMatch, StringMatch, SystemMatch, UnitMatch, UriMatch};
-use super::{Alone, Comparator, Condition, Extractor, Terms};
+use super::{Alone, Comparator, Condition, Extracted, Extractor, Terms};
 use crate::base::Timestamp;
 use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
 use crate::json::{Document, Limits};
@@ -29,10 +29,16 @@ fn extractor() -> &'static Extractor {
 
 /// The terms of a resource given without its type and in single quotes.
 fn terms(kind: &str, resource: &str) -> (TypeId, Terms) {
+    let terms = extracted(kind, resource).terms;
+    (Definitions::core().resource(kind).expect("resource type"), terms)
+}
+
+/// The same, with what was left out.
+fn extracted(kind: &str, resource: &str) -> Extracted {
     let text = format!("{{\"resourceType\":\"{kind}\",{}}}", resource.replace('\'', "\""));
     let document = Document::parse(text.as_bytes(), &Limits::default()).expect("JSON");
     let kind = Definitions::core().resource(kind).expect("resource type");
-    (kind, extractor().extract(kind, document.root()))
+    extractor().extract_marked(kind, document.root())
 }
 
 fn comparator(text: &str) -> (Comparator, &str) {

@@ -2,6 +2,7 @@
 
 use super::{check_all, extractor};
 use crate::definitions::Definitions;
+use crate::index::Referred;
 use crate::json::{Document, Limits};
 
 #[test]
@@ -110,12 +111,15 @@ fn references_for_includes() {
         let mut targets: Vec<_> = extractor()
             .references(kind, document.root(), parameter)
             .into_iter()
-            .map(|(kind, id)| format!("{}/{id}", definitions.name(kind)))
+            .map(|Referred { kind, id, version }| match version {
+                Some(version) => format!("{}/{id} {version}", definitions.name(kind)),
+                None => format!("{}/{id}", definitions.name(kind)),
+            })
             .collect();
         targets.sort();
         targets
     };
-    assert_eq!(found("actor"), ["Patient/1", "Practitioner/2"]);
+    assert_eq!(found("actor"), ["Patient/1", "Practitioner/2 1"]);
     assert_eq!(found("patient"), ["Patient/1"]);
     assert_eq!(found("location"), [""; 0]);
 }

@@ -1,14 +1,18 @@
 //! Strings (R4 search.html#string): each part of a name or an address stands on its own.
 
 use super::super::encode::{self, push_text};
-use super::super::fold::folded_part;
-use super::super::sink::Sink;
+use super::super::fold::part;
+use super::super::sink::{Omitted, Sink};
 use crate::json::Value;
 
 pub(super) fn text(value: Value<'_>, sink: &mut Sink) {
     let Some(text) = value.as_str().filter(|text| !text.is_empty()) else { return };
+    let (folded, whole) = part(&text);
+    if !whole {
+        sink.leave_out(Omitted::Rest);
+    }
     sink.put(encode::STRING, |out| {
-        push_text(&folded_part(&text), out);
+        push_text(&folded, out);
         out.push(0);
         push_text(&text, out);
     });

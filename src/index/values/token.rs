@@ -1,8 +1,8 @@
 //! Tokens (R4 search.html#token).
 
 use super::super::encode::{self, FOLDED, push_text, push_token};
-use super::super::fold::{fold, folded_part};
-use super::super::sink::Sink;
+use super::super::fold::{fold, part};
+use super::super::sink::{Omitted, Sink};
 use crate::definitions::Definitions;
 use crate::json::Value;
 use std::borrow::Cow;
@@ -24,7 +24,11 @@ fn token(system: &str, code: &str, sink: &mut Sink) {
 /// What `:text` looks in. (Components of composites have no modifiers.)
 fn label(text: &str, sink: &mut Sink) {
     if !text.is_empty() && !sink.is_component() {
-        sink.put(encode::TEXT, |out| push_text(&folded_part(text), out));
+        let (folded, whole) = part(text);
+        if !whole {
+            sink.leave_out(Omitted::Rest);
+        }
+        sink.put(encode::TEXT, |out| push_text(&folded, out));
     }
 }
 

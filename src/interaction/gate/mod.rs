@@ -186,7 +186,7 @@ impl Service {
     pub(crate) fn seal(&self, context: &Context) -> Seal {
         let seal = self.gate.seal.read().clone();
         match context.caller.principal() {
-            None => seal,
+            None => seal.of(&context.tenant.0.to_string()),
             Some(principal) => {
                 let part = |text: Option<&str>| text.unwrap_or("-").to_owned();
                 let patient = part(principal.patient.as_ref().map(|id| id.as_str()));

@@ -168,7 +168,7 @@ impl Service {
         }
         let text = after.to_json();
         let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(broken)?;
-        Ok(self.content(write.kind, document.root()))
+        self.content(write.kind, document.root()).map(|(content, _)| content).map_err(denied)
     }
 
     /// The JSON of what is written.

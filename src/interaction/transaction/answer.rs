@@ -98,7 +98,8 @@ pub(super) async fn reply(
     let mut answers: Vec<Option<Answer>> = Vec::with_capacity(items.len());
     let mut reads = Vec::new();
     let mut results = done.committed.iter().zip(&done.bodies);
-    for (item, about) in items.into_iter().zip(&done.identities.about) {
+    for ((mut item, about), noticed) in items.into_iter().zip(&done.identities.about).zip(done.noticed) {
+        item.warnings.extend(noticed);
         let answer = match about {
             About::Reads => {
                 reads.push(item.entry);

@@ -9,7 +9,7 @@ use crate::interaction::conditional::{self, Found};
 use crate::interaction::entry::{at_entry, rank};
 use crate::interaction::update;
 use crate::interaction::{Context, Interaction, Service, delete, outcome};
-use crate::store::{Expect, Guard, Snapshot, Version, Write};
+use crate::store::{Budget, Expect, Guard, Snapshot, Version, Write};
 use rustc_hash::{FxHashMap, FxHashSet};
 
 /// A resource that is written.
@@ -136,7 +136,7 @@ async fn settle_one(
         }
         Interaction::ConditionalDelete { kind } => {
             let condition = criteria(service, context, item, *kind)?;
-            let rows = conditional::rows(snapshot, *kind, &condition, delete::limit(service)).await?;
+            let rows = conditional::rows(snapshot, &context.budget, *kind, &condition, delete::limit(service)).await?;
             delete::bounded(service, &rows)?;
             if request.preconditions.if_match.is_some() {
                 let only = if let [row] = rows.as_slice() { Some(row.version) } else { None };
@@ -201,7 +201,7 @@ async fn search(
     identities: &mut Identities,
 ) -> Result<Found, Failure> {
     let condition = criteria(service, context, item, kind)?;
-    let found = remaining(snapshot, kind, &condition, &identities.deleted).await?;
+    let found = remaining(snapshot, &context.budget, kind, &condition, &identities.deleted).await?;
     if !matches!(found, Found::Many) {
         identities.guards.push(Guard { kind, condition, as_of: snapshot.position() });
     }
@@ -211,6 +211,7 @@ async fn search(
 /// What a condition matches, apart from some resources.
 pub(super) async fn remaining(
     snapshot: &dyn Snapshot,
+    budget: &Budget,
     kind: TypeId,
     condition: &Condition,
     without: &FxHashSet<(TypeId, ResourceId)>,
@@ -218,7 +219,7 @@ pub(super) async fn remaining(
     // Mostly none of the matches is among those; only if one is, more have to be looked at.
     let mut limit = 2;
     loop {
-        let mut rows = conditional::rows(snapshot, kind, condition, limit).await?;
+        let mut rows = conditional::rows(snapshot, budget, kind, condition, limit).await?;
         let all = rows.len() < limit;
         rows.retain(|v| !without.contains(&(v.kind, v.id.clone())));
         match (rows.pop(), rows.pop()) {

@@ -163,7 +163,7 @@ async fn find(ground: Ground<'_, '_>, pending: &mut Pending, text: &str) -> Resu
     let condition = conditional::criteria(service, context, kind, query)?;
     let written = pending.of(service, kind, items, identities);
     let mut matching = written.matching(kind, &condition);
-    match remaining(snapshot, kind, &condition, &written.replaced).await? {
+    match remaining(snapshot, &context.budget, kind, &condition, &written.replaced).await? {
         Found::Many => return Err(ambiguous("more than one resource")),
         Found::One(version) => matching.push(version.id.clone()),
         Found::None => {}

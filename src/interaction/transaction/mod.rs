@@ -43,6 +43,8 @@ struct Done {
     committed: Vec<Committed>,
     /// For each write its body, if it is shown.
     bodies: Vec<Option<Vec<u8>>>,
+    /// For each entry what searchers have to know of what it writes.
+    noticed: Vec<Vec<Issue>>,
 }
 
 pub(super) async fn perform(
@@ -148,7 +150,8 @@ async fn attempt(
     let mut writes = Vec::with_capacity(items.len());
     let mut owners = Vec::with_capacity(items.len());
     let mut bodies = Vec::with_capacity(items.len());
-    for (item, about) in items.iter().zip(&identities.about) {
+    let mut noticed = vec![Vec::new(); items.len()];
+    for ((item, about), noticed) in items.iter().zip(&identities.about).zip(&mut noticed) {
         let index = item.entry.index;
         let shown = super::commit::shows_body(&item.entry.request);
         for target in about.targets() {
@@ -160,11 +163,15 @@ async fn attempt(
                         && target.expect == Expect::Absent;
                     let create = item.fresh.is_some() || given;
                     let method = if create { Method::Create } else { Method::Update };
-                    (method, Some(content(service, item, kind, &links.rewriter)))
+                    let (content, issues) =
+                        content(service, item, kind, &links.rewriter).map_err(|failure| at_entry(index, failure))?;
+                    *noticed = issues;
+                    (method, Some(content))
                 }
                 (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, None) => {
                     let draft = patched(ground, examiner, item, target, &mut links).await;
                     let draft = draft.map_err(|f| at_entry(index, f))?;
+                    *noticed = draft.warnings;
                     (Method::Patch, Some(draft.content))
                 }
                 _ => (Method::Delete, None),
@@ -179,7 +186,7 @@ async fn attempt(
     drop(snapshot);
     let guards: Vec<Guard> = identities.guards.clone();
     match commit(service, context, request, writes, guards).await {
-        Ok(committed) => Ok(Done { identities, committed, bodies }),
+        Ok(committed) => Ok(Done { identities, committed, bodies, noticed }),
         Err(Refused::Store(StoreError::VersionConflict { write, current })) => {
             let owner = owners.get(write).copied();
             let firm = owner.filter(|index| identities.about.get(*index).is_some_and(About::is_firm));
@@ -195,10 +202,15 @@ async fn attempt(
 }
 
 /// What is stored of an entry, its references rewritten.
-fn content(service: &Service, item: &Item<'_>, kind: TypeId, rewriter: &super::references::Rewriter) -> Content {
+fn content(
+    service: &Service,
+    item: &Item<'_>,
+    kind: TypeId,
+    rewriter: &super::references::Rewriter,
+) -> Result<(Content, Vec<Issue>), Failure> {
     let Some(resource) = item.entry.resource else {
         let (body, schema) = (crate::store::Body(b"}}".to_vec()), service.extractor.fingerprint());
-        return Content { body, terms: crate::index::Terms::default(), schema };
+        return Ok((Content { body, terms: crate::index::Terms::default(), schema }, Vec::new()));
     };
     let rewritten = rewriter.rewrite(&service.definitions, kind, resource, item.entry.full_url.as_deref());
     let document = rewritten.as_ref().and_then(|text| {

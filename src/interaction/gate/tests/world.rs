@@ -130,7 +130,7 @@ impl World {
         let json = self.member(kind, path, "x", "x", "x");
         let document = crate::json::Document::parse(json.as_bytes(), &crate::json::Limits::NONE).expect("JSON");
         let references = self.service.extractor.references(kind, document.root(), number);
-        references.iter().any(|(_, id)| id.as_str() == "x")
+        references.iter().any(|referred| referred.id.as_str() == "x")
     }
 
     /// A resource that refers to a patient in one element.
