@@ -12,6 +12,13 @@ use std::cmp::Ordering;
 /// A row: its sort keys and its number.
 type Row = (Vec<Option<Box<[u8]>>>, u64);
 
+/// Rows of all types, and how many before them were only counted because they lie before the page.
+#[derive(Default)]
+struct Rows {
+    list: Vec<Row>,
+    before: usize,
+}
+
 /// Numbers of a page.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
@@ -30,20 +37,24 @@ pub fn page(moment: &Moment<'_>, query: &Query) -> Result<Found, StoreError> {
     kinds.sort();
     kinds.dedup();
     let mut total = 0;
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows = Rows::default();
+    // Rows of several types are put in order together: then none is known to lie before the page.
+    let skip = if kinds.len() == 1 { query.skip as usize } else { 0 };
     for kind in &kinds {
         moment.tenant.with(*kind, |index| {
             let index = moment.look(index);
             let sorts = query.sort.iter().map(|s| index.index.spread(&s.from, &s.to)).collect();
-            let search = Search { moment, query, index, visible: Visible::at(index, moment.position), needed, sorts };
+            let search =
+                Search { moment, query, index, visible: Visible::at(index, moment.position), needed, skip, sorts };
             total += search.run(*kind, &mut rows);
         });
     }
     moment.meter.finish()?;
+    let Rows { list: mut rows, before } = rows;
     if kinds.len() > 1 {
         rows.sort_by(|a, b| compare(&query.sort, a, b));
     }
-    let start = (query.skip as usize).min(rows.len());
+    let start = (query.skip as usize).saturating_sub(before).min(rows.len());
     let end = start.saturating_add(query.limit).min(rows.len());
     Ok(Found {
         numbers: rows[start..end].iter().map(|r| r.1).collect(),
@@ -76,6 +87,8 @@ struct Search<'s, 'i> {
     visible: Visible<'i>,
     /// Rows that can matter for the page, one more than it has.
     needed: usize,
+    /// Rows that lie before the page, where that is known of the rows of one type alone.
+    skip: usize,
     /// The terms of each sort key.
     sorts: Vec<Spread<'i>>,
 }
@@ -85,7 +98,7 @@ const FEW: usize = 512;
 
 impl<'i> Search<'_, 'i> {
     /// Adds the rows of this type, in order, and gives the number of all matches if that is asked for.
-    fn run(&self, kind: TypeId, rows: &mut Vec<Row>) -> usize
+    fn run(&self, kind: TypeId, rows: &mut Rows) -> usize
     where
         Self: 'i,
     {
@@ -95,7 +108,7 @@ impl<'i> Search<'_, 'i> {
         let mut node = node.leading(self.index, goal);
         let first = self.query.after.map_or(0, |after| self.index.bound(after));
         if self.query.sort.is_empty() {
-            self.by_number(&mut node, first, rows)
+            self.by_number(&mut node, first, &mut rows.list)
         } else {
             self.sorted(&mut node, first, rows)
         }
@@ -121,22 +134,23 @@ impl<'i> Search<'_, 'i> {
         known.unwrap_or(count)
     }
 
-    fn sorted(&self, node: &mut Node<'_>, first: u32, rows: &mut Vec<Row>) -> usize {
+    fn sorted(&self, node: &mut Node<'_>, first: u32, rows: &mut Rows) -> usize {
         let mut matches = self.visible.bits(node);
         let count = matches.len();
         matches.remove_below(first);
         let groups = if count > FEW { self.groups() } else { None };
         let mut found = match groups {
-            Some(groups) => self.walk(matches, groups),
+            Some(groups) => self.walk(matches, groups, &mut rows.before),
             None => matches.iter().take_while(|_| !self.index.meter.spend(1)).map(|o| self.row(o)).collect(),
         };
         let order = |a: &Row, b: &Row| compare(&self.query.sort, a, b);
-        if found.len() > self.needed {
-            found.select_nth_unstable_by(self.needed - 1, order);
-            found.truncate(self.needed);
+        let needed = self.needed - rows.before;
+        if found.len() > needed {
+            found.select_nth_unstable_by(needed - 1, order);
+            found.truncate(needed);
         }
         found.sort_unstable_by(order);
-        rows.append(&mut found);
+        rows.list.append(&mut found);
         count
     }
 
@@ -184,8 +198,8 @@ impl<'i> Search<'_, 'i> {
 
     /// The first rows of many matches: walks the keys in order, merging the groups of all parts, and takes the
     /// versions that are among the matches, until there are enough. All versions of the last key are taken, so that
-    /// what else decides can decide.
-    fn walk(&self, mut left: Bits, groups: Vec<(Vec<u8>, Vec<u8>)>) -> Vec<Row> {
+    /// what else decides can decide. Versions whose key lies before the page as a whole are only counted, in `before`.
+    fn walk(&self, mut left: Bits, groups: Vec<(Vec<u8>, Vec<u8>)>, before: &mut usize) -> Vec<Row> {
         let Some(sort) = self.query.sort.first() else { return Vec::new() };
         let of_group = |(from, to): &(Vec<u8>, Vec<u8>)| {
             self.index.parts().map(|at| (at.base, at.part.stream(from, to, sort.descending))).collect::<Vec<_>>()
@@ -199,7 +213,8 @@ impl<'i> Search<'_, 'i> {
             let next = if sort.descending { in_play.max_by_key(|p| p.0) } else { in_play.min_by_key(|p| p.0) };
             let Some((key, at)) = next else { break };
             if last.as_deref() != Some(key) {
-                if found.len() >= self.needed {
+                self.pass(&mut found, before);
+                if *before + found.len() >= self.needed {
                     break;
                 }
                 last = Some(key.to_vec());
@@ -219,12 +234,24 @@ impl<'i> Search<'_, 'i> {
                 streams.remove(at);
             }
         }
-        if found.len() < self.needed {
+        self.pass(&mut found, before);
+        if *before + found.len() < self.needed {
             // Those without the key come last, in order of their number unless a later key decides.
-            let missing = if self.query.sort.len() > 1 { usize::MAX } else { self.needed - found.len() };
-            found.extend(left.iter().take(missing));
+            let several = self.query.sort.len() > 1;
+            let passed = if several || !found.is_empty() { 0 } else { (self.skip - *before).min(left.len()) };
+            *before += passed;
+            let missing = if several { usize::MAX } else { self.needed - *before - found.len() };
+            found.extend(left.iter().skip(passed).take(missing));
         }
         found.into_iter().map(|o| self.row(o)).collect()
+    }
+
+    /// Counts what was found, instead of keeping it, if all of it lies before the page.
+    fn pass(&self, found: &mut Vec<u32>, before: &mut usize) {
+        if *before + found.len() <= self.skip {
+            *before += found.len();
+            found.clear();
+        }
     }
 }
 
