@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use vesta::cli::settings::Settings;
 
 /// A small generator of numbers (splitmix64).
 struct Dice(u64);
@@ -75,11 +76,16 @@ fn disturb(server: &TestServer, world: &str, count: u64, dice: &mut Dice) {
     assert!(answer.status < 300, "{}", answer.text());
 }
 
-/// Follows all pages; gives the ids in order.
-fn read_all(server: &TestServer, first: &str, mut between: impl FnMut()) -> (Vec<String>, Value) {
+/// Follows all pages; gives the ids in order, the last page, and a link to the first page of the same moment.
+fn read_all(server: &TestServer, first: &str, mut between: impl FnMut()) -> (Vec<String>, Value, Option<String>) {
     let mut page = server.get(first).is(200).json();
     let mut seen = Vec::new();
+    let (mut pages, mut begin) = (0, None);
     loop {
+        pages += 1;
+        if pages == 2 {
+            begin = link(&page, "previous");
+        }
         let (matches, included) = ids(&page);
         if first.contains("_include") {
             assert_eq!(included.len(), usize::from(!matches.is_empty()), "each included resource once a page");
@@ -88,7 +94,7 @@ fn read_all(server: &TestServer, first: &str, mut between: impl FnMut()) -> (Vec
         between();
         match link(&page, "next") {
             Some(next) => page = follow(server, &next),
-            None => return (seen, page),
+            None => return (seen, page, begin),
         }
     }
 }
@@ -100,7 +106,7 @@ fn numbers(seen: &[String]) -> Vec<u64> {
 #[test]
 fn ten_thousand_come_once_while_writers_write() {
     const COUNT: u64 = 10_000;
-    let server = Arc::new(TestServer::start());
+    let server = Arc::new(TestServer::with(Settings { max_page: Some(20_000), ..Settings::default() }));
     fill(&server, "w", COUNT);
     let stop = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..2)
@@ -120,7 +126,9 @@ fn ten_thousand_come_once_while_writers_write() {
     // from the same moment, by a page link with everything on it.
     for query in ["_sort=family&_include=Patient:organization", "_sort=-family,_id", ""] {
         let first = format!("Patient?identifier=urn:world%7Cw&_count=500&{query}");
-        let (seen, last) = read_all(&server, &first, || {});
+        let (seen, last, begin) = read_all(&server, &first, || {});
+        let begin = begin.expect("a way back to the first page").replace("_count=500", "_count=20000");
+        assert_eq!(ids(&follow(&server, &begin)).0, seen, "all on one page of the same moment: {query}");
         let once: HashSet<_> = seen.iter().collect();
         assert_eq!(once.len(), seen.len(), "each once: {query}");
         assert_eq!(last["total"].as_u64(), Some(seen.len() as u64), "all of them: {query}");
@@ -158,7 +166,7 @@ fn two_hundred_small_worlds() {
         let first = format!(
             "Patient?identifier=urn:world%7C{world}&_sort={sign}family&_count={pages}&_include=Patient:organization"
         );
-        let (seen, last) = read_all(&server, &first, || {
+        let (seen, last, _) = read_all(&server, &first, || {
             for _ in 0..3 {
                 disturb(&server, &world, count, &mut dice);
             }

@@ -19,6 +19,7 @@ mod history;
 mod items;
 mod lease;
 mod moving;
+mod paging;
 mod searches;
 mod segments;
 mod snapshots;
