@@ -1,14 +1,37 @@
 //! The searches that US Core 3.1.1 and 6.1.0 ask of a server, on data of our own (`tests/data/us-core.json`), which has an
-//! example of every profile. Searches by parameters that US Core defines itself are not among them.
+//! example of every profile with every element that is to be supported (`must_support`). The parameters that US Core
+//! defines itself are posted first, in words of our own.
 
+mod must_support;
+
+use crate::search_parameters::{parameter, wait_until_ready};
 use crate::support::TestServer;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::LazyLock;
 
 const DATA: &str = include_str!("../data/us-core.json");
 
+/// Parameters that US Core defines itself: type, code, type of the parameter, expression.
+const OWN: [(&str, &str, &str, &str); 4] = [
+    ("CareTeam", "role", "token", "CareTeam.participant.role"),
+    (
+        "Condition",
+        "asserted-date",
+        "date",
+        "Condition.extension('http://hl7.org/fhir/StructureDefinition/condition-assertedDate').value.ofType(dateTime)",
+    ),
+    ("Encounter", "discharge-disposition", "token", "Encounter.hospitalization.dischargeDisposition"),
+    ("Goal", "description", "token", "Goal.description"),
+];
+
 static SERVER: LazyLock<TestServer> = LazyLock::new(|| {
     let server = TestServer::start();
+    for (kind, code, of, expression) in OWN {
+        let mut own = parameter(code, of, expression);
+        own["base"] = json!([kind]);
+        server.create(&own);
+    }
+    wait_until_ready(&server, &OWN.map(|(_, code, _, _)| code));
     server.send("POST", "", &[("content-type", "application/fhir+json")], Some(DATA.as_bytes())).is(200);
     server
 });
@@ -21,16 +44,17 @@ const SEARCHES: &[(&str, &str, &str)] = &[
         "patient+category patient+category+status+date patient+category+status patient+category+date",
         "category=assess-plan status=active date=2021",
     ),
-    ("CareTeam", "patient+status", "status=active"),
+    ("CareTeam", "patient+status role patient+role", "status=active role=17561000"),
     (
         "Condition",
         "patient patient+onset-date patient+category patient+clinical-status patient+code patient+recorded-date \
-         patient+abatement-date patient+category+clinical-status patient+category+encounter",
-        "onset-date=2015-04-12 category=problem-list-item clinical-status=resolved code=38341003 recorded-date=2015-04-13 \
+         patient+abatement-date patient+category+clinical-status patient+category+encounter \
+         patient+asserted-date",
+        "asserted-date=2015-04-14 onset-date=2015-04-12 category=problem-list-item clinical-status=resolved code=38341003 recorded-date=2015-04-13 \
          abatement-date=2022-01-05 encounter=Encounter/uc-1",
     ),
     ("Coverage", "patient", ""),
-    ("Device", "patient patient+type", "type=468063009"),
+    ("Device", "patient patient+type patient+status", "type=468063009 status=active"),
     (
         "DiagnosticReport",
         "patient+category patient patient+category+date patient+code patient+status patient+code+date",
@@ -43,11 +67,16 @@ const SEARCHES: &[(&str, &str, &str)] = &[
     ),
     (
         "Encounter",
-        "patient _id date+patient identifier class+patient patient+status patient+type patient+location",
-        "_id=uc-1 date=2021-05-03 identifier=urn:example:visit|v-9 class=AMB status=finished type=99201 \
+        "patient _id date+patient identifier class+patient patient+status patient+type patient+location \
+         patient+discharge-disposition",
+        "discharge-disposition=home _id=uc-1 date=2021-05-03 identifier=urn:example:visit|v-9 class=AMB status=finished type=99201 \
          location=Location/uc-ward",
     ),
-    ("Goal", "patient patient+lifecycle-status patient+target-date", "lifecycle-status=active target-date=2021-12-31"),
+    (
+        "Goal",
+        "patient patient+lifecycle-status patient+target-date patient+description",
+        "lifecycle-status=active target-date=2021-12-31 description=http://snomed.info/sct|135840009",
+    ),
     ("Immunization", "patient patient+date patient+status", "date=2020-11-02 status=completed"),
     (
         "Location",
@@ -111,6 +140,9 @@ const SEARCHES: &[(&str, &str, &str)] = &[
 const COMPARED: &[(&str, &str, &str)] = &[
     ("CarePlan", "date", "2021-04"),
     ("Condition", "onset-date", "2015-04-12"),
+    ("Condition", "recorded-date", "2015-04-13"),
+    ("Condition", "abatement-date", "2022-01-05"),
+    ("Condition", "asserted-date", "2015-04-14"),
     ("DiagnosticReport", "date", "2021-05-03"),
     ("DocumentReference", "date", "2021-05-04"),
     ("DocumentReference", "period", "2021-05"),
