@@ -123,7 +123,8 @@ impl Vocabulary for FhirVocabulary {
     }
 
     fn extract_marked(&self, kind: TypeId, resource: Value<'_>) -> (Terms, u64) {
-        self.extractor.extract_marked(kind, resource)
+        let found = self.extractor.extract_marked(kind, resource);
+        (found.terms, found.schema)
     }
 
     fn mark_of(&self, item: &[u8]) -> u64 {

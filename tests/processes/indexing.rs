@@ -42,7 +42,8 @@ impl Own {
 
     fn content(&self) -> Content {
         let document = Document::parse(COLOUR.as_bytes(), &Limits::NONE).expect("JSON");
-        let (terms, schema) = self.extractor.extract_marked(self.patient(), document.root());
+        let vesta::index::Extracted { terms, schema, .. } =
+            self.extractor.extract_marked(self.patient(), document.root());
         Content { body: Body::of(document.root()), terms, schema }
     }
 
