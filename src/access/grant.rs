@@ -25,6 +25,10 @@ pub struct Circumstances {
     pub care_team: Vec<ResourceId>,
     /// What the Consents of patients deny to this principal.
     pub consents: Consents,
+    /// The patient whose own data the user may see: itself, or the one whose relative it is.
+    pub own: Option<ResourceId>,
+    /// When that has to be looked at again.
+    pub own_until: Option<crate::base::Timestamp>,
 }
 
 /// What may be done with the resources of a type.
@@ -70,9 +74,10 @@ impl Grant {
         &self.circumstances.policy
     }
 
-    /// When the Consents have to be looked at again, if that is before any of them is changed.
+    /// When what it is made of has to be looked at again, if that is before any of it is changed.
     pub fn valid_until(&self) -> Option<crate::base::Timestamp> {
-        self.circumstances.consents.valid_until
+        let Circumstances { consents, own_until, .. } = &self.circumstances;
+        [consents.valid_until, *own_until].into_iter().flatten().min()
     }
 
     /// What extracts the terms that are judged.
@@ -156,7 +161,8 @@ impl Grant {
         let by_policy = Rule::any(rules.map(|rule| self.of_policy(rule, kind, action)));
         let granted = Rule::all([by_scope.0, by_policy.0]);
         let bound = by_scope.1 || by_policy.1 || !granted.is_everything();
-        (Rule::all([granted, self.by_label(kind), self.by_consent(kind)]), bound)
+        let granted = Rule::either([granted, self.user_itself(kind, action)]);
+        (Rule::all([granted, self.by_label(kind), self.by_consent(kind, action)]), bound)
     }
 
     fn of_scope(&self, scope: &ClinicalScope, kind: TypeId, action: Action) -> (Rule, bool) {
@@ -179,7 +185,7 @@ impl Grant {
     fn of_policy(&self, rule: &PolicyRule, kind: TypeId, action: Action) -> (Rule, bool) {
         let (whose, bound) = match rule.within {
             Within::Everything => (Rule::everything(), false),
-            Within::Own => (self.of_patients(kind, action, self.own()), true),
+            Within::Own => (self.of_patients(kind, action, self.circumstances.own.clone()), true),
             Within::CareTeam => (self.of_patients(kind, action, self.circumstances.care_team.iter().cloned()), true),
         };
         match &rule.criteria {
@@ -191,14 +197,14 @@ impl Grant {
         }
     }
 
-    /// The patient that the user is, or whose relative the user is as far as the launch says.
-    fn own(&self) -> Option<ResourceId> {
+    /// The resource that is the user, which an app reads by the scope `fhirUser` and no other.
+    fn user_itself(&self, kind: TypeId, action: Action) -> Rule {
         let Circumstances { principal, .. } = &self.circumstances;
-        let user = principal.user.as_ref()?;
-        match self.definitions.name(user.kind) {
-            "Patient" => Some(user.id.clone()),
-            "RelatedPerson" => principal.patient.clone(),
-            _ => None,
+        match &principal.user {
+            Some(user) if user.kind == kind && action == Action::Read && principal.scopes.has_word("fhirUser") => {
+                Rule::Itself([user.id.clone()].into_iter().collect())
+            }
+            _ => Rule::nothing(),
         }
     }
 
@@ -225,7 +231,7 @@ impl Grant {
         if labelled { Rule::Not(Box::new(Rule::Labelled(codes))) } else { Rule::everything() }
     }
 
-    fn by_consent(&self, kind: TypeId) -> Rule {
+    fn by_consent(&self, kind: TypeId, action: Action) -> Rule {
         let parameters = match reach(&self.definitions, kind) {
             Reach::Itself => None,
             Reach::Members(parameters) => Some(parameters),
@@ -237,7 +243,7 @@ impl Grant {
         if self.is_emergency() || watches {
             return Rule::everything();
         }
-        let patients = self.circumstances.consents.denied(&self.definitions, kind);
+        let patients = self.circumstances.consents.denied(&self.definitions, kind, action);
         if patients.is_empty() {
             return Rule::everything();
         }

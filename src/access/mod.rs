@@ -20,7 +20,7 @@ mod reach;
 mod rule;
 mod scope;
 
-pub use consent::{Asker, Consents};
+pub use consent::{Asker, Consents, Statement};
 pub use field::Hidden;
 pub use grant::{Access, Circumstances, Grant};
 pub use label::guarded;

@@ -11,6 +11,7 @@ use crate::base::{ResourceId, Timestamp};
 use crate::definitions::{Definitions, SearchKind, SearchParameter, TypeId};
 use crate::fhirpath::{Branch, CompileError, Plan, Predicate, Start, Step, compile, parse};
 use crate::json::Value;
+use crate::primitive::Reference;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::{Arc, OnceLock};
@@ -283,6 +284,17 @@ impl Extractor {
             encode::push_date(start, start.saturating_add(1_000), &mut bytes);
             terms.insert(Term(bytes.into()));
         }
+    }
+
+    /// The resource of this server that a reference by its text points to, as a search for it would find it: relative,
+    /// or absolute under an own base, with a version or without.
+    pub fn local(&self, reference: &str) -> Option<(TypeId, ResourceId)> {
+        let of = |text| self.bases.local(&Reference::parse(text)).map(|(kind, id)| (kind.to_owned(), id.to_owned()));
+        let (kind, id) = match Reference::parse(reference) {
+            Reference::Canonical { url, .. } => of(url),
+            _ => of(reference),
+        }?;
+        Some((self.definitions().resource(&kind)?, ResourceId::new(&id)?))
     }
 
     /// The resources of this server that a resource refers to under a reference parameter, each once, and the versions

@@ -4,6 +4,7 @@
 mod attack;
 mod authorize;
 mod backend;
+mod consents;
 mod discovery;
 mod issuer;
 mod limits;

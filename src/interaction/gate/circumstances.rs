@@ -1,21 +1,32 @@
-//! What a grant is made of, as it is stored: the policy of the role, the Consents of patients, and where the user
-//! works. Looked up when a principal comes for the first time, and again after any of it was changed.
+//! What a grant is made of, as it is stored: the policy of the role, the Consents of patients, where the user works,
+//! and whose relative it is. Looked up when a principal comes for the first time, and again after any of it was
+//! changed. The Consents of all patients are kept in `consents`.
 
-use crate::access::{Asker, CLIENT, Circumstances, Consents, Grant, Policy, Principal, ScopeContext, Within};
+use super::consents::too_many;
+use crate::access::{
+    Asker, CLIENT, Circumstances, Consents, Grant, Policy, Principal, ScopeContext, Statement, UserReference, Within,
+};
 use crate::audit::Event;
-use crate::base::{Failure, FailureKind, IssueCode, ResourceId, TenantId};
+use crate::base::{Failure, FailureKind, IssueCode, ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
+use crate::index::criteria::{self, SystemMatch};
 use crate::index::{Condition, reference_term};
 use crate::interaction::{Context, Service, outcome};
 use crate::json::Tree;
-use crate::store::{Budget, ItemExpect, ItemWrite, Query, Snapshot, Transaction};
+use crate::primitive::DateTime;
+use crate::store::{Budget, ItemExpect, ItemWrite, Query, Snapshot, Transaction, Version};
 use std::sync::Arc;
 
 /// The collection of the policies that an administrator wrote.
 pub(in crate::interaction) const POLICIES: &str = "policy";
 
-/// Most resources of one sort that a grant is made of.
+/// Most resources of one sort that concern one user.
 const MOST: usize = 20_000;
+/// Resources that are read at once.
+pub(super) const PAGE: usize = 500;
+
+/// Resources by type and id.
+type Named = Vec<(TypeId, ResourceId)>;
 
 /// Makes the grant of a principal.
 pub(super) async fn grant(service: &Service, principal: &Arc<Principal>) -> Result<Grant, Failure> {
@@ -25,7 +36,18 @@ pub(super) async fn grant(service: &Service, principal: &Arc<Principal>) -> Resu
     let needs_team = policy.rules.iter().any(|rule| rule.within == Within::CareTeam);
     let care_team = if needs_team { care_team(service, &*snapshot, principal).await? } else { Vec::new() };
     let consents = consents(service, &*snapshot, principal).await?;
-    let circumstances = Circumstances { principal: principal.clone(), policy, care_team, consents };
+    let own = match &principal.user {
+        Some(user) => own(service, &*snapshot, user, principal.patient.as_ref()).await?,
+        None => Own::default(),
+    };
+    let circumstances = Circumstances {
+        principal: principal.clone(),
+        policy,
+        care_team,
+        consents,
+        own: own.patient,
+        own_until: own.until,
+    };
     Ok(Grant::new(service.search_definitions(), service.extractor.clone(), circumstances))
 }
 
@@ -68,7 +90,7 @@ async fn all(
     snapshot: &dyn Snapshot,
     kind: TypeId,
     condition: Condition,
-) -> Result<Vec<Tree>, Failure> {
+) -> Result<Vec<Version>, Failure> {
     let query = Query {
         kinds: vec![kind],
         condition,
@@ -81,14 +103,26 @@ async fn all(
     };
     let rows = snapshot.search(&query).await.map_err(outcome::of_store)?.rows;
     if rows.len() > MOST {
-        return Err(Failure::new(
-            FailureKind::Unavailable,
-            IssueCode::TooCostly,
-            format!("there are more than {MOST} {} to decide by", service.definitions.name(kind)),
-        ));
+        let why = format!("more than {MOST} {} are about this user or patient", service.definitions.name(kind));
+        return Err(Failure::new(FailureKind::Unavailable, IssueCode::TooCostly, why));
     }
-    let name = service.definitions.name(kind);
-    rows.iter().filter_map(|v| v.to_json(name)).map(|json| Tree::parse(&json).map_err(Failure::internal)).collect()
+    Ok(rows)
+}
+
+fn tree(service: &Service, version: &Version) -> Result<Option<Tree>, Failure> {
+    let json = version.to_json(service.definitions.name(version.kind));
+    json.map(|json| Tree::parse(&json).map_err(Failure::internal)).transpose()
+}
+
+/// The same as trees.
+async fn all_trees(
+    service: &Service,
+    snapshot: &dyn Snapshot,
+    kind: TypeId,
+    condition: Condition,
+) -> Result<Vec<Tree>, Failure> {
+    let found = all(service, snapshot, kind, condition).await?;
+    found.iter().filter_map(|version| tree(service, version).transpose()).collect()
 }
 
 /// The condition that a resource refers to something under a parameter.
@@ -99,8 +133,27 @@ fn refers(service: &Service, kind: TypeId, code: &str, target: &str, id: &Resour
     }
 }
 
-fn reference<'t>(tree: &'t Tree, name: &str) -> Option<&'t str> {
-    tree.get(name)?.get("reference")?.as_str()
+/// The condition that the status is active.
+pub(super) fn active(service: &Service, kind: TypeId) -> Condition {
+    match service.definitions.search_parameter(kind, "status") {
+        Some(p) => criteria::token(p, SystemMatch::Any, Some("active")),
+        None => Condition::Everything,
+    }
+}
+
+/// The resource of this server that an element refers to.
+fn reference(service: &Service, tree: &Tree, name: &str) -> Option<(TypeId, ResourceId)> {
+    service.extractor.local(tree.get(name)?.get("reference")?.as_str()?)
+}
+
+/// The same, if it is a Patient.
+fn patient(service: &Service, tree: &Tree, name: &str) -> Option<ResourceId> {
+    let (kind, id) = reference(service, tree, name)?;
+    (service.definitions.name(kind) == "Patient").then_some(id)
+}
+
+fn status(tree: &Tree) -> Option<&str> {
+    tree.get("status").and_then(Tree::as_str)
 }
 
 /// The patients in whose active CareTeam the user takes part.
@@ -113,58 +166,129 @@ async fn care_team(
         return Ok(Vec::new());
     };
     let name = service.definitions.name(user.kind);
-    let teams = all(service, snapshot, kind, refers(service, kind, "participant", name, &user.id)).await?;
-    let active = teams.iter().filter(|team| team.get("status").and_then(Tree::as_str) == Some("active"));
-    let patient = |team: &Tree| ResourceId::new(reference(team, "subject")?.strip_prefix("Patient/")?);
-    Ok(active.filter_map(patient).collect())
+    let teams = all_trees(service, snapshot, kind, refers(service, kind, "participant", name, &user.id)).await?;
+    let active = teams.iter().filter(|team| status(team) == Some("active"));
+    Ok(active.filter_map(|team| patient(service, team, "subject")).collect())
+}
+
+/// The patient whose own data a user may see, and until when that is known.
+#[derive(Default)]
+struct Own {
+    patient: Option<ResourceId>,
+    until: Option<Timestamp>,
+}
+
+/// The patient that a user is, or whose relative it is by the stored RelatedPerson. Where none is stored (the users of
+/// an outside issuer), the launch says whose.
+async fn own(
+    service: &Service,
+    snapshot: &dyn Snapshot,
+    user: &UserReference,
+    launched: Option<&ResourceId>,
+) -> Result<Own, Failure> {
+    match service.definitions.name(user.kind) {
+        "Patient" => return Ok(Own { patient: Some(user.id.clone()), until: None }),
+        "RelatedPerson" => {}
+        _ => return Ok(Own::default()),
+    }
+    let stored = snapshot.read(user.kind, &user.id).await.map_err(outcome::of_store)?;
+    let Some(stored) = stored else { return Ok(Own { patient: launched.cloned(), until: None }) };
+    let Some(person) = tree(service, &stored)? else { return Ok(Own::default()) };
+    let now = service.clock.now();
+    let bound = |name: &str| DateTime::parse(person.get("period")?.get(name)?.as_str()?);
+    let (start, end) = (bound("start").map(|d| Timestamp(d.start())), bound("end").map(|d| Timestamp(d.end())));
+    let is = start.is_none_or(|start| start <= now) && end.is_none_or(|end| now < end);
+    let is = is && !matches!(person.get("active"), Some(Tree::Bool(false)));
+    Ok(Own {
+        patient: patient(service, &person, "patient").filter(|_| is),
+        until: [start, end].into_iter().flatten().filter(|moment| *moment > now).min(),
+    })
+}
+
+impl Service {
+    /// Type and id of the resource of this server that a reference by its text points to.
+    pub fn local(&self, reference: &str) -> Option<(String, String)> {
+        let (kind, id) = self.extractor.local(reference)?;
+        Some((self.definitions.name(kind).to_owned(), id.as_str().to_owned()))
+    }
+
+    /// The patient that a user is, or whose relative it is by what is stored.
+    pub async fn own_patient(&self, tenant: TenantId, user: &UserReference) -> Result<Option<ResourceId>, Failure> {
+        let snapshot = self.gate.store.snapshot(tenant).await.map_err(outcome::of_store)?;
+        Ok(own(self, &*snapshot, user, None).await?.patient)
+    }
 }
 
 /// What the Consents deny to the principal. Patients do not deny themselves.
 async fn consents(service: &Service, snapshot: &dyn Snapshot, principal: &Principal) -> Result<Consents, Failure> {
-    let definitions = &service.definitions;
-    let mut consents = Consents::default();
-    let Some(kind) = definitions.resource("Consent") else { return Ok(consents) };
-    let user = principal.user.as_ref();
-    if user.is_some_and(|user| definitions.name(user.kind) == "Patient") {
-        return Ok(consents);
-    }
+    let Some(kind) = service.definitions.resource("Consent") else { return Ok(Consents::default()) };
     // Whoever sees one patient only has to know only what this one says.
     let scopes = &principal.scopes.clinical;
     let one = principal.patient.as_ref().filter(|_| scopes.iter().all(|s| s.context == ScopeContext::Patient));
-    let condition = one.map_or(Condition::Everything, |id| refers(service, kind, "patient", "Patient", id));
-    let found = all(service, snapshot, kind, condition).await?;
-    if found.is_empty() {
-        return Ok(consents);
+    let statements: Vec<Arc<Statement>> = match one {
+        Some(id) => {
+            let condition = Condition::all([refers(service, kind, "patient", "Patient", id), active(service, kind)]);
+            let found = all(service, snapshot, kind, condition).await?;
+            let read = found.iter().filter_map(|version| service.consent_of(version).transpose());
+            read.collect::<Result<_, Failure>>()?
+        }
+        None => service.consents(principal.tenant, snapshot, kind).await?.statements().cloned().collect(),
+    };
+    if statements.is_empty() {
+        return Ok(Consents::default());
     }
-    let others = workplaces(service, snapshot, principal).await?;
-    let asker = Asker::new(principal, definitions, others, service.clock.now());
-    for consent in &found {
-        consents.add(consent, definitions, &asker);
+    let (actors, perhaps) = meant(service, snapshot, principal).await?;
+    let asker = Asker::new(principal, &service.definitions, actors, perhaps, service.clock.now());
+    let consents = Consents::new(statements, asker);
+    match consents.patients() > service.gate.consents.most {
+        true => Err(too_many(service.gate.consents.most)),
+        false => Ok(consents),
     }
-    Ok(consents)
 }
 
-/// The roles of a practitioner and the organizations that they are for, as references.
-async fn workplaces(service: &Service, snapshot: &dyn Snapshot, principal: &Principal) -> Result<Vec<String>, Failure> {
+/// What means a user beside itself: roles, the organizations that they are for, active teams; and what may mean it:
+/// roles and teams that are not active, groups.
+async fn meant(service: &Service, snapshot: &dyn Snapshot, principal: &Principal) -> Result<(Named, Named), Failure> {
     let definitions = &service.definitions;
-    let (Some(user), Some(kind)) = (&principal.user, definitions.resource("PractitionerRole")) else {
-        return Ok(Vec::new());
-    };
-    let condition = match definitions.name(user.kind) {
-        "Practitioner" => refers(service, kind, "practitioner", "Practitioner", &user.id),
-        "PractitionerRole" => match definitions.search_parameter(kind, "_id") {
-            Some(p) => Condition::Term(crate::index::id_term(p.number, user.id.as_str())),
-            None => return Ok(Vec::new()),
-        },
-        _ => return Ok(Vec::new()),
+    let (mut actors, mut perhaps) = (Named::new(), Named::new());
+    let Some(user) = &principal.user else { return Ok((actors, perhaps)) };
+    if let Some(kind) = definitions.resource("PractitionerRole") {
+        let condition = match definitions.name(user.kind) {
+            "Practitioner" => refers(service, kind, "practitioner", "Practitioner", &user.id),
+            "PractitionerRole" => match definitions.search_parameter(kind, "_id") {
+                Some(p) => Condition::Term(crate::index::id_term(p.number, user.id.as_str())),
+                None => Condition::Nothing,
+            },
+            _ => Condition::Nothing,
+        };
+        let roles = if condition == Condition::Nothing {
+            Vec::new()
+        } else {
+            all_trees(service, snapshot, kind, condition).await?
+        };
+        for role in roles {
+            let id = role.get("id").and_then(Tree::as_str).and_then(ResourceId::new);
+            let others = ["practitioner", "organization"].iter().filter_map(|name| reference(service, &role, name));
+            let found = id.map(|id| (kind, id)).into_iter().chain(others);
+            let over = matches!(role.get("active"), Some(Tree::Bool(false)));
+            if over { perhaps.extend(found) } else { actors.extend(found) }
+        }
+    }
+    let all_of_them = || actors.iter().chain(&perhaps).map(|(kind, id)| (*kind, id)).chain([(user.kind, &user.id)]);
+    let member = |kind: TypeId, code: &str| {
+        Condition::any(all_of_them().map(|(of, id)| refers(service, kind, code, definitions.name(of), id)))
     };
     let mut found = Vec::new();
-    for role in all(service, snapshot, kind, condition).await? {
-        let id = role.get("id").and_then(Tree::as_str);
-        found.extend(id.map(|id| format!("PractitionerRole/{id}")));
-        found.extend(
-            ["practitioner", "organization"].iter().filter_map(|name| reference(&role, name)).map(str::to_owned),
-        );
+    for (name, code) in [("CareTeam", "participant"), ("Group", "member")] {
+        let Some(kind) = definitions.resource(name) else { continue };
+        for of in all_trees(service, snapshot, kind, member(kind, code)).await? {
+            let sure = name == "CareTeam" && status(&of) == Some("active");
+            let id = of.get("id").and_then(Tree::as_str).and_then(ResourceId::new);
+            found.extend(id.map(|id| (sure, (kind, id))));
+        }
     }
-    Ok(found)
+    for (sure, named) in found {
+        if sure { actors.push(named) } else { perhaps.push(named) }
+    }
+    Ok((actors, perhaps))
 }

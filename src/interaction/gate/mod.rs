@@ -6,6 +6,7 @@
 
 mod admission;
 mod circumstances;
+mod consents;
 mod operator;
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,9 @@ const FRESH: Duration = Duration::from_secs(10);
 pub(crate) struct Gate {
     store: Arc<dyn Store>,
     grants: RwLock<FxHashMap<Arc<Principal>, Kept>>,
-    /// Counts the changes of what grants are made of: policies, Consents, teams and roles.
+    /// The Consents of all patients, for all grants.
+    consents: consents::Known,
+    /// Counts the changes of what grants are made of: policies, Consents, teams, roles, groups and relatives.
     changes: AtomicU64,
     /// The types whose resources grants are made of.
     sources: Vec<TypeId>,
@@ -81,9 +84,16 @@ impl Granted {
 
 impl Gate {
     pub(crate) fn new(store: Arc<dyn Store>, definitions: &Definitions) -> Gate {
-        let sources = ["Consent", "CareTeam", "PractitionerRole"];
+        let sources = ["Consent", "CareTeam", "PractitionerRole", "Group", "RelatedPerson"];
         let sources = sources.iter().filter_map(|name| definitions.resource(name)).collect();
-        Gate { store, grants: RwLock::default(), changes: AtomicU64::new(0), sources, seal: RwLock::new(seal()) }
+        Gate {
+            store,
+            grants: RwLock::default(),
+            consents: consents::Known::default(),
+            changes: AtomicU64::new(0),
+            sources,
+            seal: RwLock::new(seal()),
+        }
     }
 
     /// Whether grants are made of resources of this type.

@@ -304,3 +304,61 @@ fn each_right_opens_its_own() {
         }
     }
 }
+
+/// What of a type that belongs to nobody says nothing of patients is read by everybody and written by no app of one
+/// patient; all the rest is not there for it.
+#[test]
+fn what_belongs_to_nobody_is_read_or_hidden_and_not_written() {
+    use crate::access::{Reach, reach};
+    let world = World::new();
+    let app = world.app("patient/*.cruds", Some("a"));
+    let (mut open, mut hidden) = (0, 0);
+    for kind in world.definitions.resources.iter().copied() {
+        let universal = match reach(&world.definitions, kind) {
+            Reach::Universal => true,
+            Reach::Nothing => false,
+            Reach::Itself | Reach::Members(_) | Reach::Alone(_) => continue,
+        };
+        let name = world.definitions.name(kind);
+        let body = |id: &str| format!(r#"{{"resourceType":"{name}","id":"{id}","language":"SECRET-B"}}"#);
+        let stored = world.ask(&Caller::Open, &format!("PUT {name}/nobodys"), &body("nobodys"));
+        assert_eq!(stored.status, 201, "{name}\n{stored:?}");
+        for line in ["GET {T}/nobodys", "GET {T}/nobodys/_history", "GET {T}/nobodys/_history/1"] {
+            let answer = world.ask(&app, &line.replace("{T}", name), "");
+            match universal {
+                true => assert!(answer.status == 200 && answer.text.contains("SECRET-B"), "{name}: {line}\n{answer:?}"),
+                false => {
+                    assert!(answer.is_refused() && !answer.text.contains("SECRET-B"), "{name}: {line}\n{answer:?}")
+                }
+            }
+        }
+        for line in ["GET {T}", "GET {T}?_id=nobodys", "GET {T}/_history", "GET ?_type={T}"] {
+            let answer = world.ask(&app, &line.replace("{T}", name), "");
+            let shows = answer.text.contains("SECRET-B");
+            assert_eq!(shows, universal, "{name}: {line}\n{answer:?}");
+        }
+        for line in [
+            "POST {T}",
+            "PUT {T}/nobodys",
+            "PUT {T}/new",
+            "PUT {T}?_id=nobodys",
+            "PATCH {T}/nobodys as:merge-patch",
+            "DELETE {T}/nobodys",
+            "DELETE {T}?_id=nobodys",
+        ] {
+            let line = line.replace("{T}", name);
+            let body = match () {
+                () if line.starts_with("PATCH") => r#"{"language":"taken"}"#.to_owned(),
+                () if line.starts_with("DELETE") => String::new(),
+                () => body(if line.contains("new") { "new" } else { "nobodys" }).replace("SECRET-B", "taken"),
+            };
+            let answer = world.ask(&app, &line, &body);
+            assert!(answer.is_refused(), "{line}\n{answer:?}");
+        }
+        let after = world.ask(&Caller::Open, &format!("GET {name}/nobodys"), "");
+        assert!(after.version == Some(1) && after.text.contains("SECRET-B"), "{name}\n{after:?}");
+        if universal { open += 1 } else { hidden += 1 }
+    }
+    assert_eq!(open, crate::access::UNIVERSAL.len());
+    assert!(hidden > 5, "{hidden}");
+}

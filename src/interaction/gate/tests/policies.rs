@@ -335,4 +335,155 @@ fn consents() {
     seen(&world.app("system/*.rs", None), &all(false), "no purpose");
     world.put(&consent("k", "active", r#"{"type":"deny","dataPeriod":{"start":"2020-01-01"}}"#));
     seen(&doctor, &all(false), "what cannot be judged denies");
+    assert_eq!(world.ask(&Caller::Open, "DELETE Consent/k", "").status, 204);
+    seen(&doctor, &all(true), "it is gone");
+}
+
+/// Whose a Consent is and whom it means is read as search reads it, and what narrows a permission is heeded.
+#[test]
+fn consents_in_other_words() {
+    let world = World::new();
+    let doctor = world.user(Role::Doctor, "Practitioner/shared", "user/*.cruds");
+    let app = world.app("patient/*.rs", Some("b"));
+    let put = |patient: &str, rest: &str| {
+        world.put(&format!(
+            r#"{{"resourceType":"Consent","id":"k","status":"active","scope":{{"coding":[{{"code":"patient-privacy"}}]}},"patient":{{"reference":"{patient}"}},{rest}}}"#
+        ));
+    };
+    let sees = |caller: &Caller, line: &str, expected: bool, what: &str| {
+        let answer = world.ask(caller, line, "");
+        let found = if line.contains('?') { World::total(&answer) > Some(0) } else { answer.status == 200 };
+        assert_eq!(found, expected, "{what}: {line}\n{answer:?}");
+    };
+    let deny = r#""provision":{"type":"deny"}"#;
+    for patient in ["Patient/b", "Patient/b/_history/1", "http://vesta.test/fhir/Patient/b"] {
+        put(patient, deny);
+        for caller in [&doctor, &app] {
+            sees(caller, "GET Patient/b", false, patient);
+            sees(caller, "GET Observation?_id=lab-b", false, patient);
+        }
+        sees(&doctor, "GET Patient/a", true, patient);
+    }
+    let out = r#""policyRule":{"coding":[{"code":"OPTOUT"}]}"#;
+    put("Patient/b", out);
+    sees(&doctor, "GET Observation/lab-b", false, "opted out");
+    sees(&doctor, "GET Practitioner/shared", true, "what is nobody's is not a Consent's matter");
+    for (action, open) in [("collect", false), ("disclose", false), ("access", true), ("use", true)] {
+        let permit =
+            format!(r#"{out},"provision":{{"type":"permit","action":[{{"coding":[{{"code":"{action}"}}]}}]}}"#);
+        put("Patient/b", &permit);
+        sees(&doctor, "GET Observation/lab-b", open, action);
+        sees(&doctor, "GET Observation?_id=lab-b", open, action);
+        let write = r#"{"resourceType":"Observation","subject":{"reference":"Patient/b"}}"#;
+        assert_eq!(world.ask(&doctor, "POST Observation", write).status < 300, action == "collect", "{action}");
+    }
+    // A label that hides nothing by itself.
+    world.put(r#"{"resourceType":"Observation","id":"eth","meta":{"security":[{"code":"ETH"}]},"subject":{"reference":"Patient/b"}}"#);
+    put("Patient/b", r#""provision":{"type":"permit","provision":[{"type":"deny","securityLabel":[{"code":"ETH"}]}]}"#);
+    sees(&doctor, "GET Observation/eth", false, "a label");
+    sees(&doctor, "GET Observation?_id=eth", false, "a label");
+    sees(&doctor, "GET Observation/lab-b", true, "a label");
+    put("Patient/b", r#""provision":{"type":"deny","code":[{"coding":[{"code":"visit"}]}]}"#);
+    world.put(r#"{"resourceType":"Encounter","id":"v","subject":{"reference":"Patient/b"},"type":[{"coding":[{"code":"visit"}]}]}"#);
+    sees(&doctor, "GET Encounter/v", false, "a code under another parameter than code");
+    sees(&doctor, "GET Encounter?_id=v", false, "a code under another parameter than code");
+    sees(&doctor, "GET Encounter/encounter-b", true, "another code");
+    // Teams and groups mean those who are in them.
+    for (team, member, kind) in [("CareTeam", "participant", "member"), ("Group", "member", "entity")] {
+        let named =
+            format!(r#""provision":{{"type":"deny","actor":[{{"reference":{{"reference":"{team}/of-me"}}}}]}}"#);
+        put("Patient/b", &named);
+        sees(&doctor, "GET Patient/b", true, team);
+        world.put(&format!(
+            r#"{{"resourceType":"{team}","id":"of-me","{member}":[{{"{kind}":{{"reference":"Practitioner/shared"}}}}]}}"#
+        ));
+        sees(&doctor, "GET Patient/b", false, team);
+    }
+}
+
+/// Only what denies something to a user counts, and only for those who see more than one patient.
+#[test]
+fn consents_are_decided_by_up_to_a_bound() {
+    let mut world = World::new();
+    world.service.gate.consents.most = 1;
+    let doctor = world.user(Role::Doctor, "Practitioner/shared", "user/*.rs");
+    let put = |world: &World, id: &str, status: &str, patient: &str, provision: &str| {
+        world.put(&format!(
+            r#"{{"resourceType":"Consent","id":"{id}","status":"{status}","scope":{{"coding":[{{"code":"patient-privacy"}}]}},"patient":{{"reference":"Patient/{patient}"}},"provision":{provision}}}"#
+        ));
+    };
+    for number in 0..10 {
+        put(&world, &format!("i{number}"), "inactive", &format!("p{number}"), r#"{"type":"deny"}"#);
+        put(&world, &format!("p{number}"), "active", &format!("p{number}"), r#"{"type":"permit"}"#);
+        let other = r#"{"type":"deny","actor":[{"reference":{"reference":"Practitioner/other"}}]}"#;
+        put(&world, &format!("o{number}"), "active", &format!("p{number}"), other);
+    }
+    put(&world, "a", "active", "a", r#"{"type":"deny"}"#);
+    assert_eq!(world.ask(&doctor, "GET Patient/b", "").status, 200);
+    assert_eq!(world.ask(&doctor, "GET Patient/a", "").status, 404);
+    put(&world, "b", "active", "b", r#"{"type":"deny"}"#);
+    let answer = world.ask(&doctor, "GET Organization/shared", "");
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert!(answer.text.contains("Consents"), "{answer:?}");
+    assert_eq!(world.ask(&world.app("patient/*.rs", Some("b")), "GET Patient/b", "").status, 404);
+    assert_eq!(world.ask(&world.app("patient/*.rs", Some("b")), "GET Organization/shared", "").status, 200);
+    put(&world, "b", "inactive", "b", r#"{"type":"deny"}"#);
+    assert_eq!(world.ask(&doctor, "GET Patient/b", "").status, 200);
+}
+
+/// A relative sees the record of the patient whose relative it is by what is stored, for as long as it is.
+#[test]
+fn relatives_see_whose_relatives_they_are() {
+    let world = World::new();
+    let relative = world.user(Role::Patient, "RelatedPerson/aunt", "user/*.rs");
+    assert_eq!(world.ask(&relative, "GET Patient/a", "").status, 403);
+    let person = |rest: &str| {
+        world.put(&format!(
+            r#"{{"resourceType":"RelatedPerson","id":"aunt","patient":{{"reference":"Patient/a"}}{rest}}}"#
+        ));
+    };
+    for (rest, sees) in [
+        ("", true),
+        (r#","active":true,"period":{"start":"2001"}"#, true),
+        (r#","active":false"#, false),
+        (r#","period":{"end":"2001"}"#, false),
+        (r#","period":{"start":"2999"}"#, false),
+    ] {
+        person(rest);
+        assert_eq!(world.ask(&relative, "GET Patient/a", "").status == 200, sees, "{rest}");
+        assert_eq!(world.ask(&relative, "GET Observation/lab-a", "").status == 200, sees, "{rest}");
+        assert!(world.ask(&relative, "GET Patient/b", "").status >= 400, "{rest}");
+    }
+    // A launch for somebody else opens neither record.
+    person("");
+    let Caller::Known(principal) = world.user(Role::Patient, "RelatedPerson/aunt", "patient/*.rs") else {
+        panic!("known")
+    };
+    let launched = Principal { patient: crate::base::ResourceId::new("b"), ..(*principal).clone() };
+    let launched = Caller::Known(Arc::new(launched));
+    assert!(world.ask(&launched, "GET Patient/b", "").status >= 400);
+    assert!(world.ask(&launched, "GET Patient/a", "").status >= 400);
+}
+
+/// The scope fhirUser lets an app read the resource that is the user, and no other.
+#[test]
+fn an_app_reads_who_its_user_is() {
+    let world = World::new();
+    world.put(r#"{"resourceType":"Practitioner","id":"other"}"#);
+    for role in [Role::Doctor, Role::Auditor] {
+        let user = world.user(role, "Practitioner/shared", "openid fhirUser");
+        for (line, status) in [
+            ("GET Practitioner/shared", 200),
+            ("GET Practitioner/shared/_history/1", 200),
+            ("GET Practitioner/other", 404),
+            ("GET Practitioner/nobody", 404),
+            ("GET Practitioner", 403),
+            ("DELETE Practitioner/shared", 403),
+            ("GET Patient/a", 403),
+        ] {
+            assert_eq!(world.ask(&user, line, "").status, status, "{line}");
+        }
+        let without = world.user(role, "Practitioner/shared", "openid");
+        assert_eq!(world.ask(&without, "GET Practitioner/shared", "").status, 403);
+    }
 }
