@@ -9,7 +9,7 @@ use crate::audit::Level;
 use crate::authorization;
 use crate::authorization::people::Lifetimes;
 use crate::authorization::people::outside::Provider;
-use crate::http::{Limits, Options, TlsFiles};
+use crate::http::{Limits, Network, Options, TlsFiles};
 use crate::interaction;
 use crate::json;
 use clap::builder::RangedU64ValueParser;
@@ -142,6 +142,18 @@ pub struct Settings {
     /// FHIR base as clients see it, behind a proxy: <https://fhir.example.org/r4> [default: by the Host header]
     #[arg(long, env = "VESTA_BASE_URL", value_name = "URL", global = true, help_heading = "Network")]
     pub base_url: Option<String>,
+
+    /// A proxy in front of Vesta whose X-Forwarded-For is believed: an address or a network, 10.0.0.0/8; may be given
+    /// several times [default: none]
+    #[arg(
+        long,
+        env = "VESTA_TRUSTED_PROXY",
+        value_name = "CIDR",
+        value_delimiter = ',',
+        global = true,
+        help_heading = "Network"
+    )]
+    pub trusted_proxy: Option<Vec<Network>>,
 
     /// Access control: on, or off (whoever reaches Vesta may do everything) [default: on]
     #[arg(long, env = "VESTA_AUTH", value_name = "on|off", value_enum, global = true, help_heading = "Access")]
@@ -334,6 +346,7 @@ impl Settings {
             base_url: self.base_url.clone(),
             // What is wrong with it was said when the settings were read.
             tls: self.tls().ok().flatten(),
+            trusted_proxies: self.trusted_proxy.clone().unwrap_or_default(),
             metrics: self.metrics_bind,
             workers: self.workers.unwrap_or(0),
             limits: self.limits(),
@@ -462,6 +475,8 @@ mod tests {
         assert_eq!(joined.http().bind.port(), 2);
         assert_eq!(joined.http().limits.body, 1 << 20);
         assert_eq!(joined.http().grace.as_secs(), 5);
+        let proxies = Settings::of_toml("trusted-proxy = [\"10.0.0.0/8\", \"::1\"]").expect("legal").http();
+        assert!(proxies.trusted_proxies.iter().any(|network| network.contains([10, 9, 8, 7].into())));
     }
 
     #[test]
@@ -476,6 +491,8 @@ mod tests {
         check("max-body = \"big\"", "max-body");
         check("log = \"xml\"", "log");
         check("bind = ", "line 1");
+        check("trusted-proxy = \"10.0.0.1\"", "trusted-proxy");
+        check("trusted-proxy = [\"10.0.0.0/99\"]", "10.0.0.0/99");
         check("[[provider]]\nname = \"x\"", "issuer");
         let provider = "[[provider]]\nname = \"x\"\nclient-id = \"v\"\nissuer = ";
         check(&format!("{provider}\"http://login.example.org\""), "https");

@@ -59,7 +59,7 @@ pub async fn handle(
         origin: text(headers, header::ORIGIN),
         languages: text(headers, header::ACCEPT_LANGUAGE),
         agent: text(headers, header::USER_AGENT),
-        remote: request.peer_addr().map(|peer| peer.ip()),
+        remote: site.remote(request),
         base: site.own_base(headers, request.uri()),
         request_id: super::request_id::given(request),
         noted: Noted::default(),

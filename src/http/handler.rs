@@ -367,7 +367,7 @@ async fn perform(
     let mut context = Context::open(TenantId::default(), base);
     context.budget = site.service.budget();
     context.caller = caller;
-    context.remote = request.peer_addr().map(|peer| peer.ip());
+    context.remote = site.remote(request);
     context.request_id = request_id::given(request);
     context.language = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|v| v.to_str().ok()).map(str::to_owned);
     trace.told = true;

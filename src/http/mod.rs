@@ -7,6 +7,7 @@ mod cors;
 mod docs;
 mod encoding;
 mod exchange;
+mod forwarded;
 mod handler;
 mod heavy;
 mod held;
@@ -20,6 +21,7 @@ mod server;
 mod site;
 mod tls;
 
+pub use forwarded::Network;
 pub use limits::Limits;
 pub use server::{Server, told_to_stop};
 pub use site::{Options, TlsFiles};

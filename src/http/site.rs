@@ -1,6 +1,7 @@
 //! What all requests of a server share: the service, the addresses, the bounds, the counters. Made once at the start.
 
 use super::encoding::Kept;
+use super::forwarded::{self, Network};
 use super::held::Held;
 use super::limits::Limits;
 use super::metrics::Metrics;
@@ -8,10 +9,11 @@ use super::openapi;
 use crate::authorization::Authorization;
 use crate::definitions::Definitions;
 use crate::interaction::Service;
+use actix_web::HttpRequest;
 use actix_web::http::Uri;
 use actix_web::http::header::{HOST, HeaderMap};
 use bytes::Bytes;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -38,6 +40,8 @@ pub struct Options {
     pub base_path: String,
     /// The FHIR base as clients see it, where that cannot be told from the request (behind a proxy).
     pub base_url: Option<String>,
+    /// Proxies whose word is taken for where a request comes from.
+    pub trusted_proxies: Vec<Network>,
     /// TLS, or none.
     pub tls: Option<TlsFiles>,
     /// Where the metrics are served, or nowhere.
@@ -59,6 +63,7 @@ impl Default for Options {
             allow_open_access: false,
             base_path: "/fhir".into(),
             base_url: None,
+            trusted_proxies: Vec::new(),
             tls: None,
             metrics: None,
             workers: 0,
@@ -139,6 +144,12 @@ impl Site {
             guarded: self.authorization.is_some(),
         };
         self.openapi.get_or_init(|| openapi::document(described).into()).clone()
+    }
+
+    /// Where a request comes from.
+    pub fn remote(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        forwarded::remote(peer, request.headers(), &self.options.trusted_proxies)
     }
 
     /// The FHIR base as the client sees it, without a slash at the end: the configured one, else by the Host header.

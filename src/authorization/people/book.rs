@@ -20,6 +20,8 @@ pub const ERRANDS: &str = "sign-in-outside";
 pub const CHALLENGES: &str = "passkey-challenge";
 /// Sessions by the hash of what is in the cookie.
 pub const SESSIONS: &str = "session";
+/// Which names have signed in from which address.
+pub const KNOWN: &str = "sign-in-known";
 /// What was tried in vain.
 pub const TRIES: &str = "sign-in-tries";
 
@@ -104,6 +106,17 @@ pub fn replace<T: Serialize, R>(of: &'static str, read: &Entry<R>, value: &T) ->
 pub fn delete<R>(of: &'static str, read: &Entry<R>) -> Write {
     let expect = ItemExpect::Revision(read.revision);
     ItemWrite { collection: of, key: read.key.clone(), expect, value: None, expires: None }
+}
+
+/// An item, whether it is there or not.
+pub fn put<T: Serialize>(of: &'static str, key: &str, value: &T) -> Result<Write, Failure> {
+    Ok(ItemWrite {
+        collection: of,
+        key: key.to_owned(),
+        expect: ItemExpect::Any,
+        value: Some(bytes(value)?),
+        expires: None,
+    })
 }
 
 /// The end of an item, if it is there.

@@ -1,7 +1,8 @@
 //! How long someone has to wait after wrong passwords: only arithmetic.
 //!
 //! Counted for a name at an address, and for an address alone, never for a name alone: who guesses from elsewhere
-//! can lock out nobody. Names that do not exist are counted like others, so that nothing is told about them. What
+//! can lock out nobody. The wait of an address holds only for names that have not signed in from there lately: whoever
+//! guesses beside people who work there holds up none of them. Names that do not exist are counted like others, so that nothing is told about them. What
 //! this does not stop is a guesser with very many addresses: each of them has a few tries.
 
 use crate::base::Timestamp;
@@ -16,6 +17,8 @@ pub const FREE_OF_ADDRESS: u32 = 100;
 const LONGEST: i64 = 15 * 60 * SECOND;
 /// How long a count is kept after the last try.
 pub const MEMORY: i64 = 24 * 60 * 60 * SECOND;
+/// How long it is remembered that a name has signed in from an address.
+pub const KNOWN_FOR: i64 = 90 * 24 * 60 * 60 * SECOND;
 const SECOND: i64 = 1_000_000;
 
 /// What was tried in vain.

@@ -1,7 +1,7 @@
 //! Signing in: the password, then the second factor if the user has one. Counts what is tried in vain before it is
 //! known to be, and answers alike whether a name exists or not.
 
-use super::book::{self, SESSIONS, TRIES, USERS};
+use super::book::{self, KNOWN, SESSIONS, TRIES, USERS};
 use super::lockout::{self, Tries};
 use super::session::{self, Session};
 use super::user::{User, compared};
@@ -30,7 +30,10 @@ impl People {
     pub async fn sign_in(&self, name: &str, password: &str, from: IpAddr) -> Result<SignedIn, Failure> {
         let place = lockout::counted(from);
         let (of_name, of_place) = (tries_key(&place, &compared(name).unwrap_or_default()), tries_key(&place, ""));
-        for (key, free) in [(&of_place, lockout::FREE_OF_ADDRESS), (&of_name, lockout::FREE_OF_NAME)] {
+        // Whoever works here is not held up by others who guess here.
+        let known = self.is_known_at(&of_name).await?;
+        let of_all = (!known).then_some((&of_place, lockout::FREE_OF_ADDRESS));
+        for (key, free) in of_all.into_iter().chain([(&of_name, lockout::FREE_OF_NAME)]) {
             if let Some(wait) = self.count(key, free).await? {
                 return Ok(SignedIn::Wait(wait));
             }
@@ -41,7 +44,17 @@ impl People {
         let Some(user) = found.map(|user| user.value).filter(|user| right && !user.disabled) else {
             return Ok(SignedIn::Wrong);
         };
-        self.admit(&user, &["pwd"], vec![book::forget(TRIES, &of_name), book::forget(TRIES, &of_place)]).await
+        let now = self.clock.now();
+        let seen = book::until(book::put(KNOWN, &of_name, &now)?, Timestamp(now.0 + lockout::KNOWN_FOR));
+        let mut writes = vec![book::forget(TRIES, &of_name), seen];
+        writes.extend((!known).then(|| book::forget(TRIES, &of_place)));
+        self.admit(&user, &["pwd"], writes).await
+    }
+
+    /// Whether a name has signed in lately from an address, by the key of both.
+    async fn is_known_at(&self, key: &str) -> Result<bool, Failure> {
+        let seen = self.book.get::<Timestamp>(KNOWN, key).await?;
+        Ok(seen.is_some_and(|seen| self.clock.now().0 - seen.value.0 < lockout::KNOWN_FOR))
     }
 
     /// Begins the session of a user that is known by other means than a password here; `methods` says which.

@@ -92,6 +92,30 @@ async fn guessing_has_to_wait_and_locks_out_nobody_else() {
 }
 
 #[tokio::test]
+async fn whoever_guesses_many_names_holds_up_nobody_who_works_there() {
+    let (people, clock, _) = with_user().await;
+    let new = NewUser { password: Some((PASSWORD.into(), false)), ..NewUser::new("mensah", Role::Nurse) };
+    people.add(new).await.expect("is added");
+    whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    for number in 0..=lockout::FREE_OF_ADDRESS {
+        let came = people.sign_in(&format!("nobody{number}"), "wrong", HERE).await.expect("answers");
+        assert_eq!(came, SignedIn::Wrong, "{number}");
+    }
+    let waits = |came: SignedIn| assert!(matches!(came, SignedIn::Wait(_)), "{came:?}");
+    waits(people.sign_in("somebody", "wrong", HERE).await.expect("answers"));
+    waits(people.sign_in("mensah", PASSWORD, HERE).await.expect("answers"));
+    whole(people.sign_in("mensah", PASSWORD, ELSEWHERE).await.expect("answers"));
+    // Whoever has signed in here before may, and guesses of that name still have to wait.
+    clock.forward(1);
+    for _ in 0..=lockout::FREE_OF_NAME {
+        assert_eq!(people.sign_in("asante", "wrong", HERE).await.expect("answers"), SignedIn::Wrong);
+    }
+    waits(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    clock.forward(60);
+    whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+}
+
+#[tokio::test]
 async fn many_guesses_at_once_are_counted() {
     let (people, _, _) = with_user().await;
     let guesses: Vec<_> = (0..20)

@@ -4,6 +4,7 @@ use super::{House, PASSWORD, run, seal};
 use std::time::Instant;
 use vesta::access::Role;
 use vesta::authorization::people::NewUser;
+use vesta::cli::settings::Settings;
 
 #[test]
 fn whoever_knows_the_password_signs_in_and_out() {
@@ -123,6 +124,27 @@ fn c20_guessing_is_slowed_down_for_the_guesser_only_and_tells_nothing() {
     // Another name from the same place is not held up.
     house.add(NewUser { password: Some((PASSWORD.into(), false)), ..NewUser::new("mensah", Role::Nurse) });
     house.browser().sign_in("mensah", PASSWORD);
+}
+
+#[test]
+fn c20_behind_a_proxy_each_client_is_counted_for_itself() {
+    for (proxy, held_up) in [(Some("127.0.0.0/8"), false), (Some("10.0.0.0/8"), true), (None, true)] {
+        let trusted_proxy = proxy.map(|network| vec![network.parse().expect("a network")]);
+        let house = House::with(Settings { trusted_proxy, ..Settings::default() });
+        let from = |address: &str| {
+            let mut browser = house.browser();
+            // What the client made up stands in front of what the proxy adds.
+            browser.headers.push(("x-forwarded-for", format!("198.51.100.77, {address}")));
+            browser
+        };
+        let mut guesser = from("192.0.2.1");
+        for _ in 0..6 {
+            guesser.fill("/auth/sign-in", &[("user", "asante"), ("pass", "wrong")]).is(403);
+        }
+        assert_eq!(guesser.fill("/auth/sign-in", &[("user", "asante"), ("pass", PASSWORD)]).status, 429);
+        let answer = from("192.0.2.2").fill("/auth/sign-in", &[("user", "asante"), ("pass", PASSWORD)]);
+        assert_eq!(answer.status, if held_up { 429 } else { 303 }, "{proxy:?}");
+    }
 }
 
 #[test]
