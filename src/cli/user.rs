@@ -27,6 +27,17 @@ pub enum UserCommand {
         /// The name it signs in with
         name: String,
     },
+    /// Give a user another role, or another resource that stands for it
+    Set {
+        /// The name it signs in with
+        name: String,
+        /// administrator, doctor, nurse, pharmacist, laboratory-technician, receptionist, civil-authority, patient, auditor
+        #[arg(long, value_parser = role, required_unless_present = "resource")]
+        role: Option<Role>,
+        /// The resource that stands for it: Practitioner/7, PractitionerRole/7, Patient/7, RelatedPerson/7, Person/7
+        #[arg(long, value_name = "TYPE/ID")]
+        resource: Option<String>,
+    },
     /// Give a user a new password, and end its sessions
     SetPassword {
         /// The name it signs in with
@@ -111,6 +122,7 @@ fn administration(command: &UserCommand) -> Option<(&'static str, String)> {
     let (done, name) = match command {
         UserCommand::List | UserCommand::Show { .. } => return None,
         UserCommand::Add(added) => ("create", &added.name),
+        UserCommand::Set { name, .. } => ("change", name),
         UserCommand::SetPassword { name, .. } => ("set-password", name),
         UserCommand::Disable { name } => ("disable", name),
         UserCommand::Enable { name } => ("enable", name),
@@ -130,6 +142,10 @@ async fn perform(people: &People, command: UserCommand) -> Result<(), Fault> {
             Ok(())
         }
         UserCommand::Show { name } => print(&details(&named(people, &name).await?)),
+        UserCommand::Set { name, role, resource } => {
+            let user = named(people, &name).await?;
+            people.set(&user, role, resource.as_deref()).await.map(drop).map_err(refused)
+        }
         UserCommand::SetPassword { name, password_stdin } => {
             let user = named(people, &name).await?;
             let (password, made) = password(password_stdin)?;

@@ -20,6 +20,8 @@ fn users_are_added_listed_changed_and_deleted() {
         (&["user", "add", "x", "--role", "nurse", "--resource", "Observation/1"], "Practitioner/7"),
         (&["user", "add", "x", "--role", "patient"], "Patient"),
         (&["user", "show", "nobody"], "nobody"),
+        (&["user", "set", "nobody", "--role", "nurse"], "nobody"),
+        (&["user", "set", "asante", "--resource", "Observation/1"], "Practitioner/7"),
     ] {
         let refused = run(arguments);
         assert_eq!(refused.status.code(), Some(2), "{arguments:?}");
@@ -28,6 +30,12 @@ fn users_are_added_listed_changed_and_deleted() {
     assert_eq!(out(&run(&["user", "list"])), "asante\tdoctor\tPractitioner/7\tenabled\n");
     assert!(run(&["user", "disable", "asante"]).status.success());
     assert_eq!(out(&run(&["user", "list"])), "asante\tdoctor\tPractitioner/7\tdisabled\n");
+    assert!(run(&["user", "set", "asante", "--resource", "PractitionerRole/8"]).status.success());
+    assert_eq!(out(&run(&["user", "list"])), "asante\tdoctor\tPractitionerRole/8\tdisabled\n");
+    assert!(run(&["user", "set", "asante", "--role", "nurse", "--resource", "Practitioner/7"]).status.success());
+    assert_eq!(out(&run(&["user", "list"])), "asante\tnurse\tPractitioner/7\tdisabled\n");
+    assert!(!run(&["user", "set", "asante"]).status.success(), "nothing to set");
+    assert!(run(&["user", "set", "asante", "--role", "doctor"]).status.success());
     assert!(run(&["user", "enable", "asante"]).status.success());
 
     let mut command = Command::new(env!("CARGO_BIN_EXE_vesta"));

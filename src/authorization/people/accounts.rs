@@ -43,7 +43,7 @@ impl People {
             check_resource(resource)?;
         }
         if new.role == Role::Patient && new.resource.is_none() {
-            return Err(refused("a user in the role of a patient needs the Patient that it is (or a RelatedPerson)"));
+            return Err(no_patient());
         }
         let (hash, must_change) = match &new.password {
             None => (None, false),
@@ -145,6 +145,24 @@ impl People {
         .await
     }
 
+    /// Gives a user another role or another resource that stands for it; what is not given stays. What it may do is
+    /// judged by them from then on, also with tokens and sessions that it has.
+    pub async fn set(&self, user: &User, role: Option<Role>, resource: Option<&str>) -> Result<User, Failure> {
+        if let Some(resource) = resource {
+            check_resource(resource)?;
+        }
+        if role.unwrap_or(user.role) == Role::Patient && resource.or(user.resource.as_deref()).is_none() {
+            return Err(no_patient());
+        }
+        self.change(&user.id, |user| {
+            user.role = role.unwrap_or(user.role);
+            if let Some(resource) = resource {
+                user.resource = Some(resource.to_owned());
+            }
+        })
+        .await
+    }
+
     /// Disables or enables a user; a disabled one's sessions end.
     pub async fn set_disabled(&self, user: &User, disabled: bool) -> Result<User, Failure> {
         self.change(&user.id, |user| {
@@ -196,6 +214,10 @@ pub fn check_password(password: &str, name: &str) -> Result<(), Failure> {
         Some(Weakness::Long) => Err(refused(&format!("the password may have {} bytes at most", password::LONGEST))),
         Some(Weakness::Guessable) => Err(refused("the password is too easy to guess")),
     }
+}
+
+fn no_patient() -> Failure {
+    refused("a user in the role of a patient needs the Patient that it is (or a RelatedPerson)")
 }
 
 fn bad_name() -> Failure {
