@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 /// Failures of a client from one place before it has to wait, and the time in which they are counted.
 const FAILURES: u32 = 30;
 const WINDOW: Duration = Duration::from_secs(60);
+/// Clients at places that are counted at once.
+const COUNTED: usize = 10_000;
 
 /// What a request gives to prove who the client is.
 enum Proof<'a> {
@@ -34,8 +36,15 @@ impl Failures {
 
     fn count(&self, key: String) {
         let mut all = self.0.lock();
-        if all.len() > 10_000 {
+        if all.len() >= COUNTED && !all.contains_key(&key) {
             all.retain(|_, (since, _)| since.elapsed() < WINDOW);
+        }
+        // Whoever makes up names pushes out made-up names: those with fewest failures go first.
+        while all.len() >= COUNTED && !all.contains_key(&key) {
+            let Some(least) = all.iter().min_by_key(|(_, (_, count))| *count).map(|(key, _)| key.clone()) else {
+                break;
+            };
+            all.remove(&least);
         }
         let entry = all.entry(key).or_insert((Instant::now(), 0));
         if entry.0.elapsed() >= WINDOW {
@@ -57,7 +66,7 @@ impl Authorization {
             None => proof(asked)?,
         };
         asked.noted.client(&id);
-        let key = format!("{id} {:?}", asked.remote);
+        let key = secret::digest(&format!("{id} {:?}", asked.remote));
         if self.failures.too_many(&key) {
             return Err(Refusal::new(Code::SlowDown, "too many failed attempts; wait a minute"));
         }
@@ -146,4 +155,23 @@ fn credentials(encoded: &str) -> Option<(String, String)> {
     let (id, given) = text.split_once(':')?;
     let decode = |part: &str| Parameters::read(&format!("x={part}")).get("x").map(str::to_owned);
     Some((decode(id)?, decode(given)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_counted_for_so_many_and_no_more() {
+        let failures = Failures::default();
+        for _ in 0..FAILURES {
+            failures.count("app".to_owned());
+        }
+        assert!(failures.too_many("app"));
+        for number in 0..COUNTED + 100 {
+            failures.count(format!("made up {number}"));
+        }
+        assert!(failures.0.lock().len() <= COUNTED);
+        assert!(failures.too_many("app"), "whoever failed often is not forgotten for those who failed once");
+    }
 }

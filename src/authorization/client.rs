@@ -80,6 +80,9 @@ pub struct Client {
     /// When it was registered, in seconds since the epoch.
     #[serde(default)]
     pub created: i64,
+    /// Whether it was approved before it changed itself and had to wait again.
+    #[serde(default)]
+    pub approved_once: bool,
     /// Digest of the token with which it manages its own registration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub registration: Option<String>,
@@ -103,6 +106,7 @@ impl Client {
             origins: Vec::new(),
             scopes: Vec::new(),
             created: 0,
+            approved_once: false,
             registration: None,
         }
     }

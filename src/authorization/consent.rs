@@ -24,13 +24,6 @@ pub struct Person {
     pub authenticated: Timestamp,
 }
 
-impl Person {
-    /// The id of the Patient that they are.
-    pub fn patient(&self) -> Option<&str> {
-        self.user.as_deref()?.strip_prefix("Patient/")
-    }
-}
-
 /// What is asked.
 #[derive(Clone, Debug)]
 pub struct Question {
@@ -111,6 +104,7 @@ const TYPES: &[&str] = &[
     "Goal",
     "Immunization",
     "Location",
+    "Medication",
     "MedicationDispense",
     "MedicationRequest",
     "Observation",
@@ -133,6 +127,10 @@ fn parts(text: &str) -> Vec<String> {
     let head = |kind: &str| format!("{}/{kind}.{}", asked.context.name(), asked.permissions);
     if asked.kind == "*" {
         return TYPES.iter().map(|kind| head(kind)).collect();
+    }
+    // Scopes of version 1 have no search parameters.
+    if ["read", "write", "*"].contains(&asked.permissions.as_str()) {
+        return Vec::new();
     }
     let own = CATEGORIES.iter().filter(|(kind, ..)| *kind == asked.kind);
     own.flat_map(|(kind, system, codes)| codes.iter().map(move |code| (kind, system, code)))
@@ -165,6 +163,15 @@ mod tests {
             "patient/Observation.rs?category=http://terminology.hl7.org/CodeSystem/observation-category|laboratory";
         assert!(parts("patient/Observation.rs").contains(&lab.to_owned()));
         assert!(parts(lab).is_empty());
+        let definitions = crate::definitions::Definitions::core();
+        for asked in ["patient/*.rs", "patient/*.read", "user/*.*", "patient/Observation.rs", "patient/Condition.read"]
+        {
+            for part in parts(asked) {
+                assert!(scope::covers(asked, &part), "{asked} {part}");
+                assert!(crate::access::Scopes::parse(&part, &definitions).is_ok(), "{asked} {part}");
+            }
+        }
+        assert!(parts("patient/Observation.read").is_empty() && parts("patient/*.read").len() == TYPES.len());
         assert!(parts("openid").is_empty());
     }
 

@@ -66,7 +66,7 @@ impl Authorization {
     pub fn openid_configuration(&self, base: &str) -> Value {
         let mut document = common(base);
         document["subject_types_supported"] = json!(["public"]);
-        document["id_token_signing_alg_values_supported"] = json!(["RS256", "ES256"]);
+        document["id_token_signing_alg_values_supported"] = json!(["RS256"]);
         document["claims_supported"] =
             json!(["iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "fhirUser", "profile", "name"]);
         document["prompt_values_supported"] = json!(["none", "login", "consent"]);

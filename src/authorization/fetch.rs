@@ -77,7 +77,7 @@ async fn inside(work: impl FnOnce() -> Result<Fetched, ureq::Error> + Send + 'st
 }
 
 fn named(url: &str) -> Result<(), ureq::Error> {
-    match is_fetchable(url, true) {
+    match is_well_written(url, true) {
         true => Ok(()),
         false => Err(ureq::Error::BadUri("not https, or with credentials".into())),
     }
@@ -118,8 +118,25 @@ fn max_age(cache_control: &str) -> u64 {
     directives.find_map(|d| d.strip_prefix("max-age=")?.parse().ok()).unwrap_or(300)
 }
 
-/// Whether an address can be one to fetch from, as far as its text tells.
+/// Whether an address that a client names can be one to fetch from, as far as its text tells: what its name leads to
+/// is judged when it is resolved.
 pub fn is_fetchable(url: &str, loopback: bool) -> bool {
+    let Ok(uri) = url.parse::<Uri>() else { return false };
+    let host = uri.host().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
+    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(&host);
+    let own = host == "localhost" || host.ends_with(".localhost");
+    // A name whose last part is a number is an address in one of its many forms, or none.
+    let last = host.rsplit('.').next().unwrap_or_default();
+    let number = last.starts_with("0x") || !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit());
+    let outside = match bare.parse::<IpAddr>() {
+        Ok(ip) => is_public(ip) || loopback && ip.is_loopback(),
+        Err(_) => !number && (loopback || !own),
+    };
+    outside && is_well_written(url, loopback)
+}
+
+/// Whether an address is https without credentials, or http on this machine where that is allowed.
+pub fn is_well_written(url: &str, loopback: bool) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let Some(authority) = uri.authority() else { return false };
     let host = authority.host();
@@ -259,6 +276,18 @@ mod tests {
         check("http://localhost:1/jwks.json", false, false);
         check("http://localhost:1/jwks.json", true, true);
         check("http://localhost.evil.example/jwks.json", true, false);
+        for inside in ["169.254.169.254", "10.0.0.1", "192.168.1.1", "[fd00::1]", "[::ffff:10.0.0.1]", "0.0.0.0"] {
+            check(&format!("https://{inside}/jwks.json"), false, false);
+            check(&format!("https://{inside}/jwks.json"), true, false);
+        }
+        for own in ["127.0.0.1", "[::1]", "localhost", "LOCALHOST.", "keys.localhost"] {
+            check(&format!("https://{own}:8443/jwks.json"), false, false);
+            check(&format!("https://{own}:8443/jwks.json"), true, true);
+        }
+        for odd in ["127.1", "2130706433", "0x7f000001", "0177.0.0.1", "1.2.3.4.5"] {
+            check(&format!("https://{odd}/jwks.json"), false, false);
+        }
+        check("https://93.184.216.34/jwks.json", false, true);
     }
 
     #[test]

@@ -249,17 +249,22 @@ impl Authorization {
         Ok(())
     }
 
-    /// Whether client and user of a grant may still do anything.
+    /// Whether client and user of a grant may still do anything, and the user is there if that was asked.
     pub(super) async fn stands(&self, grant: &Grant) -> Result<bool, Failure> {
         if let Some(client) = &grant.client
             && self.active_client(client).await?.is_none()
         {
             return Ok(false);
         }
-        match &grant.person {
-            Some(person) => Ok(self.person_now(person).await?.is_some()),
-            None => Ok(true),
+        let Some(person) = &grant.person else { return Ok(true) };
+        // What was granted for as long as the user is there ends when the user signs out.
+        if grant.refresh_for() == Some(ONLINE)
+            && let Some(session) = &person.session
+            && !self.people.session_stands(session).await?
+        {
+            return Ok(false);
         }
+        Ok(self.person_now(person).await?.is_some())
     }
 
     /// A user as it is now: role and resource may have changed since something was granted. `None` if it may do

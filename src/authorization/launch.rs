@@ -1,5 +1,6 @@
 //! EHR launch: a user in front of some system chooses an app, and that system asks here, with the user's access token,
-//! for an opaque word that the app brings back. It stands for user, app and context, works once and not for long.
+//! for an opaque word that the app brings back. It stands for user, session, app and context, works once and not for
+//! long.
 
 use super::consent::Person;
 use super::exchange::{Answered, Asked, Content, Went};
@@ -27,6 +28,11 @@ pub struct Launch {
     pub client: Option<String>,
     /// The context.
     pub context: LaunchContext,
+    /// The session from which it was begun, where it was begun from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// When it ends.
+    pub ends: Timestamp,
 }
 
 /// What is sent to begin a launch.
@@ -49,11 +55,11 @@ pub struct Wanted {
 }
 
 impl Authorization {
-    /// A launch by its word.
+    /// A launch by its word, if it is not over.
     pub(super) async fn launch(&self, word: &str) -> Result<Option<(Item, Launch)>, Failure> {
         let Some(item) = self.records.get(LAUNCHES, &secret::digest(word)).await? else { return Ok(None) };
-        let launch = read(&item)?;
-        Ok(Some((item, launch)))
+        let launch: Launch = read(&item)?;
+        Ok((self.clock.now() < launch.ends).then_some((item, launch)))
     }
 
     /// `launch`
@@ -102,13 +108,24 @@ impl Authorization {
         {
             return Err(Refusal::invalid("no app is registered as client_id"));
         }
-        for (kind, id) in [("Patient", &wanted.patient), ("Encounter", &wanted.encounter)] {
-            let Some(id) = id else { continue };
-            let seen = self.may_see(person, kind, id, base, None).await;
-            seen.map_err(|failure| match failure.kind {
-                FailureKind::Forbidden => Refusal::new(Code::AccessDenied, format!("no {kind} of that id for you")),
-                _ => failure.into(),
-            })?;
+        let refused = |kind: &str, failure: Failure| match failure.kind {
+            FailureKind::Forbidden => Refusal::new(Code::AccessDenied, format!("no {kind} of that id for you")),
+            _ => failure.into(),
+        };
+        let mut patient = wanted.patient.clone();
+        if let Some(id) = &wanted.encounter {
+            let seen = self.may_see(person, "Encounter", id, base, None).await;
+            let encounter = seen.map_err(|failure| refused("Encounter", failure))?;
+            let subject = encounter["subject"]["reference"].as_str().and_then(|text| self.service.local(text));
+            let subject = subject.filter(|(kind, _)| kind == "Patient").map(|(_, id)| id);
+            // An app that shows one patient's visit beside another's record would be a trap.
+            if patient.is_some() && patient != subject {
+                return Err(Refusal::invalid("the encounter is not one of the patient"));
+            }
+            patient = patient.or(subject);
+        }
+        if let Some(id) = &patient {
+            self.may_see(person, "Patient", id, base, None).await.map_err(|failure| refused("Patient", failure))?;
         }
         for other in &wanted.fhir_context {
             if !self.is_in_context(other) {
@@ -118,16 +135,23 @@ impl Authorization {
             }
         }
         let context = LaunchContext {
-            patient: wanted.patient.clone(),
+            patient,
             encounter: wanted.encounter.clone(),
             intent: wanted.intent.clone(),
             others: wanted.fhir_context.clone(),
             banner: wanted.need_patient_banner,
         };
-        let launch = Launch { subject: person.subject.clone(), client: wanted.client_id.clone(), context };
+        let ends = Timestamp(self.clock.now().0 + WAIT);
+        let launch = Launch {
+            subject: person.subject.clone(),
+            client: wanted.client_id.clone(),
+            context,
+            session: person.session.clone(),
+            ends,
+        };
         let word = secret::random();
         let write = ItemWrite::create(LAUNCHES, secret::digest(&word), json_bytes(&launch)?);
-        records.commit(vec![write.until(Timestamp(self.clock.now().0 + WAIT))]).await?;
+        records.commit(vec![write.until(ends)]).await?;
         Ok(word)
     }
 

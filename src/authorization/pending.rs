@@ -12,8 +12,9 @@ use super::{Authorization, json_bytes, scope, secret};
 use crate::access::{Caller, Principal, Role, Scopes};
 use crate::audit::Severity;
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId, Timestamp};
-use crate::interaction::{Context, Item, ItemWrite, Request, Verb};
+use crate::interaction::{Context, Item, ItemWrite, Reply, ReplyContent, Request, Verb};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::sync::Arc;
 
 /// The collection of the requests.
@@ -93,6 +94,11 @@ pub(super) struct Code {
     pub used: bool,
 }
 
+/// Whether a scope says something in a launch context: without an encounter there is none to be told.
+fn can_be_kept(scope: &str, context: &LaunchContext) -> bool {
+    scope != "launch/encounter" || context.encounter.is_some()
+}
+
 fn no_such() -> Failure {
     Failure::not_found("this request is over or was answered already; go back to the app and begin again")
 }
@@ -112,7 +118,10 @@ impl Authorization {
             return Err(no_such());
         }
         let item = self.records.get(PENDING, id).await?.ok_or_else(no_such)?;
-        let pending = read(&item)?;
+        let pending: Pending = read(&item)?;
+        if pending.made.0 + WAIT <= self.clock.now().0 {
+            return Err(no_such());
+        }
         Ok((item, pending))
     }
 
@@ -129,8 +138,15 @@ impl Authorization {
             Some(launch) => self.launch(launch).await?,
             None => None,
         };
-        let patient = launched.and_then(|(_, launch)| launch.context.patient);
-        Ok(Question { client, choices: consent::choices(&pending.scopes), patient, emergency: pending.emergency })
+        let context = launched.map(|(_, launch)| launch.context).unwrap_or_default();
+        let mut scopes = pending.scopes;
+        scopes.retain(|scope| can_be_kept(scope, &context));
+        Ok(Question {
+            client,
+            choices: consent::choices(&scopes),
+            patient: context.patient,
+            emergency: pending.emergency,
+        })
     }
 
     /// Keeps the reason for an access in an emergency with the request for which it was stated.
@@ -165,8 +181,15 @@ impl Authorization {
             // An emergency ends with the one access token.
             scopes.retain(|scope| scope != "offline_access" && scope != "online_access");
         }
+        // There is no claim fhirUser of somebody for whom no resource stands.
+        scopes.retain(|scope| scope != "fhirUser" || person.user.is_some());
         if scopes.is_empty() {
             return self.deny_asked(id, asked).await;
+        }
+        // What was asked for is legal; what the answer made of it has to be, too, or its tokens would open nothing.
+        if let Err(error) = Scopes::parse(&scopes.join(" "), &self.service.search_definitions()) {
+            self.records.try_commit(vec![ItemWrite::delete(PENDING, &item)]).await?;
+            return Ok(pending.back().refused(&Refusal::new(Refused::InvalidScope, error.to_string())));
         }
         let mut writes = vec![ItemWrite::delete(PENDING, &item)];
         let context = match self.context(&pending, person, &client, &scopes, &answer, &mut writes).await? {
@@ -181,6 +204,12 @@ impl Authorization {
                 return Ok(pending.back().refused(&refusal));
             }
         };
+        scopes.retain(|scope| can_be_kept(scope, &context));
+        if scopes.is_empty() {
+            self.records.try_commit(vec![ItemWrite::delete(PENDING, &item)]).await?;
+            let why = "nothing is left of what was asked for: without an EHR launch there is no encounter";
+            return Ok(pending.back().refused(&Refusal::new(Refused::InvalidScope, why)));
+        }
         let now = self.clock.now();
         let code = Code {
             grant: Grant {
@@ -261,15 +290,18 @@ impl Authorization {
             if launch.client.as_ref().is_some_and(|id| *id != client.id) {
                 return refuse("the launch was made for another app");
             }
+            if launch.session.is_some() && person.session.is_some() && launch.session != person.session {
+                return refuse("the launch was begun in another session");
+            }
             writes.push(ItemWrite::delete(LAUNCHES, &item));
             context = launch.context;
         }
         if context.patient.is_none() && scope::needs_patient(scopes) {
-            let chosen = person.patient().or(answer.patient.as_deref());
-            let Some(id) = chosen else {
+            let own = self.own_patient(person.user.as_deref()).await?;
+            let Some(id) = own.or(answer.patient.clone()) else {
                 return Err(Failure::new(FailureKind::Unprocessable, IssueCode::Required, "choose a patient"));
             };
-            context.patient = Some(id.to_owned());
+            context.patient = Some(id);
         }
         // Whatever chose it: nobody lets an app see a patient whom they may not see themselves.
         if let Some(id) = &context.patient {
@@ -282,7 +314,14 @@ impl Authorization {
         Ok(Ok(context))
     }
 
-    /// Refuses unless a user may read a resource; in an emergency with the reason for that.
+    /// The id of the patient that a user is, or whose relative it is.
+    pub(super) async fn own_patient(&self, user: Option<&str>) -> Result<Option<String>, Failure> {
+        let Some(user) = user.and_then(|user| self.user_reference(user)) else { return Ok(None) };
+        let own = self.service.own_patient(self.records.tenant(), &user).await?;
+        Ok(own.map(|id| id.as_str().to_owned()))
+    }
+
+    /// A resource that a user may read, in an emergency with the reason for that; refuses what it may not.
     pub(super) async fn may_see(
         &self,
         person: &Person,
@@ -290,7 +329,7 @@ impl Authorization {
         id: &str,
         base: &str,
         emergency: Option<&str>,
-    ) -> Result<(), Failure> {
+    ) -> Result<Value, Failure> {
         let not_yours = || forbidden("you may not see this record, or there is none");
         let id = ResourceId::new(id).ok_or_else(not_yours)?;
         let mut principal = Principal::new(&person.subject);
@@ -298,14 +337,16 @@ impl Authorization {
         principal.user = person.user.as_deref().and_then(|user| self.user_reference(user));
         principal.tenant = self.records.tenant();
         principal.break_glass = emergency.map(str::to_owned);
-        principal.patient = person.patient().and_then(ResourceId::new);
         let scope = format!("user/{kind}.r");
         principal.scopes = Scopes::parse(&scope, &self.service.search_definitions()).map_err(Failure::internal)?;
         let mut context = Context::open(self.records.tenant(), base.to_owned());
         context.caller = Caller::Known(Arc::new(principal));
         let read = self.service.perform(&context, Request::new(Verb::Get, format!("{kind}/{id}"))).await;
         match read {
-            Ok(_) => Ok(()),
+            Ok(Reply { content: ReplyContent::Json(json), .. }) => {
+                serde_json::from_slice(&json).map_err(Failure::internal)
+            }
+            Ok(_) => Err(Failure::internal("a read answered without a resource")),
             Err(failure) if matches!(failure.kind, FailureKind::Unavailable | FailureKind::Internal) => Err(failure),
             Err(_) => Err(not_yours()),
         }

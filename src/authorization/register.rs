@@ -10,6 +10,8 @@ use serde_json::{Map, Value, json};
 
 /// Registrations that may wait at once.
 const WAITING: usize = 200;
+/// How long one waits until it is forgotten, in seconds.
+const FORGOTTEN: i64 = 7 * 86_400;
 /// Longest text, and most entries of a list.
 const LONGEST: usize = 2_000;
 const MOST: usize = 20;
@@ -30,8 +32,7 @@ impl Authorization {
         client.state = ClientState::Waiting;
         client.created = self.clock.now().0 / 1_000_000;
         fill(&mut client, &body, self.settings.fetch_from_loopback)?;
-        let all = self.all_clients().await?;
-        if all.iter().filter(|c| c.state == ClientState::Waiting).count() >= WAITING {
+        if self.waiting().await? >= WAITING {
             return Err(Refusal::new(Code::SlowDown, "too many registrations wait for approval; try again later"));
         }
         let made = (client.kind == ClientKind::Symmetric).then(|| client.make_secret());
@@ -46,6 +47,21 @@ impl Authorization {
             answer["client_secret_expires_at"] = json!(0);
         }
         Ok(answer)
+    }
+
+    /// How many registrations wait for approval. Those that have waited for too long are forgotten, so that they keep
+    /// nobody out; a client that was approved once and has changed since goes on to wait.
+    async fn waiting(&self) -> Result<usize, Refusal> {
+        let now = self.clock.now().0 / 1_000_000;
+        let mut waiting = 0;
+        for client in self.all_clients().await?.iter().filter(|client| client.state == ClientState::Waiting) {
+            if !client.approved_once && client.created + FORGOTTEN <= now {
+                self.delete_client(&client.id).await?;
+            } else {
+                waiting += 1;
+            }
+        }
+        Ok(waiting)
     }
 
     /// `register/{client_id}`: read, changed or deleted by whoever has the token of the registration.
@@ -76,7 +92,16 @@ impl Authorization {
             Method::Put => {
                 let body: Map<String, Value> = serde_json::from_slice(&asked.body)
                     .map_err(|_| Refusal::new(Code::InvalidClientMetadata, "the body is no JSON object"))?;
+                // RFC 7592 2.2: what is put is the client as it is known, not another one.
+                if body.get("client_id").and_then(Value::as_str) != Some(id) {
+                    return Err(Refusal::invalid("client_id has to be there, and to be that of the registration"));
+                }
+                let told = body.get("client_secret").map(|told| told.as_str().map(secret::digest));
+                if told.is_some_and(|told| told.is_none() || told != client.secret) {
+                    return Err(Refusal::invalid("client_secret is not that of the registration"));
+                }
                 let mut next = (*client).clone();
+                next.approved_once |= client.state == ClientState::Active;
                 fill(&mut next, &body, self.settings.fetch_from_loopback)?;
                 if next.kind != client.kind {
                     let why = "the way of authentication cannot be changed; register anew";

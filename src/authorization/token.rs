@@ -8,6 +8,7 @@ use super::keys::Algorithm;
 use super::pending::{CODES, Code as Kept, REMEMBERED};
 use super::refusal::{Code, Refusal};
 use super::{Authorization, authenticate, json_bytes, scope, secret};
+use crate::access::Scopes;
 use crate::base::{Failure, Timestamp};
 use crate::interaction::{Endpoints, ItemWrite};
 use oauth2::{PkceCodeChallenge, PkceCodeVerifier};
@@ -104,6 +105,8 @@ impl Authorization {
             return Err(unknown());
         }
         let scopes = narrowed(&grant.scopes, asked.form.get("scope"))?;
+        Scopes::parse(&scopes.join(" "), &self.service.search_definitions())
+            .map_err(|error| Refusal::new(Code::InvalidScope, error.to_string()))?;
         let (refresh, digest) = grant::refresh_token(id);
         grant.refresh = Some(digest);
         let (access, write) = grant::access_token(id, &scopes, &asked.base, now, ACCESS)?;

@@ -245,7 +245,7 @@ async fn told(site: &Site, request: &HttpRequest, trace: &Trace, stop: Stop) -> 
 /// A request as the audit trail knows it before it is an interaction.
 fn seen(site: &Site, request: &HttpRequest) -> Context {
     let mut context = Context::open(TenantId::default(), site.own_base(request.headers(), request.uri()));
-    context.remote = request.peer_addr().map(|peer| peer.ip());
+    context.remote = site.remote(request);
     context.request_id = request_id::given(request);
     context
 }

@@ -4,7 +4,7 @@
 use super::world::{BACK, World, query_of};
 use serde_json::json;
 use vesta::authorization::client::ClientKind;
-use vesta::authorization::consent::Answer as Consent;
+use vesta::authorization::consent::{Answer as Consent, Person};
 
 /// The parameters of a good request with one of them replaced, or left out.
 fn with<'a>(good: &[(&'a str, &'a str)], name: &str, value: Option<&'a str>) -> Vec<(&'a str, &'a str)> {
@@ -177,6 +177,81 @@ fn a_chosen_patient_has_to_be_there() {
     assert!(choose(Some("nobody")).is_err());
     assert!(choose(Some("../Patient/bob")).is_err());
     assert!(query_of(&choose(Some("bob")).expect("approved"), "code").is_some());
+}
+
+/// What an answer makes of the scopes has to be scopes: else the token would be dead from birth.
+#[test]
+fn an_answer_that_is_no_scope_is_refused() {
+    let world = World::start();
+    world.patient("amy");
+    world.app("app", ClientKind::Public, |_| ());
+    for (asked, narrowed) in [
+        ("patient/Observation.read", "patient/Observation.read?category=laboratory"),
+        ("patient/*.rs", "patient/Nothing.rs"),
+    ] {
+        let consent = Consent { scopes: vec![narrowed.to_owned()], ..Consent::default() };
+        let back = world.led_back("app", asked, &world.amy, Some(consent));
+        assert_eq!(query_of(&back, "error").as_deref(), Some("invalid_scope"), "{back}");
+    }
+}
+
+#[test]
+fn what_has_no_meaning_is_not_granted() {
+    let world = World::start();
+    world.patient("amy");
+    world.put("Practitioner/doc", &json!({"resourceType": "Practitioner", "id": "doc"}));
+    world.put("Practitioner/other", &json!({"resourceType": "Practitioner", "id": "other"}));
+    world.app("app", ClientKind::Public, |_| ());
+    // Nobody stands for the administrator, and without an EHR there is no encounter.
+    let scope = "openid fhirUser launch/encounter user/Patient.rs";
+    let token = world.tokens("app", scope, &world.administrator);
+    assert_eq!(token["scope"], "openid user/Patient.rs");
+    let back = world.led_back("app", "launch/encounter", &world.doctor, None);
+    assert_eq!(query_of(&back, "error").as_deref(), Some("invalid_scope"), "{back}");
+
+    let token = world.tokens("app", "openid fhirUser", &world.doctor);
+    assert_eq!(token["scope"], "openid fhirUser");
+    let token = token["access_token"].as_str().expect("a token");
+    assert_eq!(world.fhir("Practitioner/doc", token).status, 200);
+    for (path, status) in [("Practitioner/other", 404), ("Practitioner", 403), ("Patient/amy", 403)] {
+        assert_eq!(world.fhir(path, token).status, status, "{path}");
+    }
+}
+
+/// C17: a launch belongs to the session it was begun in, and its encounter to its patient.
+#[test]
+fn c17_a_launch_of_another_session_or_patient_is_refused() {
+    let world = World::start();
+    for id in ["amy", "bob"] {
+        world.patient(id);
+    }
+    let encounter = json!({"resourceType": "Encounter", "id": "e1", "status": "finished", "class": {"code": "AMB"},
+        "subject": {"reference": "Patient/bob"}});
+    world.put("Encounter/e1", &encounter);
+    world.app("app", ClientKind::Public, |_| ());
+    let person = |session: Option<&str>| Person { session: session.map(str::to_owned), ..world.doctor.clone() };
+    let begin = |session: Option<&str>, patient: Option<&str>| {
+        let answer = world.launch(&person(session), &json!({"patient": patient, "encounter": "e1"}));
+        (answer.status == 201).then(|| answer.json()["launch"].as_str().expect("a word").to_owned())
+    };
+    assert!(begin(None, Some("amy")).is_none(), "the encounter is bob's");
+    for (begun, answered, works) in
+        [(Some("one"), Some("one"), true), (Some("one"), Some("two"), false), (None, Some("two"), true)]
+    {
+        let word = begin(begun, Some("bob")).expect("a launch");
+        let mut asked = world.request("app", "launch patient/*.rs launch/encounter");
+        asked.push(("launch", &word));
+        let back = world.answered(&asked, &person(answered), None);
+        assert_eq!(query_of(&back, "code").is_some(), works, "{begun:?} {answered:?}: {back}");
+    }
+    // An encounter says whose it is.
+    let word = begin(None, None).expect("a launch");
+    let mut asked = world.request("app", "launch patient/*.rs launch/encounter");
+    asked.push(("launch", &word));
+    let back = world.answered(&asked, &world.doctor, None);
+    let token = world.exchange("app", &query_of(&back, "code").expect("a code")).is(200).json();
+    assert_eq!((&token["patient"], &token["encounter"]), (&json!("bob"), &json!("e1")));
+    assert_eq!(token["scope"], "launch patient/*.rs launch/encounter");
 }
 
 #[test]

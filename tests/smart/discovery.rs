@@ -117,6 +117,20 @@ fn every_endpoint_that_is_named_answers() {
 }
 
 #[test]
+fn id_tokens_are_signed_as_declared() {
+    use base64::Engine;
+    let world = World::start();
+    world.app("app", ClientKind::Public, |_| ());
+    let declared = world.server.get(".well-known/openid-configuration").is(200).json();
+    let declared = &declared["id_token_signing_alg_values_supported"];
+    let token = world.tokens("app", "openid fhirUser", &world.doctor);
+    let head = token["id_token"].as_str().and_then(|token| token.split('.').next()).expect("a head").to_owned();
+    let head = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(head).expect("base64url");
+    let head: serde_json::Value = serde_json::from_slice(&head).expect("JSON");
+    assert_eq!(*declared, serde_json::json!([head["alg"]]), "that one and no other");
+}
+
+#[test]
 fn the_brand_bundle_is_whole() {
     let world = World::start();
     let bundle = world.server.get("/auth/brands.json").is(200).json();

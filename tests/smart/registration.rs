@@ -68,6 +68,9 @@ fn what_a_client_may_not_register() {
         ("grant_types", json!(["client_credentials"])),
         ("jwks", json!({"keys": []})),
         ("jwks_uri", json!("http://127.0.0.1/jwks.json")),
+        ("jwks_uri", json!("https://169.254.169.254/")),
+        ("jwks_uri", json!("https://[fd00::1]/jwks.json")),
+        ("jwks_uri", json!("https://localhost/jwks.json")),
         ("logo_uri", json!("javascript:alert(1)")),
         ("scope", json!("patient/*.sr")),
     ] {
@@ -97,6 +100,14 @@ fn a_registration_is_managed_with_its_own_token() {
     refused(&send("GET", "Bearer wrong", None), 401, "invalid_token");
     world.wait(world.authorization().change_client(&id, |c| c.state = ClientState::Active)).expect("approved");
     body["client_name"] = json!("Another name");
+    refused(&send("PUT", &token, Some(&body)), 400, "invalid_request");
+    body["client_id"] = json!("another");
+    refused(&send("PUT", &token, Some(&body)), 400, "invalid_request");
+    body["client_id"] = json!(id);
+    body["client_secret"] = json!("made up");
+    refused(&send("PUT", &token, Some(&body)), 400, "invalid_request");
+    body.as_object_mut().expect("an object").remove("client_secret");
+    assert_eq!(send("GET", &token, None).is(200).json()["approved"], true, "what was refused changed nothing");
     let changed = send("PUT", &token, Some(&body)).is(200).json();
     assert_eq!((&changed["client_name"], &changed["approved"]), (&json!("Another name"), &json!(false)));
     assert_eq!(send("DELETE", &token, None).status, 204);

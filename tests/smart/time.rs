@@ -45,6 +45,53 @@ fn c07_a_code_ends_after_a_minute() {
 }
 
 #[test]
+fn c17_a_launch_ends_after_five_minutes() {
+    let clock = Arc::new(Ahead(AtomicI64::new(0)));
+    let world = World::at(clock.clone());
+    world.patient("amy");
+    world.app("app", ClientKind::Public, |_| {});
+    for (seconds, begins) in [(290, true), (301, false)] {
+        clock.0.store(0, Ordering::SeqCst);
+        let begun = world.launch(&world.doctor, &json!({"patient": "amy"})).is(201).json();
+        let word = begun["launch"].as_str().expect("a word");
+        let mut asked = world.request("app", "launch patient/*.rs");
+        asked.push(("launch", word));
+        clock.0.store(seconds, Ordering::SeqCst);
+        let back = world.authorize(&asked).header("location").to_owned();
+        assert_eq!(!back.contains("error=invalid%5Frequest"), begins, "after {seconds} s: {back}");
+    }
+}
+
+#[test]
+fn registrations_that_nobody_approves_are_forgotten() {
+    let clock = Arc::new(Ahead(AtomicI64::new(0)));
+    let world = World::at(clock.clone());
+    let body = json!({"redirect_uris": ["https://new.example/cb"], "token_endpoint_auth_method": "none"});
+    let register = || {
+        let media = [("content-type", "application/json")];
+        world.server.send("POST", "/auth/register", &media, Some(body.to_string().as_bytes()))
+    };
+    // One that was approved and has changed since goes on to wait.
+    let made = register().is(201).json();
+    let id = made["client_id"].as_str().expect("an id");
+    let token = format!("Bearer {}", made["registration_access_token"].as_str().expect("a token"));
+    let approve =
+        world.authorization().change_client(id, |c| c.state = vesta::authorization::client::ClientState::Active);
+    world.wait(approve).expect("approved");
+    let mut next = body.clone();
+    next["client_id"] = json!(id);
+    let path = format!("/auth/register/{id}");
+    world.server.send("PUT", &path, &[("authorization", &token)], Some(next.to_string().as_bytes())).is(200);
+    while register().status == 201 {}
+    assert_eq!(register().status, 429);
+    clock.0.store(6 * 86_400, Ordering::SeqCst);
+    assert_eq!(register().status, 429);
+    clock.0.store(7 * 86_400 + 60, Ordering::SeqCst);
+    assert_eq!(register().status, 201);
+    assert_eq!(world.server.send("GET", &path, &[("authorization", &token)], None).status, 200);
+}
+
+#[test]
 fn c14_access_tokens_end_by_themselves() {
     let clock = Arc::new(Ahead(AtomicI64::new(0)));
     let world = World::at(clock.clone());

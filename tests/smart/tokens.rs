@@ -186,6 +186,15 @@ fn a_refresh_gives_no_more_than_was_granted() {
         refused(&refresh(&token, more, "app"), 400, "invalid_scope");
     }
     refused(&refresh(&token, "launch/patient", "other"), 400, "invalid_grant");
+    // A token of what is no scope would open nothing, and the refresh token would be used up.
+    let wide = world.tokens("app", "launch/patient patient/*.rs offline_access", &world.amy);
+    let wide = wide["refresh_token"].as_str().expect("a token");
+    for no_scope in
+        ["patient/Nothing.rs", "patient/Observation.rs patient/Patient.read", "patient/Observation.rs?nothing=1"]
+    {
+        refused(&refresh(wide, no_scope, "app"), 400, "invalid_scope");
+    }
+    refresh(wide, "patient/Observation.rs", "app").is(200);
     let less = refresh(&token, "patient/Observation.rs?category=laboratory", "app");
     less.is(200);
     assert_eq!(less.json()["scope"], "patient/Observation.rs?category=laboratory");

@@ -113,6 +113,14 @@ impl World {
         made
     }
 
+    /// Begins an EHR launch as a user.
+    pub fn launch(&self, person: &Person, wanted: &Value) -> Answer {
+        let token = self.wait(self.authorization().token_for(person, &["user/*.rs"], &self.base, 600));
+        let token = format!("Bearer {}", token.expect("a token"));
+        let headers = [("authorization", token.as_str()), ("content-type", "application/json")];
+        self.server.send("POST", "/auth/launch", &headers, Some(wanted.to_string().as_bytes()))
+    }
+
     /// An administrator's token.
     pub fn operator(&self) -> String {
         let token = self.authorization().token_for(&self.administrator, &["user/*.cruds"], &self.base, 600);

@@ -76,7 +76,7 @@ impl Trusted {
             Verified::Keys(url) | Verified::Introspection { url, .. } => url,
         };
         let mut all = [Some(&self.issuer), named.as_ref()].into_iter().flatten();
-        let wrong = all.find(|url| !fetch::is_fetchable(url, true))?;
+        let wrong = all.find(|url| !fetch::is_well_written(url, true))?;
         Some(format!("'{wrong}' has to be an https address (or http on this machine)"))
     }
 }

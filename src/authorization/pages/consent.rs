@@ -8,7 +8,7 @@ use super::super::exchange::{Answered, Method};
 use super::super::people::Session;
 use super::super::scope::{self, Clinical, Reach, Scope};
 use super::layout::Width;
-use super::patient::{Shown, card, is_wanted, own_patient};
+use super::patient::{Shown, card};
 use super::words::Lang;
 use super::{Aim, Visit};
 use crate::base::Failure;
@@ -36,12 +36,11 @@ impl Authorization {
         let reason = self.emergency(user.role.code(), stated).await?;
         let why = reason.as_deref();
         let named = visit.asked.query.get("patient");
-        let chosen = match (&question.patient, own_patient(user), named) {
-            (Some(id), ..) => Some(self.patient_of(visit, user, id, why).await?),
-            (None, Some(own), _) => Some(self.patient_of(visit, user, own, why).await?),
-            (None, None, Some(id)) => Some(self.patient_of(visit, user, id, why).await?),
-            (None, None, None) if is_wanted(&question, user) => return Ok(Answered::see_other(aim.at("patient"))),
-            (None, None, None) => None,
+        let own = self.own_patient(user.resource.as_deref()).await?;
+        let chosen = match question.patient.as_deref().or(own.as_deref()).or(named) {
+            Some(id) => Some(self.patient_of(visit, user, id, why).await?),
+            None if self.wants_patient(&question, user).await? => return Ok(Answered::see_other(aim.at("patient"))),
+            None => None,
         };
         if !posted {
             let emergency = knows_emergencies.then(|| why.unwrap_or_default());

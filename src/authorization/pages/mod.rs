@@ -231,6 +231,7 @@ impl Visit<'_> {
         match failure.kind {
             FailureKind::NotFound | FailureKind::Gone => self.refused(Went::BadRequest, lang.request_over()),
             FailureKind::Forbidden => self.refused(Went::Forbidden, lang.not_that_patient()),
+            FailureKind::Malformed | FailureKind::Unprocessable => self.refused(Went::BadRequest, lang.request_over()),
             FailureKind::Conflict => self.refused(Went::BadRequest, lang.form_over()),
             FailureKind::Unavailable | FailureKind::StoreFull => {
                 self.refused(Went::Unavailable, lang.try_again_later())

@@ -6,12 +6,13 @@ use super::super::Authorization;
 use super::super::consent::Question;
 use super::super::exchange::{Answered, Method, Went};
 use super::super::people::{Session, User};
+use super::super::scope;
 use super::consent::emergency_field;
 use super::layout::{Width, note};
 use super::sign_in::field;
 use super::words::Lang;
 use super::{Aim, Visit, note_of};
-use crate::access::{Caller, Principal, Role, Scopes, UserReference};
+use crate::access::{Caller, Principal, Scopes, UserReference};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::interaction::{Context, Reply, ReplyContent, Request, Verb};
 use maud::{Markup, html};
@@ -32,24 +33,23 @@ pub(super) struct Shown {
     identifier: Option<String>,
 }
 
-/// Whether a patient has to be chosen before consent.
-pub(super) fn is_wanted(question: &Question, user: &User) -> bool {
-    let asked = question.choices.iter().any(|choice| choice.scope == "launch/patient");
-    asked && question.patient.is_none() && own_patient(user).is_none()
-}
-
-/// The id of the Patient that a user is.
-pub(super) fn own_patient(user: &User) -> Option<&str> {
-    user.resource_parts().filter(|(kind, _)| *kind == "Patient").map(|(_, id)| id)
-}
-
 impl Authorization {
+    /// Whether a patient has to be chosen before consent: something on one patient's data is asked for, and neither
+    /// the launch nor the user says whose.
+    pub(super) async fn wants_patient(&self, question: &Question, user: &User) -> Result<bool, Failure> {
+        let asked: Vec<String> = question.choices.iter().map(|choice| choice.scope.clone()).collect();
+        if question.patient.is_some() || !scope::needs_patient(&asked) {
+            return Ok(false);
+        }
+        Ok(self.own_patient(user.resource.as_deref()).await?.is_none())
+    }
+
     /// `patient`
     pub(super) async fn patient_page(&self, visit: &mut Visit<'_>, session: &Session) -> Result<Answered, Failure> {
         let aim = Aim::of(visit.asked);
         let Some(request) = &aim.request else { return Ok(Answered::see_other("/auth/account")) };
         let question = self.question(request).await?;
-        if !is_wanted(&question, session.user()) {
+        if !self.wants_patient(&question, session.user()).await? {
             return Ok(Answered::see_other(aim.at("consent")));
         }
         let lang = visit.lang();
@@ -100,8 +100,9 @@ impl Authorization {
         emergency: Option<&str>,
     ) -> Result<Shown, Failure> {
         let refused = || Failure::new(FailureKind::Forbidden, IssueCode::Forbidden, "no such patient for this user");
-        // A patient lets apps see no record but its own, whatever else it may see.
-        if !ResourceId::is_legal(id) || own_patient(user).is_some_and(|own| own != id) {
+        // A patient, or a patient's relative, lets apps see no other record, whatever else it may see.
+        let own = self.own_patient(user.resource.as_deref()).await?;
+        if !ResourceId::is_legal(id) || own.is_some_and(|own| own != id) {
             return Err(refused());
         }
         let asked = Request::new(Verb::Get, format!("Patient/{id}"));
@@ -147,14 +148,12 @@ impl Authorization {
         emergency: Option<&str>,
     ) -> Result<Value, Failure> {
         let definitions = &*self.service.search_definitions();
-        let scopes = if user.role == Role::Patient { "patient/*.rs user/*.rs" } else { "user/*.rs" };
         let principal = Principal {
             user: user.resource_parts().and_then(|(kind, id)| {
                 Some(UserReference { kind: definitions.resource(kind)?, id: ResourceId::new(id)? })
             }),
             role: Some(user.role),
-            scopes: Scopes::parse(scopes, definitions).unwrap_or_default(),
-            patient: own_patient(user).and_then(ResourceId::new),
+            scopes: Scopes::parse("user/*.rs", definitions).unwrap_or_default(),
             break_glass: emergency.map(str::to_owned),
             tenant: self.records.tenant(),
             ..Principal::new(user.id.clone())

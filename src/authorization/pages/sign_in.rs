@@ -164,8 +164,10 @@ impl Authorization {
             return Ok(aim.at("password"));
         }
         match &aim.request {
-            Some(id) if super::patient::is_wanted(&self.question(id).await?, session.user()) => Ok(aim.at("patient")),
-            Some(_) => Ok(aim.at("consent")),
+            Some(id) => {
+                let wanted = self.wants_patient(&self.question(id).await?, session.user()).await?;
+                Ok(aim.at(if wanted { "patient" } else { "consent" }))
+            }
             None => Ok(format!("/auth/{}", aim.page.unwrap_or("account"))),
         }
     }

@@ -41,6 +41,11 @@ impl People {
         session::find(&self.book, token, self.lifetimes, self.clock.now()).await
     }
 
+    /// Whether the user of a session, by the name that can be stored, has not signed out.
+    pub async fn session_stands(&self, id: &str) -> Result<bool, Failure> {
+        session::stands(&self.book, id, self.lifetimes, self.clock.now()).await
+    }
+
     /// Ends a session.
     pub async fn sign_out(&self, session: &Session) -> Result<(), Failure> {
         self.book.write(vec![session::over(session)]).await.map(drop)

@@ -1,5 +1,6 @@
 //! Sessions: that somebody signed in with a browser. The cookie holds a secret, the store its hash. A session ends
-//! by itself: after a time without use, at the latest after a day of work, and when the user's password changes.
+//! by itself: after a time without use, at the latest after a day of work, and when the user's password changes. It is
+//! kept until then, since apps may go on beside a browser that is not used.
 
 use super::book::{self, Book, Entry, SESSIONS, USERS};
 use super::secret;
@@ -83,12 +84,16 @@ fn key_of(token: &str) -> String {
     secret::hashed("session", token)
 }
 
+/// When a session is over in any case.
+fn last(stored: &Stored, times: Lifetimes) -> Timestamp {
+    let length = if stored.halfway { HALFWAY } else { i64::from(times.absolute) * SECOND };
+    Timestamp(stored.began + length)
+}
+
+/// When a session is over if it is not used.
 fn end(stored: &Stored, times: Lifetimes) -> Timestamp {
-    if stored.halfway {
-        return Timestamp(stored.began + HALFWAY);
-    }
     let idle = stored.seen + i64::from(times.idle) * SECOND;
-    Timestamp(idle.min(stored.began + i64::from(times.absolute) * SECOND))
+    if stored.halfway { last(stored, times) } else { last(stored, times).min(Timestamp(idle)) }
 }
 
 /// Begins a session: the write that has to be made, and what the cookie shall hold.
@@ -110,7 +115,16 @@ pub(super) fn begin(
         setup: None,
     };
     let write = book::create(SESSIONS, &key_of(&token), &stored)?;
-    Ok((book::until(write, end(&stored, times)), token))
+    Ok((book::until(write, last(&stored, times)), token))
+}
+
+/// Whether the user of a session is still there for the apps that it let in: it has not signed out, and it has lasted
+/// no longer than sessions may. A browser that was not used for a while has to sign in anew; apps go on.
+pub(super) async fn stands(book: &Book, id: &str, times: Lifetimes, now: Timestamp) -> Result<bool, Failure> {
+    let Some(stored) = book.get::<Stored>(SESSIONS, id).await? else { return Ok(false) };
+    let Some(user) = book.get::<User>(USERS, &stored.value.user).await? else { return Ok(false) };
+    let over = stored.value.halfway || last(&stored.value, times) <= now;
+    Ok(!over && !user.value.disabled && user.value.epoch == stored.value.epoch)
 }
 
 /// The session of a cookie, halfway or whole, if it is not over. Seen again, it lasts longer.
@@ -143,7 +157,7 @@ pub(super) async fn find(
 
 /// The write by which a session is stored anew.
 pub(super) fn rewrite(session: &Session, next: &Stored, times: Lifetimes) -> Result<book::Write, Failure> {
-    Ok(book::until(book::replace(SESSIONS, &session.stored, next)?, end(next, times)))
+    Ok(book::until(book::replace(SESSIONS, &session.stored, next)?, last(next, times)))
 }
 
 /// The write by which a session ends.

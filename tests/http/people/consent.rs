@@ -22,14 +22,28 @@ pub fn house() -> House {
     let house = House::new();
     let mut app = Client::new("chart", "Growth <Chart>", ClientKind::Public);
     app.redirect_uris = vec![BACK.to_owned()];
-    app.scopes = ["launch/patient", "openid", "fhirUser", "offline_access", "patient/*.cruds", "user/*.cruds"]
-        .map(str::to_owned)
-        .to_vec();
+    app.scopes =
+        ["launch/patient", "openid", "fhirUser", "offline_access", "online_access", "patient/*.cruds", "user/*.cruds"]
+            .map(str::to_owned)
+            .to_vec();
     run(house.authorization.add_client(&app)).expect("a new client");
+    for (id, family, born) in [("amy", "Shaw", "1987-02-20"), ("bob", "O'Neil", "1990-01-01")] {
+        let patient = json!({"resourceType": "Patient", "id": id, "birthDate": born,
+            "name": [{"given": [id], "family": family}], "identifier": [{"system": "urn:mrn", "value": format!("mrn-{id}")}]});
+        put(&house, &format!("Patient/{id}"), &patient);
+    }
+    house
+}
+
+/// Stores a resource as an administrator.
+fn put(house: &House, path: &str, resource: &Value) {
+    let people = &house.authorization.people;
+    let user = match run(people.named("operator")).expect("answers") {
+        Some(user) => user,
+        None => run(people.add(NewUser::new("operator", Role::Administrator))).expect("is added"),
+    };
     let operator = Person {
-        subject: run(house.authorization.people.add(NewUser::new("operator", Role::Administrator)))
-            .expect("is added")
-            .id,
+        subject: user.id,
         name: "operator".into(),
         role: "administrator".into(),
         user: None,
@@ -38,13 +52,9 @@ pub fn house() -> House {
     };
     let token = run(house.authorization.token_for(&operator, &["user/*.cruds"], &house.server.base, 600));
     let token = format!("Bearer {}", token.expect("a token"));
-    for (id, family, born) in [("amy", "Shaw", "1987-02-20"), ("bob", "O'Neil", "1990-01-01")] {
-        let patient = json!({"resourceType": "Patient", "id": id, "birthDate": born,
-            "name": [{"given": [id], "family": family}], "identifier": [{"system": "urn:mrn", "value": format!("mrn-{id}")}]});
-        let headers = [("authorization", token.as_str()), ("content-type", "application/fhir+json")];
-        house.server.send("PUT", &format!("Patient/{id}"), &headers, Some(patient.to_string().as_bytes())).is(201);
-    }
-    house
+    let headers = [("authorization", token.as_str()), ("content-type", "application/fhir+json")];
+    let answer = house.server.send("PUT", path, &headers, Some(resource.to_string().as_bytes()));
+    assert!([200, 201].contains(&answer.status), "{}", answer.text());
 }
 
 fn coded(text: &str) -> String {
@@ -264,4 +274,98 @@ fn the_picker_has_the_rights_of_the_user_and_no_more() {
     assert!(page.contains("No patient was found") && !page.contains("value=\"amy\""), "{page}");
     browser.fill(&place, &[("patient", "amy")]).is(403);
     browser.get(&format!("{}&patient=amy", place.replace("/auth/patient", "/auth/consent"))).is(403);
+}
+
+/// The status of a read with the token of a token response.
+fn reads(house: &House, tokens: &Value, path: &str) -> u16 {
+    let bearer = format!("Bearer {}", tokens["access_token"].as_str().expect("a token"));
+    house.server.get_with(path, &[("authorization", &bearer)]).status
+}
+
+#[test]
+fn a_relative_lets_an_app_see_whose_relative_it_is() {
+    let house = house();
+    let person = |active: bool| json!({"resourceType": "RelatedPerson", "id": "aunt", "active": active, "patient": {"reference": "Patient/amy"}});
+    put(&house, "RelatedPerson/aunt", &person(true));
+    house.add(NewUser {
+        resource: Some("RelatedPerson/aunt".into()),
+        password: Some((PASSWORD.into(), false)),
+        ..NewUser::new("aunt", Role::Patient)
+    });
+    let mut browser = house.browser();
+    let place = ask(&house, &mut browser, SCOPE, "");
+    let consent = sign_in(&mut browser, &place, "aunt");
+    assert!(consent.starts_with("/auth/consent?"), "there is no choice: {consent}");
+    let page = browser.get(&consent).is(200).text();
+    assert!(page.contains("amy Shaw"), "{page}");
+    let back = allow(&mut browser, &format!("{consent}&patient=bob"), &[], &[]);
+    let tokens = exchange(&house, back.header("location"));
+    assert_eq!(tokens["patient"], "amy");
+    assert_eq!((reads(&house, &tokens, "Patient/amy"), reads(&house, &tokens, "RelatedPerson/aunt")), (200, 200));
+    assert!(reads(&house, &tokens, "Patient/bob") >= 400);
+    put(&house, "RelatedPerson/aunt", &person(false));
+    assert!(reads(&house, &tokens, "Patient/amy") >= 400, "it is no relative any more");
+}
+
+#[test]
+fn what_is_about_one_patient_needs_one_whether_it_says_so_or_not() {
+    let house = house();
+    let mut browser = house.browser();
+    let place = ask(&house, &mut browser, "openid patient/Patient.rs", "");
+    let place = sign_in(&mut browser, &place, "asante");
+    assert!(place.starts_with("/auth/patient?request="), "{place}");
+    let consent = browser.fill(&place, &[("patient", "bob")]).header("location").to_owned();
+    let back = allow(&mut browser, &consent, &[], &[]);
+    let tokens = exchange(&house, back.header("location"));
+    assert_eq!((&tokens["patient"], reads(&house, &tokens, "Patient/bob")), (&json!("bob"), 200));
+    assert!(reads(&house, &tokens, "Patient/amy") >= 400);
+}
+
+#[test]
+fn scopes_of_version_1_are_not_offered_by_category() {
+    let house = house();
+    let mut browser = house.browser();
+    let place = ask(&house, &mut browser, "launch/patient patient/Observation.read patient/*.read", "");
+    let place = sign_in(&mut browser, &place, "asante");
+    let consent = browser.fill(&place, &[("patient", "amy")]).header("location").to_owned();
+    let page = browser.get(&consent).is(200).text();
+    assert!(!page.contains("category=") && page.contains("value=\"patient/Medication.read\""), "{page}");
+    let back = allow(&mut browser, &consent, &["patient/Observation.read"], &["patient/Patient.read"]);
+    let tokens = exchange(&house, back.header("location"));
+    assert_eq!(tokens["scope"], "launch/patient patient/Patient.read");
+    assert_eq!(reads(&house, &tokens, "Patient/amy"), 200);
+}
+
+#[test]
+fn whoever_signs_out_takes_along_what_was_granted_while_online() {
+    let house = house();
+    let mut browser = house.browser();
+    let mut tokens_for = |scope: &str| {
+        let place = ask(&house, &mut browser, scope, "");
+        let consent = match browser.get(&place) {
+            answer if answer.status == 303 => answer.header("location").to_owned(),
+            _ => sign_in(&mut browser, &place, "asante"),
+        };
+        let back = allow(&mut browser, &consent, &[], &[]);
+        exchange(&house, back.header("location"))
+    };
+    let mut online = tokens_for("user/Patient.rs online_access");
+    let mut offline = tokens_for("user/Patient.rs offline_access");
+    let refresh = |tokens: &mut Value| {
+        let token = tokens["refresh_token"].as_str().expect("a token");
+        let form = format!("grant_type=refresh_token&client_id=chart&refresh_token={}", coded(token));
+        let media = [("content-type", "application/x-www-form-urlencoded")];
+        let answer = house.server.send("POST", "/auth/token", &media, Some(form.as_bytes()));
+        let status = answer.status;
+        if status == 200 {
+            *tokens = answer.json();
+        }
+        status
+    };
+    assert_eq!((refresh(&mut online), refresh(&mut offline)), (200, 200));
+    browser.fill("/auth/sign-out", &[]).is(303);
+    assert_eq!((refresh(&mut online), refresh(&mut offline)), (400, 200));
+    // At the latest after a second.
+    std::thread::sleep(std::time::Duration::from_millis(1_100));
+    assert_eq!((reads(&house, &online, "Patient/amy"), reads(&house, &offline, "Patient/amy")), (401, 200));
 }

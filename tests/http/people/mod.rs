@@ -47,7 +47,11 @@ impl House {
         let parts = (wired.service, wired.authorization, wired.definitions);
         let server = TestServer::over(settings.http(), data, move || parts);
         let house = House { server, authorization };
-        house.add(NewUser { password: Some((PASSWORD.into(), false)), ..NewUser::new("asante", Role::Doctor) });
+        house.add(NewUser {
+            resource: Some("Practitioner/asante".into()),
+            password: Some((PASSWORD.into(), false)),
+            ..NewUser::new("asante", Role::Doctor)
+        });
         house
     }
 
