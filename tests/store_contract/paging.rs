@@ -23,7 +23,7 @@ fn terms(dice: &mut Dice, number: u64) -> Vec<Term> {
 }
 
 fn kind(number: u64) -> TypeId {
-    if number % 5 == 0 { ENCOUNTER } else { PATIENT }
+    if number.is_multiple_of(5) { ENCOUNTER } else { PATIENT }
 }
 
 async fn fill(store: &dyn Store) {

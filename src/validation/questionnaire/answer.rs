@@ -124,7 +124,7 @@ impl<'d> Walk<'_, 'd> {
             let all = self.validator.codes.clone();
             let known = contained.filter(|_| set.starts_with('#')).unwrap_or(&*all);
             let one = (text(found, "system"), code);
-            self.from_set(known, &set, (one.0.as_deref(), &*one.1), &at, "the answer");
+            self.answer_of_set(known, &set, (one.0.as_deref(), &*one.1), &at, "the answer");
         }
         self.bounds(question, found, &at);
         match name.as_str() {
@@ -137,7 +137,7 @@ impl<'d> Walk<'_, 'd> {
     }
 
     /// Whether a code is in the value set of a question.
-    fn from_set(&mut self, known: &dyn Codes, set: &str, code: (Option<&str>, &str), at: &Place<'_>, what: &str) {
+    fn answer_of_set(&mut self, known: &dyn Codes, set: &str, code: (Option<&str>, &str), at: &Place<'_>, what: &str) {
         match known.contains(set, code.0, None, code.1) {
             Some(true) => {}
             Some(false) => {
@@ -244,7 +244,7 @@ impl<'d> Walk<'_, 'd> {
             match &code {
                 Some(code) => {
                     let one = (Some(system.as_deref().unwrap_or_default()), &**code);
-                    self.from_set(&*all, &set, one, at, "the unit");
+                    self.answer_of_set(&*all, &set, one, at, "the unit");
                 }
                 None => self.report(IssueCode::CodeInvalid, at, format!("the unit is not in the value set {set}")),
             }
