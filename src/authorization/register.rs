@@ -55,7 +55,8 @@ impl Authorization {
         let now = self.clock.now().0 / 1_000_000;
         let mut waiting = 0;
         for client in self.all_clients().await?.iter().filter(|client| client.state == ClientState::Waiting) {
-            if !client.approved_once && client.created + FORGOTTEN <= now {
+            // When those of before this rule came is not known.
+            if !client.approved_once && client.created > 0 && client.created + FORGOTTEN <= now {
                 self.delete_client(&client.id).await?;
             } else {
                 waiting += 1;

@@ -14,8 +14,9 @@ use std::sync::Arc;
 pub fn run(paths: &[PathBuf], profiles: &[String], packages: &[PathBuf]) -> Result<(), Fault> {
     let definitions = Definitions::core();
     let validator = Validator::new(definitions.clone()).over(registry(packages)?);
-    let unknown_extensions = Some(Severity::Information);
-    let asked = Asked { profiles: profiles.to_vec(), columns: true, unknown_extensions, ..Asked::full() };
+    let (unknown_extensions, other_than_measure) = (Some(Severity::Information), Severity::Error);
+    let named = profiles.to_vec();
+    let asked = Asked { profiles: named, columns: true, unknown_extensions, other_than_measure, ..Asked::full() };
     if let Some(profile) = profiles.iter().find(|p| !validator.knows(p)) {
         return Err(Fault::Resource(format!("the profile {profile} is not known; name its package with --package")));
     }

@@ -20,7 +20,7 @@ impl Service {
 
     /// Follows what other processes change until the store is closed, and takes part in the work that they share.
     pub async fn follow(&self) {
-        self.behind_the_gate().take_part();
+        self.take_part_in_indexing();
         let Some(mut notices) = self.notices() else { return };
         let mut owed = Owed::default();
         loop {

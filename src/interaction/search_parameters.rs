@@ -220,6 +220,11 @@ impl Service {
         }
     }
 
+    /// Takes part in finding resources again, where several processes share that.
+    pub(super) fn take_part_in_indexing(&self) {
+        self.behind_the_gate().take_part();
+    }
+
     /// Takes up what the store holds, at the start. What it was opened with is indexed.
     pub async fn load_search_parameters(&self) -> Result<(), Failure> {
         let (_, all) = self.kept_search_parameters().await?;

@@ -71,6 +71,7 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
         columns: call.request.as_sent,
         // FHIR allows them (R4 extensibility.html), but nobody is answered as if they had been looked at.
         unknown_extensions: Some(Severity::Information),
+        other_than_measure: Severity::Error,
         ..call.service.asked()
     };
     match (resource, mode) {

@@ -102,7 +102,9 @@ impl Cases {
         };
         let registry = self.registry(names);
         let validator = Validator::new(self.definitions.clone()).over(registry);
-        let asked = Asked { profiles, unknown_extensions: Some(Severity::Information), ..Asked::full() };
+        // As `$validate` asks.
+        let (unknown_extensions, other_than_measure) = (Some(Severity::Information), Severity::Error);
+        let asked = Asked { profiles, unknown_extensions, other_than_measure, ..Asked::full() };
         validator.judge(None, document.root(), &asked)
     }
 }

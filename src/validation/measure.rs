@@ -1,5 +1,6 @@
 //! MeasureReports against their Measure (R4 measurereport.html): are the groups and populations those of the Measure,
-//! and is a score given only where there is one? What is counted is not recounted.
+//! and is a score given only where there is one? What is counted is not recounted. How bad a difference is, is for the
+//! caller to say: `$validate` calls it an error, a write does not.
 
 use super::place::Place;
 use super::walk::{Walk, shown};
@@ -40,12 +41,12 @@ impl<'d> Walk<'_, 'd> {
                 Some(of) => self.populations(of, *group, subjects, &at),
                 None => {
                     let message = "the group has a code that is the one of a group of its Measure";
-                    self.report(IssueCode::Invalid, &at, message);
+                    self.note(self.asked.other_than_measure, IssueCode::Invalid, &at, message);
                 }
             }
             if cohort && group.get("measureScore").is_some() {
                 let message = "there is no score where the scoring of the Measure is 'cohort'";
-                self.report(IssueCode::Invalid, &at.child("measureScore"), message);
+                self.note(self.asked.other_than_measure, IssueCode::Invalid, &at.child("measureScore"), message);
             }
         }
     }
@@ -58,11 +59,11 @@ impl<'d> Walk<'_, 'd> {
                 .is_none_or(|code| all(of, "population").any(|p| p.get("code").is_some_and(|own| alike(own, code))));
             if !known {
                 let message = "the Measure has no population with this code in the group";
-                self.report(IssueCode::Invalid, &at.child("code"), message);
+                self.note(self.asked.other_than_measure, IssueCode::Invalid, &at.child("code"), message);
             }
             if !subjects && population.get("subjectResults").is_some() {
                 let message = "subjects are listed only by a report of the type 'subject-list'";
-                self.report(IssueCode::Invalid, &at.child("subjectResults"), message);
+                self.note(self.asked.other_than_measure, IssueCode::Invalid, &at.child("subjectResults"), message);
             }
         }
     }

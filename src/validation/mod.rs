@@ -70,6 +70,8 @@ pub struct Asked {
     pub unknown_profiles: Severity,
     /// How bad it is that an extension is not known; none: not worth a word, as FHIR allows it.
     pub unknown_extensions: Option<Severity>,
+    /// How bad it is that a MeasureReport is not as its Measure says: a server stores what others have reported.
+    pub other_than_measure: Severity,
     /// Whether columns in a text of one line mean something; if not, only texts of several lines give positions.
     pub columns: bool,
 }
@@ -81,6 +83,7 @@ impl Default for Asked {
             profiles: Vec::new(),
             unknown_profiles: Severity::Warning,
             unknown_extensions: None,
+            other_than_measure: Severity::Warning,
             columns: false,
         }
     }
