@@ -1,7 +1,7 @@
 //! Profiles, each laid down in a test: slicing in all its ways, what is derived from what, and what no profile may do.
 
 use super::super::{Asked, Validator};
-use crate::base::Issue;
+use crate::base::{Issue, Severity};
 use crate::definitions::{Conformance, Definitions, PackageInfo, Registry};
 use crate::json::{Document, Limits};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ fn told(validator: &Validator, resource: &Value, profile: Option<&str>) -> Vec<I
     let text = resource.to_string();
     let document = Document::parse(text.as_bytes(), &Limits::default()).expect("JSON");
     let profiles = profile.map(|name| format!("urn:x:{name}")).into_iter().collect();
-    validator.judge(None, document.root(), &Asked { profiles, ..Asked::full() })
+    validator.judge(None, document.root(), &Asked { profiles, other_than_measure: Severity::Error, ..Asked::full() })
 }
 
 /// Code and place of the errors.
@@ -306,7 +306,14 @@ fn reports_are_held_against_their_measure() {
         report("summary", json!([{"code": code("g"), "population": [population("all"), population("some")]}])),
         &["invalid MeasureReport.group[0].population[1].code"],
     );
-    check(report("summary", json!([{"code": code("other")}])), &["invalid MeasureReport.group[0]"]);
+    let other = report("summary", json!([{"code": code("other")}]));
+    check(other.clone(), &["invalid MeasureReport.group[0]"]);
+    let text = other.to_string();
+    let document = Document::parse(text.as_bytes(), &Limits::default()).expect("JSON");
+    let on_write = validator.judge(None, document.root(), &Asked::full());
+    let warned =
+        |i: &Issue| i.severity == Severity::Warning && i.expression.as_deref() == Some("MeasureReport.group[0]");
+    assert!(on_write.iter().any(warned) && !on_write.iter().any(Issue::is_error), "{on_write:?}");
     check(
         report("summary", json!([{"population": [population("all")]}, {"population": [population("all")]}])),
         &["invalid MeasureReport.group[0]", "invalid MeasureReport.group[1]"],
