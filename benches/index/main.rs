@@ -61,7 +61,7 @@ fn of_bundles(directory: &Path) -> impl Iterator<Item = (String, String, String)
     let bundle =
         |path: &PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).expect("read")).expect("JSON") };
     // Conditional references are to what the hospitals' and practitioners' bundles have.
-    let is_shared = |path: &&PathBuf| path.file_name().is_some_and(|n| n.as_encoded_bytes()[0].is_ascii_lowercase());
+    let is_shared = |path: &&PathBuf| path.file_name().is_some_and(|n| n.to_string_lossy().contains("Information"));
     let shared = files.iter().filter(is_shared).flat_map(|path| addresses(&bundle(path))).collect::<Addresses>();
     files.into_iter().enumerate().flat_map(move |(file, path)| {
         let mut bundle = bundle(&path);
