@@ -49,6 +49,9 @@ pub mod meta {
     }
 }
 
+/// Versions, current, meta, items.
+type Databases = (Database, Database, Database, Database);
+
 /// The open databases.
 pub struct Truth {
     env: Env<WithoutTls>,
@@ -136,25 +139,28 @@ impl Truth {
             })
             .map_err(broken)?
         };
-        let CommitOrAbort::Commit((versions, current, meta, items)) = opened else {
+        let CommitOrAbort::Commit(databases) = opened else {
             return Err(StoreError::Broken("the databases were not opened".into()));
         };
-        let map_size = AtomicUsize::new(map_size);
-        let mut truth = Truth {
+        let mut truth = Truth::of(env, databases, map_size);
+        truth.check_format(directory)?;
+        truth.cipher = cipher::unlock(&truth, directory, key)?;
+        Ok(truth)
+    }
+
+    fn of(env: Env<WithoutTls>, (versions, current, meta, items): Databases, map_size: usize) -> Truth {
+        Truth {
             env,
             versions,
             current,
             meta,
             items,
-            map_size,
+            map_size: AtomicUsize::new(map_size),
             cipher: None,
             gate: RwLock::new(()),
             #[cfg(test)]
             flush_fails: Default::default(),
-        };
-        truth.check_format(directory)?;
-        truth.cipher = cipher::unlock(&truth, directory, key)?;
-        Ok(truth)
+        }
     }
 
     /// Opens the databases to be read only, whether or not another process has them open. Makes nothing.
@@ -175,19 +181,7 @@ impl Truth {
         let CommitOrAbort::Commit((Some(versions), Some(current), Some(meta), Some(items))) = opened else {
             return Err(StoreError::Unavailable(format!("the store in {shown} is not whole")));
         };
-        let map_size = AtomicUsize::new(map_size);
-        let mut truth = Truth {
-            env,
-            versions,
-            current,
-            meta,
-            items,
-            map_size,
-            cipher: None,
-            gate: RwLock::new(()),
-            #[cfg(test)]
-            flush_fails: Default::default(),
-        };
+        let mut truth = Truth::of(env, (versions, current, meta, items), map_size);
         let format = truth.read()?.meta(meta::FORMAT)?.map(<[u8]>::to_vec);
         match format {
             Some(format) if format == FORMAT => {}
