@@ -14,9 +14,10 @@ pub(super) fn folded_part(text: &str) -> String {
 /// The same, and whether that is all of it.
 pub(super) fn part(text: &str) -> (String, bool) {
     let beginning = cut(text, 4 * LONGEST);
-    let folded = fold(beginning);
-    let part = cut(&folded, LONGEST);
-    (part.to_owned(), part.len() == folded.len() && beginning.len() == text.len())
+    let mut folded = fold(beginning).into_owned();
+    let (length, part) = (folded.len(), cut(&folded, LONGEST).len());
+    folded.truncate(part);
+    (folded, part == length && beginning.len() == text.len())
 }
 
 /// The text decomposed (NFKD), without combining marks, in full case folding, white space trimmed and collapsed.
@@ -31,7 +32,19 @@ fn fold_ascii(text: &str) -> Cow<'_, str> {
         && bytes.windows(2).all(plain)
         && bytes.first() != Some(&b' ')
         && bytes.last() != Some(&b' ');
-    if kept { Cow::Borrowed(text) } else { Cow::Owned(collapse(text.chars().map(|c| c.to_ascii_lowercase()))) }
+    if kept { Cow::Borrowed(text) } else { Cow::Owned(collapse_ascii(bytes)) }
+}
+
+/// What [`collapse`] makes of ASCII, and in lower case: almost all that is written.
+fn collapse_ascii(bytes: &[u8]) -> String {
+    let mut out = String::with_capacity(bytes.len());
+    for piece in bytes.split(|b| *b <= b' ' || *b == 0x7F).filter(|piece| !piece.is_empty()) {
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        out.extend(piece.iter().map(|b| char::from(b.to_ascii_lowercase())));
+    }
+    out
 }
 
 fn fold_any(text: &str) -> String {
@@ -91,7 +104,7 @@ fn collapse(characters: impl Iterator<Item = char>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::fold;
+    use super::{fold, fold_any};
 
     #[test]
     fn folded() {
@@ -118,6 +131,16 @@ mod tests {
             ("a\u{0}b", "a b"),
         ] {
             assert_eq!(fold(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn ascii_is_folded_like_all_else() {
+        let pairs = (0..128u8).flat_map(|a| (0..128u8).map(move |b| (char::from(a), char::from(b))));
+        for (a, b) in pairs {
+            for text in [format!("{a}{b}"), format!("{a}X{b}"), format!("y{a}{b}z")] {
+                assert_eq!(fold(&text), fold_any(&text), "{text:?}");
+            }
         }
     }
 }
