@@ -4,7 +4,10 @@
 use super::Authorization;
 use super::client::{Client, ClientKind};
 use super::consent::Person;
-use crate::base::Failure;
+use super::people;
+use crate::audit::Event;
+use crate::base::{Failure, TenantId};
+use crate::interaction::{Context, Records};
 
 /// The client_id of the app.
 pub const SAMPLE: &str = "smart-app";
@@ -12,9 +15,32 @@ pub const SAMPLE: &str = "smart-app";
 /// How long the token holds, in seconds.
 const TOKEN: i64 = 3_600;
 
+/// What the first start makes, to be shown once.
+pub struct First {
+    /// The name of the administrator.
+    pub name: String,
+    /// Its password.
+    pub password: String,
+    /// A token to begin with.
+    pub token: String,
+}
+
 impl Authorization {
+    /// Makes what a server begins with if there are no users: an administrator, an app to try, a token. The audit trail
+    /// is told of each in its own commit.
+    pub async fn first_start(&self, base: &str) -> Result<Option<First>, Failure> {
+        let context = Context::open(TenantId::default(), base);
+        let telling = |event: Event| self.service.records_telling(&context, event.detail("by", "first start"));
+        let account = telling(Event::administration("create", "account", people::FIRST));
+        let Some((name, password)) = self.people.telling(&account).first().await? else { return Ok(None) };
+        self.add_sample_app(&telling(Event::administration("create", "client", SAMPLE))).await?;
+        let records = telling(Event::token("", "first start").user(&name));
+        let token = self.first_token_in(&records, &name, base).await?.unwrap_or_default();
+        Ok(Some(First { name, password, token }))
+    }
+
     /// Registers the sample app if nothing is registered. It is a public client on localhost: PKCE ties it together.
-    pub async fn add_sample_app(&self) -> Result<bool, Failure> {
+    async fn add_sample_app(&self, records: &Records) -> Result<bool, Failure> {
         if !self.all_clients().await?.is_empty() {
             return Ok(false);
         }
@@ -43,12 +69,16 @@ impl Authorization {
         ]
         .map(str::to_owned)
         .to_vec();
-        self.add_client(&app).await?;
+        self.add_client_in(records, &app).await?;
         Ok(true)
     }
 
     /// A token for a user to begin with, by its name.
     pub async fn first_token(&self, name: &str, base: &str) -> Result<Option<String>, Failure> {
+        self.first_token_in(&self.records, name, base).await
+    }
+
+    async fn first_token_in(&self, records: &Records, name: &str, base: &str) -> Result<Option<String>, Failure> {
         let Some(user) = self.people.named(name).await? else { return Ok(None) };
         let person = Person {
             subject: user.id.clone(),
@@ -58,7 +88,7 @@ impl Authorization {
             session: None,
             authenticated: self.clock.now(),
         };
-        self.token_for(&person, &["user/*.cruds"], base, TOKEN).await.map(Some)
+        self.token_for_in(records, &person, &["user/*.cruds"], base, TOKEN).await.map(Some)
     }
 
     /// Takes away what is over (codes, tokens, sessions), a part at a time.

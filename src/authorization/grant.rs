@@ -314,6 +314,18 @@ impl Authorization {
         base: &str,
         seconds: i64,
     ) -> Result<String, Failure> {
+        self.token_for_in(&self.records, person, scopes, base, seconds).await
+    }
+
+    /// The same in records that tell the audit trail.
+    pub(super) async fn token_for_in(
+        &self,
+        records: &Records,
+        person: &Person,
+        scopes: &[&str],
+        base: &str,
+        seconds: i64,
+    ) -> Result<String, Failure> {
         let now = self.clock.now();
         let scopes: Vec<String> = scopes.iter().map(|scope| (*scope).to_owned()).collect();
         let grant = Grant {
@@ -329,7 +341,7 @@ impl Authorization {
         let id = new_id(&person.subject);
         let (token, write) = access_token(&id, &scopes, base, now, seconds)?;
         let kept = ItemWrite::create(GRANTS, id, json_bytes(&grant)?);
-        self.records.commit(vec![kept.until(Timestamp(now.0 + seconds * SECOND)), write]).await?;
+        records.commit(vec![kept.until(Timestamp(now.0 + seconds * SECOND)), write]).await?;
         Ok(token)
     }
 

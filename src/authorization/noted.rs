@@ -25,8 +25,8 @@ struct Notes {
     decision: Option<&'static str>,
     emergency: Option<String>,
     outcome: Outcome,
-    /// What took the record along in its commit.
-    told: Option<Records>,
+    /// What takes the record along in its commit, and whether it says there that the request was refused.
+    told: Option<(Records, bool)>,
 }
 
 /// How a request went, as far as it was noted.
@@ -102,14 +102,14 @@ impl Noted {
         self.0.lock().outcome.clone()
     }
 
-    /// From now on these records take the record of the request along.
-    pub(super) fn tells_with(&self, records: &Records) {
-        self.0.lock().told = Some(records.clone());
+    /// From now on these records take the record of the request along; it says whether the request was refused.
+    pub(super) fn tells_with(&self, records: &Records, refused: bool) {
+        self.0.lock().told = Some((records.clone(), refused));
     }
 
-    /// Whether a commit has told the trail already.
-    pub(super) fn is_told(&self) -> bool {
-        self.0.lock().told.as_ref().is_some_and(Records::have_told)
+    /// Whether a commit has told the trail already, and as what it turned out to be.
+    pub(super) fn is_told(&self, refused: bool) -> bool {
+        self.0.lock().told.as_ref().is_some_and(|(records, told)| *told == refused && records.have_told())
     }
 
     /// The event with what was noted.

@@ -257,12 +257,16 @@ impl Authorization {
     pub(super) async fn deny_asked(&self, id: &str, asked: Option<&Asked>) -> Result<String, Failure> {
         let (item, pending) = self.pending_item(id).await?;
         let refusal = Refusal::new(Refused::AccessDenied, "the user did not allow it");
-        if let Some(asked) = asked {
-            asked.noted.decision("denied");
-            asked.noted.client(&pending.client);
-            asked.noted.refused(Severity::Minor, refusal.text());
-        }
-        if !self.records.try_commit(vec![ItemWrite::delete(PENDING, &item)]).await? {
+        let records = match asked {
+            None => self.records.clone(),
+            Some(asked) => {
+                asked.noted.decision("denied");
+                asked.noted.client(&pending.client);
+                asked.noted.refused(Severity::Minor, refusal.text());
+                self.telling(asked)
+            }
+        };
+        if !records.try_commit(vec![ItemWrite::delete(PENDING, &item)]).await? {
             return Err(no_such());
         }
         Ok(pending.back().refused(&refusal))

@@ -1,11 +1,13 @@
 //! What the authorization server tells the audit trail: every attempt to sign in, every token that is asked for, every
-//! launch, grant, revocation and change of an account or app, with who did it and how it went. Grants, tokens,
-//! revocations, registrations and administration are told in their own commit, everything else at the one door, before
-//! the answer leaves; if the trail cannot be written, nothing leaves. Never a password, code, token or secret.
+//! launch, grant, revocation and change of an account or app, with who did it and how it went. What changes anything
+//! (sessions, accounts, grants, tokens, registrations, administration) is told in its own commit, everything else at the
+//! one door, before the answer leaves; if the trail cannot be written, nothing leaves. Never a password, code, token or
+//! secret.
 
 use super::Authorization;
 use super::exchange::{Answered, Asked, Content, Method, Went};
 use super::noted::Outcome;
+use super::people::People;
 use crate::audit::{Event, Severity};
 use crate::base::{Failure, TenantId};
 use crate::interaction::{Context, Records};
@@ -41,7 +43,7 @@ impl Authorization {
         let outcome = noted.outcome();
         let event = with_outcome(noted.complete(event), &outcome, &answered);
         let untold = outcome == Outcome::Shown || (when == When::Refused && !event.is_refused());
-        if !event.is_refused() && (untold || noted.is_told()) {
+        if noted.is_told(event.is_refused()) || (untold && !event.is_refused()) {
             return answered;
         }
         match self.service.record(&context, event).await {
@@ -50,13 +52,29 @@ impl Authorization {
         }
     }
 
-    /// Records whose next commit tells the trail that the request has succeeded: what happens and that it happened are
-    /// both there or neither. What is noted later is not told.
+    /// Records whose next commit tells the trail how the request has gone: what happens and that it happened are both
+    /// there or neither. What is noted later is not told.
     pub(super) fn telling(&self, asked: &Asked) -> Records {
         let Some((event, _)) = event(asked) else { return self.records.clone() };
-        let records = self.service.records_telling(&context(asked), asked.noted.complete(event));
-        asked.noted.tells_with(&records);
+        let mut event = asked.noted.complete(event);
+        if let Outcome::Refused(severity, why) = asked.noted.outcome() {
+            event = event.refused(severity, why);
+        }
+        let refused = event.is_refused();
+        let records = self.telling_of(asked, event);
+        asked.noted.tells_with(&records, refused);
         records
+    }
+
+    /// The people, who sign in and out and change their accounts in commits that tell the trail how the request has
+    /// gone.
+    pub(super) fn people_telling(&self, asked: &Asked) -> People {
+        self.people.telling(&self.telling(asked))
+    }
+
+    /// Records whose next commit tells the trail of something that a request leads to besides what it is.
+    pub(super) fn telling_of(&self, asked: &Asked, event: Event) -> Records {
+        self.service.records_telling(&context(asked), event)
     }
 
     /// Tells the trail of a request to the FHIR API that was refused for want of a token; gives the failure to answer.

@@ -5,7 +5,7 @@ use super::settings::Settings;
 use super::wire::{self, Wired};
 use crate::audit::Event;
 use crate::authorization::Authorization;
-use crate::authorization::first::SAMPLE;
+use crate::authorization::first::{First, SAMPLE};
 use crate::base::{Failure, TenantId};
 use crate::http::{Server, told_to_stop};
 use crate::interaction::{Context, Service};
@@ -15,13 +15,6 @@ use std::time::{Duration, Instant};
 
 /// How often what is over is taken away.
 const SWEEPING: Duration = Duration::from_secs(60);
-
-/// What is shown on the first start and never again.
-struct First {
-    name: String,
-    password: String,
-    token: String,
-}
 
 /// Serves.
 pub fn run(settings: &Settings) -> Result<(), Fault> {
@@ -67,10 +60,7 @@ async fn tell(service: &Service, base: &str, what: &'static str) -> Result<(), F
 async fn begin(authorization: &Authorization, base: &str) -> Result<Option<First>, Failure> {
     authorization.jwks().await?;
     authorization.people.warm_up().await?;
-    let Some((name, password)) = authorization.people.first().await? else { return Ok(None) };
-    authorization.add_sample_app().await?;
-    let token = authorization.first_token(&name, base).await?.unwrap_or_default();
-    Ok(Some(First { name, password, token }))
+    authorization.first_start(base).await
 }
 
 /// Takes away what is over, for as long as the server runs. Of several server processes one does it.

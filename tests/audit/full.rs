@@ -2,9 +2,10 @@
 
 use super::*;
 use async_trait::async_trait;
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use vesta::access::Role;
 use vesta::audit::Level;
 use vesta::authorization::client::{Client, ClientKind, ClientState};
@@ -19,7 +20,7 @@ use vesta::store::memory::MemoryStore;
 use vesta::store::{ChangeLog, Committed, Head, Item, Link, Snapshot, Store, StoreError, Transaction};
 
 /// A server over a store that takes nothing for the trail while the switch is on; with access control or without.
-fn server_over(switch: &Arc<AtomicBool>, guarded: bool) -> TestServer {
+pub fn server_over(switch: &Arc<Switch>, guarded: bool) -> TestServer {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let inner = switch.clone();
     let options = Options { bind: SocketAddr::from(([127, 0, 0, 1], 0)), workers: 1, ..Options::default() };
@@ -38,8 +39,23 @@ fn server_over(switch: &Arc<AtomicBool>, guarded: bool) -> TestServer {
     })
 }
 
+/// Whether the trail takes nothing; and which sorts of items were written since the switch was turned last.
+#[derive(Default)]
+pub struct Switch(AtomicBool, Mutex<BTreeSet<&'static str>>);
+
+impl Switch {
+    pub fn set(&self, on: bool) {
+        self.1.lock().expect("no panic").clear();
+        self.0.store(on, Ordering::Relaxed);
+    }
+
+    pub fn written(&self) -> Vec<&'static str> {
+        self.1.lock().expect("no panic").iter().copied().collect()
+    }
+}
+
 /// A store that takes nothing for the trail while the switch is on.
-struct Full(MemoryStore, Arc<AtomicBool>);
+struct Full(MemoryStore, Arc<Switch>);
 
 #[async_trait]
 impl Store for Full {
@@ -52,10 +68,13 @@ impl Store for Full {
     }
 
     async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {
-        if self.1.load(Ordering::Relaxed) && !transaction.audit.is_empty() {
+        if self.1.0.load(Ordering::Relaxed) && !transaction.audit.is_empty() {
             return Err(StoreError::Full);
         }
-        self.0.commit(tenant, transaction).await
+        let items: Vec<_> = transaction.items.iter().map(|item| item.collection).collect();
+        let done = self.0.commit(tenant, transaction).await?;
+        self.1.1.lock().expect("no panic").extend(items);
+        Ok(done)
     }
 
     async fn item(&self, tenant: TenantId, collection: &'static str, key: &str) -> Result<Option<Item>, StoreError> {
@@ -91,11 +110,11 @@ impl Store for Full {
 
 #[test]
 fn without_a_trail_nothing_is_done_and_nothing_is_told() {
-    let switch = Arc::new(AtomicBool::new(false));
+    let switch = Arc::new(Switch::default());
     let server = server_over(&switch, false);
     let id = server.create(&patient("Secret"));
     let path = format!("Patient/{id}");
-    switch.store(true, Ordering::Relaxed);
+    switch.set(true);
     let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
         {"resource": patient("New"), "request": {"method": "POST", "url": "Patient"}}]});
     let refused = [
@@ -118,7 +137,7 @@ fn without_a_trail_nothing_is_done_and_nothing_is_told() {
     let answer = server.put("POST", "", &batch);
     assert_eq!(answer.is(200).json()["entry"][0]["response"]["status"], "507 Insufficient Storage");
     assert!(!answer.text().contains("Secret"), "{}", answer.text());
-    switch.store(false, Ordering::Relaxed);
+    switch.set(false);
     assert_eq!(server.get("Patient?_summary=count").is(200).json()["total"], 1);
     let still = server.get(&path).is(200).json();
     assert_eq!(still["meta"]["versionId"], "1", "nothing was written meanwhile");
@@ -126,7 +145,7 @@ fn without_a_trail_nothing_is_done_and_nothing_is_told() {
 
 #[test]
 fn without_a_trail_nobody_is_let_in_and_nothing_is_administered() {
-    let switch = Arc::new(AtomicBool::new(false));
+    let switch = Arc::new(Switch::default());
     let server = server_over(&switch, true);
     let authorization = server.authorization.clone().expect("access control is on");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
@@ -156,16 +175,16 @@ fn without_a_trail_nobody_is_let_in_and_nothing_is_administered() {
     };
     let visit = cookie(&page, "vesta-visit").expect("a cookie");
     let sign_in = format!("seal={}&user=operator&pass={}", seal(&page), word.replace(' ', "+"));
-    switch.store(true, Ordering::Relaxed);
+    switch.set(true);
     let refused = with(&visit, "/auth/sign-in", &sign_in);
     assert_eq!((refused.status, cookie(&refused, "vesta-session")), (503, None), "{}", refused.text());
-    switch.store(false, Ordering::Relaxed);
+    switch.set(false);
     let answer = with(&visit, "/auth/sign-in", &sign_in);
     let cookies = format!("{visit}; {}", cookie(&answer, "vesta-session").expect("signed in"));
     let admin = server.get_with("/auth/admin", &[("cookie", &cookies)]);
     let approve = format!("seal={}&action=approve-client&which=app", seal(admin.is(200)));
 
-    switch.store(true, Ordering::Relaxed);
+    switch.set(true);
     let refused = with(&cookies, "/auth/admin", &approve);
     assert!([500, 503].contains(&refused.status), "{}", refused.text());
     let state = || runtime.block_on(authorization.client("app")).expect("answers").expect("there").state;
@@ -176,12 +195,12 @@ fn without_a_trail_nobody_is_let_in_and_nothing_is_administered() {
     assert!([500, 503].contains(&refused.status) && !refused.text().contains("client_secret"), "{}", refused.text());
     assert_eq!(runtime.block_on(authorization.all_clients()).expect("answers").len(), 1);
 
-    switch.store(false, Ordering::Relaxed);
+    switch.set(false);
     with(&cookies, "/auth/admin", &approve).is(303);
     assert_eq!(state(), ClientState::Active);
     let asking = format!("grant_type=refresh_token&refresh_token=x.y&client_id=app&client_secret={secret}");
     server.send("POST", "/auth/token", &form, Some(asking.as_bytes())).is(400);
-    switch.store(true, Ordering::Relaxed);
+    switch.set(true);
     let refused = server.send("POST", "/auth/token", &form, Some(asking.as_bytes()));
     assert_eq!((refused.status, refused.text().as_str()), (503, ""));
 }

@@ -3,6 +3,7 @@
 
 mod commands;
 mod full;
+mod own_account;
 mod reading;
 mod records;
 mod refused;

@@ -66,6 +66,15 @@ fn the_first_start_shows_the_administrators_password_once() {
     };
     let first = greeting();
     assert!(first.contains("user       admin") && first.contains("password   "), "{first}");
+    // What was made is in the audit trail, with nothing that is secret.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vesta"));
+    let listed = command.arg("--data").arg(data.path()).args(["audit", "list", "--json"]).env_clear().output();
+    let trail = out(&listed.expect("runs"));
+    for part in [r#""valueString":"admin""#, r#""valueString":"smart-app""#, r#""valueString":"first start""#] {
+        assert!(trail.contains(part), "no {part} in {trail}");
+    }
+    let password = first.split("password   ").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("one");
+    assert!(!trail.contains(password), "{trail}");
     let second = greeting();
     assert!(!second.contains("admin") && !second.contains("password"), "{second}");
 }

@@ -13,7 +13,7 @@ mod packages;
 mod paging;
 mod panics;
 mod patching;
-mod people;
+pub mod people;
 pub mod profiles;
 mod searching;
 mod site;

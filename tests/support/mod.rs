@@ -2,6 +2,7 @@
 //! and a client that shows answers as they are.
 
 mod client;
+mod device;
 #[cfg(feature = "mongodb")]
 pub mod mongodb;
 #[cfg(feature = "mongodb")]
@@ -11,6 +12,7 @@ pub mod proxy;
 mod server;
 
 pub use client::{Answer, Client, json};
+pub use device::Device;
 pub use server::TestServer;
 
 /// Says that a test was skipped, where `cargo test` shows it: what the macros print is kept back.

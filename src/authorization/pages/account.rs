@@ -59,7 +59,7 @@ impl Authorization {
         let refusal = if new != again {
             (Went::BadRequest, lang.passwords_differ().to_owned())
         } else {
-            match self.people.change_password(session, &old, &new, visit.from()).await? {
+            match self.people_telling(visit.asked).change_password(session, &old, &new, visit.from()).await? {
                 Err(refusal) => told(lang, &refusal),
                 Ok(token) => {
                     visit.asked.noted.done();
@@ -88,7 +88,8 @@ impl Authorization {
         let (mut said, mut went) = (None, Went::Ok);
         if visit.asked.method == Method::Post {
             let (password, code) = (field(visit, "pass"), field(visit, "code"));
-            match self.people.confirm_second_factor(session, &password, &code, visit.from()).await? {
+            let people = self.people_telling(visit.asked);
+            match people.confirm_second_factor(session, &password, &code, visit.from()).await? {
                 Ok(codes) => return Ok(visit.page(lang.recovery(), Width::Narrow, &recovery(lang, &codes))),
                 Err(refusal) => {
                     let (how, why) = told(lang, &refusal);
@@ -125,7 +126,8 @@ impl Authorization {
         let lang = visit.lang();
         let (mut said, mut went) = (None, Went::Ok);
         if visit.asked.method == Method::Post {
-            match self.people.remove_second_factor(session, &field(visit, "pass"), visit.from()).await? {
+            let people = self.people_telling(visit.asked);
+            match people.remove_second_factor(session, &field(visit, "pass"), visit.from()).await? {
                 Ok(()) => {
                     visit.asked.noted.done();
                     return Ok(Answered::see_other("/auth/account?done=removed"));

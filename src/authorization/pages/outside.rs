@@ -6,7 +6,7 @@ use super::super::exchange::{Answered, Asked, Method, Parameters};
 use super::super::people::outside::{self, Errand, Provider};
 use super::super::people::{SignedIn, secret};
 use super::{Aim, Visit};
-use crate::audit::Severity;
+use crate::audit::{Event, Severity};
 use crate::base::Failure;
 
 impl Authorization {
@@ -53,14 +53,19 @@ impl Authorization {
             Ok(claims) => claims,
             Err(why) => return Ok(failed(visit, provider, &aim, &why)),
         };
-        let Some(user) = self.people.of_claims(provider, &claims).await? else {
+        let told = |done: &'static str, name: &str| {
+            let by = format!("provider {}", provider.name);
+            self.telling_of(visit.asked, Event::administration(done, "account", name).user(name).detail("by", &by))
+        };
+        let Some(user) = self.people.of_claims(provider, &claims, &told).await? else {
             return Ok(failed(visit, provider, &aim, "nobody here belongs to these claims"));
         };
         visit.asked.noted.user(&user.name);
-        match self.people.admit_known(&user, &["fed"]).await? {
-            SignedIn::Whole(token) => self.enter(visit, &aim, &token).await,
-            _ => Ok(Answered::see_other(with_note(&aim))),
-        }
+        let SignedIn::Known(entrance) = self.people.known(user, &["fed"])? else {
+            return Ok(Answered::see_other(with_note(&aim)));
+        };
+        let entered = self.enter(visit, &aim, *entrance).await?;
+        Ok(entered.unwrap_or_else(|| Answered::see_other(with_note(&aim))))
     }
 }
 

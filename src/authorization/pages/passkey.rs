@@ -7,7 +7,7 @@ use super::super::people::passkey::{Assertion, Expected, party_of};
 use super::super::people::{Session, SignedIn, handle};
 use super::account::{own_password, told};
 use super::layout::{Note, Width, note, script};
-use super::sign_in::field;
+use super::sign_in::{field, would_be};
 use super::{Aim, Visit, note_of};
 use crate::base::{Failure, Timestamp};
 use maud::{Markup, html};
@@ -39,8 +39,14 @@ impl Authorization {
             let expected = Expected { challenge: &challenge, origin: &origin };
             let assertion = Assertion { id: &id, client: &client, data: &data, signature: &signature };
             let came = self.people.sign_in_by_passkey(&visit.here.visit, expected, &handle, assertion).await?;
-            if let SignedIn::Whole(token) = came {
-                return self.enter(visit, &aim, &token).await;
+            match came {
+                SignedIn::Known(entrance) => {
+                    if let Some(answered) = self.enter(visit, &aim, *entrance).await? {
+                        return Ok(answered);
+                    }
+                }
+                SignedIn::Wrong(user) => would_be(visit, user.as_deref()),
+                SignedIn::Wait(_) => {}
             }
             said = note_of(lang.passkey_failed());
         }
@@ -78,7 +84,7 @@ impl Authorization {
             return Ok(visit.page(lang.passkeys(), Width::Narrow, &list(visit, session, done.as_ref())));
         }
         if let Some(id) = visit.asked.form.get("remove") {
-            self.people.remove_passkey(session, id).await?;
+            self.people_telling(visit.asked).remove_passkey(session, id).await?;
             visit.asked.noted.done();
             return Ok(Answered::see_other("/auth/passkeys"));
         }
@@ -97,7 +103,8 @@ impl Authorization {
         let [challenge, client, attestation] = ["challenge", "client", "attestation"].map(|name| field(visit, name));
         let expected = Expected { challenge: &challenge, origin: &origin };
         let of = format!("{} {}", session.id(), visit.here.visit);
-        match self.people.add_passkey(session, &of, expected, &client, &attestation).await? {
+        let people = self.people_telling(visit.asked);
+        match people.add_passkey(session, &of, expected, &client, &attestation).await? {
             true => {
                 visit.asked.noted.done();
                 Ok(Answered::see_other("/auth/passkeys?done=added"))

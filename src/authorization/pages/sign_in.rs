@@ -2,7 +2,7 @@
 
 use super::super::Authorization;
 use super::super::exchange::{Answered, Method, Went};
-use super::super::people::{Session, SignedIn};
+use super::super::people::{Entrance, Session, SignedIn};
 use super::layout::{Note, Width, note};
 use super::{Aim, Visit, note_of};
 use crate::audit::Severity;
@@ -32,14 +32,14 @@ impl Authorization {
         let (name, password) = (field(visit, "user"), field(visit, "pass"));
         let came = self.people.sign_in(&name, &password, visit.from()).await?;
         let (went, why) = match came {
-            SignedIn::Whole(token) => return self.enter(visit, &aim, &token).await,
-            SignedIn::Halfway(token) => {
-                let why = "the password is right; the second factor is still to come";
-                visit.asked.noted.refused(Severity::Minor, why);
-                visit.set_session(&token);
-                return Ok(Answered::see_other(aim.at("second-factor")));
+            SignedIn::Known(entrance) => match self.enter(visit, &aim, *entrance).await? {
+                Some(answered) => return Ok(answered),
+                None => (Went::Forbidden, visit.lang().wrong().to_owned()),
+            },
+            SignedIn::Wrong(user) => {
+                would_be(visit, user.as_deref());
+                (Went::Forbidden, visit.lang().wrong().to_owned())
             }
-            SignedIn::Wrong => (Went::Forbidden, visit.lang().wrong().to_owned()),
             SignedIn::Wait(seconds) => (Went::TooMany, visit.lang().wait(seconds)),
         };
         visit.here.user = None;
@@ -61,9 +61,12 @@ impl Authorization {
             return Ok(visit.page(lang.second_factor(), Width::Narrow, &code_form(visit, None)));
         }
         let (went, why) = match self.people.second_factor(&halfway, &field(visit, "code")).await? {
-            SignedIn::Whole(token) => return self.enter(visit, &aim, &token).await,
+            SignedIn::Known(entrance) => match self.enter(visit, &aim, *entrance).await? {
+                Some(answered) => return Ok(answered),
+                None => (Went::Forbidden, lang.wrong_code().to_owned()),
+            },
             SignedIn::Wait(seconds) => (Went::TooMany, lang.wait(seconds)),
-            SignedIn::Wrong | SignedIn::Halfway(_) => (Went::Forbidden, lang.wrong_code().to_owned()),
+            SignedIn::Wrong(_) => (Went::Forbidden, lang.wrong_code().to_owned()),
         };
         let content = code_form(visit, note_of(why).as_ref());
         Ok(visit.page_again(went, lang.second_factor(), Width::Narrow, &content))
@@ -87,7 +90,7 @@ impl Authorization {
             return Ok(visit.page(lang.sign_out(), Width::Narrow, &content));
         }
         if let Some(session) = &visit.session {
-            self.people.sign_out(session).await?;
+            self.people_telling(visit.asked).sign_out(session).await?;
         }
         visit.asked.noted.done();
         visit.end_session();
@@ -134,20 +137,35 @@ impl Authorization {
         }
     }
 
-    /// Puts a new session into use, in the place of the one before.
-    pub(super) async fn enter(&self, visit: &mut Visit<'_>, aim: &Aim, token: &str) -> Result<Answered, Failure> {
-        if let Some(before) = &visit.session {
-            self.people.sign_out(before).await?;
+    /// Lets somebody in, in the place of the session before; that it was done is in the same commit. None if another
+    /// request has used what was used for it.
+    pub(super) async fn enter(
+        &self,
+        visit: &mut Visit<'_>,
+        aim: &Aim,
+        entrance: Entrance,
+    ) -> Result<Option<Answered>, Failure> {
+        let (noted, halfway) = (&visit.asked.noted, entrance.is_halfway());
+        noted.user(&entrance.user().name);
+        if halfway {
+            noted.refused(Severity::Minor, "the password is right; the second factor is still to come");
+        } else {
+            noted.done();
         }
-        visit.set_session(token);
-        match self.people.session(token).await? {
-            Some(session) => {
-                visit.asked.noted.user(&session.user().name);
-                visit.asked.noted.done();
-                Ok(Answered::see_other(self.onward(aim, &session).await?))
-            }
-            None => Ok(Answered::see_other(aim.at("sign-in"))),
+        // Who still has to give the second factor takes nobody's place.
+        let before = visit.session.as_ref().filter(|_| !halfway);
+        let Some(token) = self.people_telling(visit.asked).let_in(entrance, before).await? else {
+            noted.refused(Severity::Serious, "another request used the same at the same moment");
+            return Ok(None);
+        };
+        visit.set_session(&token);
+        if halfway {
+            return Ok(Some(Answered::see_other(aim.at("second-factor"))));
         }
+        Ok(Some(match self.people.session(&token).await? {
+            Some(session) => Answered::see_other(self.onward(aim, &session).await?),
+            None => Answered::see_other(aim.at("sign-in")),
+        }))
     }
 
     /// Whether a session is enough for what its user aims at: an app may want the user to sign in anew.
@@ -183,6 +201,13 @@ pub(super) fn signed_out(visit: &mut Visit<'_>) -> Answered {
         p { a href="/auth/sign-in" { (lang.sign_in_again()) } }
     };
     visit.page(lang.signed_out(), Width::Narrow, &content)
+}
+
+/// Notes who would have been let in, for the trail alone: the answer is the same whether there is such a user or not.
+pub(super) fn would_be(visit: &Visit<'_>, user: Option<&str>) {
+    if let Some(name) = user {
+        visit.asked.noted.user(name);
+    }
 }
 
 /// A field of the form as it was sent: an empty password is a password.

@@ -72,7 +72,7 @@ impl People {
         if let Some(outside) = &user.outside {
             writes.push(book::create(OUTSIDE, &outside_key(outside), &user.id)?);
         }
-        match self.book.write(writes).await? {
+        match self.told.write(writes).await? {
             true => Ok(user),
             false => Err(Failure::new(
                 FailureKind::Conflict,
@@ -126,7 +126,7 @@ impl People {
             };
             let mut next = read.value.clone();
             change(&mut next);
-            if self.book.write(vec![book::replace(USERS, &read, &next)?]).await? {
+            if self.told.write(vec![book::replace(USERS, &read, &next)?]).await? {
                 return Ok(next);
             }
         }
@@ -188,7 +188,7 @@ impl People {
         let mut writes = vec![book::forget(USERS, &user.id)];
         writes.extend(compared(&user.name).map(|name| book::forget(NAMES, &name)));
         writes.extend(user.outside.as_ref().map(|outside| book::forget(OUTSIDE, &outside_key(outside))));
-        self.book.write(writes).await.map(drop)
+        self.told.write(writes).await.map(drop)
     }
 }
 

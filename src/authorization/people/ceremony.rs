@@ -48,7 +48,7 @@ impl People {
         let mut user = session.user().clone();
         user.passkeys.retain(|passkey| passkey.id != made.id);
         user.passkeys.push(made);
-        self.book.write(vec![using, book::replace(USERS, &session.user_entry, &user)?]).await
+        self.told.write(vec![using, book::replace(USERS, &session.user_entry, &user)?]).await
     }
 
     /// Whether a user may change its passkeys: it knows its password.
@@ -66,7 +66,8 @@ impl People {
         self.change(&session.user().id, |user| user.passkeys.retain(|passkey| passkey.id != id)).await.map(drop)
     }
 
-    /// Signs in by a passkey. `handle` names the user, as it was given to the device when the passkey was made.
+    /// Signs in by a passkey. `handle` names the user, as it was given to the device when the passkey was made; the answer
+    /// to whoever asks is the same whether there is such a user or not.
     pub async fn sign_in_by_passkey(
         &self,
         visit: &str,
@@ -74,26 +75,25 @@ impl People {
         handle: &str,
         assertion: Assertion<'_>,
     ) -> Result<SignedIn, Failure> {
-        let Some(using) = self.using(visit, expected.challenge).await? else { return Ok(SignedIn::Wrong) };
         let id = URL_SAFE_NO_PAD.decode(handle).ok().and_then(|bytes| String::from_utf8(bytes).ok());
         let found = match id.filter(|id| uuid::Uuid::try_parse(id).is_ok()) {
             Some(id) => self.book.get::<User>(USERS, &id).await?,
             None => None,
         };
-        let Some(entry) = found.filter(|entry| !entry.value.disabled) else { return Ok(SignedIn::Wrong) };
+        let Some(entry) = found else { return Ok(SignedIn::Wrong(None)) };
+        let wrong = SignedIn::Wrong(Some(entry.value.name.clone()));
+        let Some(using) = self.using(visit, expected.challenge).await? else { return Ok(wrong) };
         let mut user = entry.value.clone();
         let used = user.passkeys.iter_mut().find(|passkey| passkey.id == assertion.id).and_then(|passkey| {
             *passkey = passkey.used(assertion, expected)?;
             Some(())
         });
-        if used.is_none() {
-            return Ok(SignedIn::Wrong);
+        if used.is_none() || user.disabled {
+            return Ok(wrong);
         }
-        // Whoever uses the same challenge or counter at the same moment loses here.
-        match self.book.write(vec![using, book::replace(USERS, &entry, &user)?]).await? {
-            true => self.admit_known(&user, &["hwk", "user", "mfa"]).await,
-            false => Ok(SignedIn::Wrong),
-        }
+        // Whoever uses the same challenge or counter at the same moment loses when it is written.
+        let counted = book::replace(USERS, &entry, &user)?;
+        self.entrance(user, &["hwk", "user", "mfa"], vec![using, counted])
     }
 }
 

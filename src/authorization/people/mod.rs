@@ -22,9 +22,10 @@ mod user;
 pub use accounts::{NewUser, check_resource};
 pub(super) use book::USERS;
 pub use ceremony::handle;
+pub(super) use first::NAME as FIRST;
 pub use own::Refusal;
 pub use session::{Lifetimes, Session};
-pub use sign_in::SignedIn;
+pub use sign_in::{Entrance, SignedIn};
 pub use user::{KINDS, Outside, User};
 
 use crate::base::{Clock, Failure};
@@ -36,6 +37,9 @@ use std::sync::Arc;
 /// The users of a tenant and their sessions.
 pub struct People {
     pub(self) book: Book,
+    /// Where accounts and sessions are changed: a commit there takes along what the audit trail is told, while attempts
+    /// are counted and challenges kept without.
+    pub(self) told: Book,
     pub(self) passwords: Arc<Passwords>,
     pub(self) clock: Arc<dyn Clock>,
     pub(self) lifetimes: Lifetimes,
@@ -45,7 +49,8 @@ pub struct People {
 impl People {
     /// The people in some records.
     pub fn new(records: Records, clock: Arc<dyn Clock>, lifetimes: Lifetimes) -> People {
-        People { book: Book::new(records), passwords: Arc::default(), clock, lifetimes, providers: Vec::new() }
+        let book = Book::new(records);
+        People { told: book.clone(), book, passwords: Arc::default(), clock, lifetimes, providers: Vec::new() }
     }
 
     /// The same with outside providers.
@@ -53,10 +58,12 @@ impl People {
         People { providers, ..self }
     }
 
-    /// The same, kept in records that tell the audit trail.
+    /// The same; who signs in or out, and what is changed of an account, is committed in records that tell the audit
+    /// trail.
     pub(super) fn telling(&self, records: &Records) -> People {
         People {
-            book: Book::new(records.clone()),
+            book: self.book.clone(),
+            told: Book::new(records.clone()),
             passwords: self.passwords.clone(),
             clock: self.clock.clone(),
             lifetimes: self.lifetimes,

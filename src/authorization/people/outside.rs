@@ -8,6 +8,7 @@ use super::book::{self, ERRANDS};
 use super::{NewUser, Outside, People, User, secret};
 use crate::access::Role;
 use crate::base::{Failure, FailureKind, Timestamp};
+use crate::interaction::Records;
 use openidconnect::core::{CoreAuthenticationFlow, CoreClient, CoreProviderMetadata};
 use openidconnect::{
     AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse, IssuerUrl, Nonce,
@@ -187,16 +188,22 @@ impl People {
     }
 
     /// The user whom verified claims are about, with the role that they tell now; a new one where the provider may
-    /// bring new ones. `None` if nobody here belongs to them.
-    pub async fn of_claims(&self, provider: &Provider, claims: &Value) -> Result<Option<User>, Failure> {
+    /// bring new ones. `None` if nobody here belongs to them. A user that is made or changed is committed in the records
+    /// that `told` gives: they tell the audit trail what is done to the account of which name.
+    pub async fn of_claims(
+        &self,
+        provider: &Provider,
+        claims: &Value,
+        told: &(dyn Fn(&'static str, &str) -> Records + Sync),
+    ) -> Result<Option<User>, Failure> {
         let Some(subject) = claims["sub"].as_str().filter(|s| !s.is_empty()) else { return Ok(None) };
         let outside = Outside { provider: provider.name.clone(), subject: subject.to_owned() };
-        let told = provider.role(claims);
+        let claimed = provider.role(claims);
         if let Some(user) = self.outside(&outside).await? {
-            if user.disabled || (provider.role_claim.is_some() && told.is_none()) {
+            if user.disabled || (provider.role_claim.is_some() && claimed.is_none()) {
                 return Ok(None);
             }
-            let (role, resource) = (told.unwrap_or(user.role), provider.resource(claims).or(user.resource.clone()));
+            let (role, resource) = (claimed.unwrap_or(user.role), provider.resource(claims).or(user.resource.clone()));
             if role == user.role && resource == user.resource {
                 return Ok(Some(user));
             }
@@ -205,9 +212,9 @@ impl People {
                 user.resource.clone_from(&resource);
                 user.epoch += 1;
             };
-            return self.change(&user.id, change).await.map(Some);
+            return self.telling(&told("change", &user.name)).change(&user.id, change).await.map(Some);
         }
-        let (Some(role), true) = (told, provider.create) else { return Ok(None) };
+        let (Some(role), true) = (claimed, provider.create) else { return Ok(None) };
         let wanted = ["preferred_username", "email", "sub"].into_iter().find_map(|claim| claims[claim].as_str());
         let name = wanted.unwrap_or(subject);
         for name in [name.to_owned(), format!("{name}@{}", provider.name)] {
@@ -217,7 +224,7 @@ impl People {
                 outside: Some(outside.clone()),
                 ..NewUser::new(name, role)
             };
-            match self.add(new).await {
+            match self.telling(&told("create", &new.name)).add(new).await {
                 Ok(user) => return Ok(Some(user)),
                 Err(failure) if failure.kind == FailureKind::Conflict => {}
                 Err(failure) if failure.kind == FailureKind::Unprocessable => {

@@ -1,8 +1,9 @@
 //! What a signed-in user does with its own account: another password, a second factor, recovery codes, signing out.
+//! Each change is one commit, which takes along what the audit trail is told.
 
 use super::book::{self, USERS};
 use super::session::{self, Session, Stored};
-use super::sign_in::{SignedIn, recovery_hash};
+use super::sign_in::recovery_hash;
 use super::totp::Shared;
 use super::{People, accounts, secret};
 use crate::base::{Failure, FailureKind, IssueCode};
@@ -48,7 +49,7 @@ impl People {
 
     /// Ends a session.
     pub async fn sign_out(&self, session: &Session) -> Result<(), Failure> {
-        self.book.write(vec![session::over(session)]).await.map(drop)
+        self.told.write(vec![session::over(session)]).await.map(drop)
     }
 
     /// Changes the own password. All sessions end; the answer is a new one for this browser.
@@ -83,8 +84,11 @@ impl People {
         }
         let shared = Shared::new()?;
         let next = Stored { setup: Some(shared.clone()), ..session.stored.value.clone() };
-        self.commit(vec![session::rewrite(session, &next, self.lifetimes)?]).await?;
-        Ok(shared)
+        // Nothing of the account has changed yet: the trail is told when the app is taken into use.
+        match self.book.write(vec![session::rewrite(session, &next, self.lifetimes)?]).await? {
+            true => Ok(shared),
+            false => Err(changed_meanwhile()),
+        }
     }
 
     /// Takes the app into use once it has shown a right code. The answer is the recovery codes, told only now.
@@ -140,22 +144,21 @@ impl People {
         if session.user().password.is_none() {
             return Ok(None);
         }
-        Ok(match self.knows_password(session.user(), password, from).await? {
-            SignedIn::Wait(seconds) => Some(Refusal::Wait(seconds)),
-            SignedIn::Wrong => Some(Refusal::Wrong),
-            SignedIn::Whole(_) | SignedIn::Halfway(_) => None,
-        })
+        self.doubts(session.user(), password, from).await
     }
 
+    /// Makes a change of the own account, or of how it is known.
     async fn commit(&self, writes: Vec<book::Write>) -> Result<(), Failure> {
-        match self.book.write(writes).await? {
+        match self.told.write(writes).await? {
             true => Ok(()),
-            false => {
-                let why = "the account was changed at the same moment; try again";
-                Err(Failure::new(FailureKind::Conflict, IssueCode::Conflict, why))
-            }
+            false => Err(changed_meanwhile()),
         }
     }
+}
+
+fn changed_meanwhile() -> Failure {
+    let why = "the account was changed at the same moment; try again";
+    Failure::new(FailureKind::Conflict, IssueCode::Conflict, why)
 }
 
 /// New recovery codes (80 bits each), and what is stored of them.

@@ -1,25 +1,45 @@
 //! Signing in: the password, then the second factor if the user has one. Counts what is tried in vain before it is
-//! known to be, and answers alike whether a name exists or not.
+//! known to be, and answers alike whether a name exists or not. Who is known has not come in yet: that is one commit of
+//! its own, which takes along what the audit trail is told.
 
 use super::book::{self, KNOWN, SESSIONS, TRIES, USERS};
 use super::lockout::{self, Tries};
 use super::session::{self, Session};
 use super::user::{User, compared};
-use super::{People, secret};
+use super::{People, Refusal, secret};
 use crate::base::{Failure, Timestamp};
 use std::net::IpAddr;
 
 /// What came of an attempt to sign in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum SignedIn {
-    /// Signed in; this is for the cookie.
-    Whole(String),
-    /// The password is right, the second factor is missing; this is for the cookie.
-    Halfway(String),
-    /// Something is wrong; what, is not told.
-    Wrong,
+    /// It is this user. Nothing is written yet, and nobody has come in.
+    Known(Box<Entrance>),
+    /// Something is wrong; what, is not told. For the audit trail alone: the name of the user that it would have been.
+    Wrong(Option<String>),
     /// Too many attempts: nothing was tried. Seconds to wait.
     Wait(u64),
+}
+
+/// The way in for a user that is known: a session that can begin, and what is used up by it.
+#[derive(Clone, Debug)]
+pub struct Entrance {
+    user: User,
+    token: String,
+    halfway: bool,
+    writes: Vec<book::Write>,
+}
+
+impl Entrance {
+    /// Who it is.
+    pub fn user(&self) -> &User {
+        &self.user
+    }
+
+    /// Whether the second factor is still missing.
+    pub fn is_halfway(&self) -> bool {
+        self.halfway
+    }
 }
 
 /// How often a count is tried if others count at the same moment.
@@ -41,14 +61,15 @@ impl People {
         let found = self.entry_named(name).await?;
         let hash = found.as_ref().and_then(|user| user.value.password.as_deref());
         let right = self.passwords.verify(password, hash).await?;
-        let Some(user) = found.map(|user| user.value).filter(|user| right && !user.disabled) else {
-            return Ok(SignedIn::Wrong);
-        };
+        let Some(user) = found.map(|user| user.value) else { return Ok(SignedIn::Wrong(None)) };
+        if !right || user.disabled {
+            return Ok(SignedIn::Wrong(Some(user.name)));
+        }
         let now = self.clock.now();
         let seen = book::until(book::put(KNOWN, &of_name, &now)?, Timestamp(now.0 + lockout::KNOWN_FOR));
         let mut writes = vec![book::forget(TRIES, &of_name), seen];
         writes.extend((!known).then(|| book::forget(TRIES, &of_place)));
-        self.admit(&user, &["pwd"], writes).await
+        self.entrance(user, &["pwd"], writes)
     }
 
     /// Whether a name has signed in lately from an address, by the key of both.
@@ -57,17 +78,30 @@ impl People {
         Ok(seen.is_some_and(|seen| self.clock.now().0 - seen.value.0 < lockout::KNOWN_FOR))
     }
 
-    /// Begins the session of a user that is known by other means than a password here; `methods` says which.
-    pub async fn admit_known(&self, user: &User, methods: &[&str]) -> Result<SignedIn, Failure> {
-        self.admit(user, methods, Vec::new()).await
+    /// The way in for a user that is known by other means than a password here; `methods` says which.
+    pub fn known(&self, user: User, methods: &[&str]) -> Result<SignedIn, Failure> {
+        self.entrance(user, methods, Vec::new())
     }
 
-    async fn admit(&self, user: &User, methods: &[&str], mut writes: Vec<book::Write>) -> Result<SignedIn, Failure> {
+    /// The way in for a user that is known by these means, with what is used up by it.
+    pub(super) fn entrance(
+        &self,
+        user: User,
+        methods: &[&str],
+        mut writes: Vec<book::Write>,
+    ) -> Result<SignedIn, Failure> {
         let halfway = user.has_second_factor() && methods == ["pwd"];
-        let (write, token) = session::begin(user, methods, halfway, self.lifetimes, self.clock.now())?;
+        let (write, token) = session::begin(&user, methods, halfway, self.lifetimes, self.clock.now())?;
         writes.push(write);
-        self.book.write(writes).await?;
-        Ok(if halfway { SignedIn::Halfway(token) } else { SignedIn::Whole(token) })
+        Ok(SignedIn::Known(Box::new(Entrance { user, token, halfway, writes })))
+    }
+
+    /// Lets somebody in, in the place of the session before: all of it in one commit. The answer is for the cookie; none
+    /// if what was used for it has been used by another request at the same moment.
+    pub async fn let_in(&self, entrance: Entrance, before: Option<&Session>) -> Result<Option<String>, Failure> {
+        let Entrance { token, mut writes, .. } = entrance;
+        writes.extend(before.map(session::over));
+        Ok(self.told.write(writes).await?.then_some(token))
     }
 
     /// Completes a session that is halfway by a code of the app or a recovery code. Each is good once.
@@ -78,29 +112,24 @@ impl People {
             return Ok(SignedIn::Wait(wait));
         }
         let Some((user, method)) = after_code(halfway.user(), code, self.clock.now()) else {
-            return Ok(SignedIn::Wrong);
+            return Ok(SignedIn::Wrong(Some(halfway.user().name.clone())));
         };
-        let (write, token) = session::begin(&user, &["pwd", method, "mfa"], false, self.lifetimes, self.clock.now())?;
         let used = book::replace(USERS, &halfway.user_entry, &user)?;
         let begun = book::delete(SESSIONS, &halfway.stored);
-        // Of two requests with the same code one loses here.
-        match self.book.write(vec![write, used, begun, book::forget(TRIES, &key)]).await? {
-            true => Ok(SignedIn::Whole(token)),
-            false => Ok(SignedIn::Wrong),
-        }
+        self.entrance(user, &["pwd", method, "mfa"], vec![used, begun, book::forget(TRIES, &key)])
     }
 
-    /// Whether a signed-in user knows its password; counted like attempts to sign in.
-    pub(super) async fn knows_password(&self, user: &User, password: &str, from: IpAddr) -> Result<SignedIn, Failure> {
+    /// Why a signed-in user does not count as knowing its password, if so; counted like attempts to sign in.
+    pub(super) async fn doubts(&self, user: &User, password: &str, from: IpAddr) -> Result<Option<Refusal>, Failure> {
         let key = tries_key(&lockout::counted(from), &compared(&user.name).unwrap_or_default());
         if let Some(wait) = self.count(&key, lockout::FREE_OF_NAME).await? {
-            return Ok(SignedIn::Wait(wait));
+            return Ok(Some(Refusal::Wait(wait)));
         }
         if !self.passwords.verify(password, user.password.as_deref()).await? {
-            return Ok(SignedIn::Wrong);
+            return Ok(Some(Refusal::Wrong));
         }
         self.book.write(vec![book::forget(TRIES, &key)]).await?;
-        Ok(SignedIn::Whole(String::new()))
+        Ok(None)
     }
 
     /// Counts a try, unless there is a wait; then says how many seconds are left.

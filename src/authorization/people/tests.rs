@@ -38,11 +38,31 @@ async fn with_user() -> (Arc<People>, Arc<Hands>, User) {
     (people, clock, user)
 }
 
-fn whole(came: SignedIn) -> String {
-    match came {
-        SignedIn::Whole(token) => token,
-        other => panic!("{other:?}"),
-    }
+/// Lets somebody in who has given all that is needed.
+async fn whole(people: &People, came: SignedIn) -> String {
+    come_in(people, came, false).await
+}
+
+/// Lets somebody in whose second factor is still missing.
+async fn half(people: &People, came: SignedIn) -> String {
+    come_in(people, came, true).await
+}
+
+async fn come_in(people: &People, came: SignedIn, halfway: bool) -> String {
+    let SignedIn::Known(entrance) = came else { panic!("{came:?}") };
+    assert_eq!(entrance.is_halfway(), halfway);
+    people.let_in(*entrance, None).await.expect("answers").expect("nobody was faster")
+}
+
+#[track_caller]
+fn wrong(came: &SignedIn, name: Option<&str>) {
+    assert!(matches!(came, SignedIn::Wrong(found) if found.as_deref() == name), "{came:?}");
+}
+
+#[track_caller]
+fn waits(came: &SignedIn) -> u64 {
+    let SignedIn::Wait(seconds) = came else { panic!("{came:?}") };
+    *seconds
 }
 
 #[tokio::test]
@@ -67,11 +87,12 @@ async fn a_name_belongs_to_one_user() {
 #[tokio::test]
 async fn only_the_right_password_signs_in() {
     let (people, _, user) = with_user().await;
-    let token = whole(people.sign_in("Asante", PASSWORD, HERE).await.expect("answers"));
+    let token = whole(&people, people.sign_in("Asante", PASSWORD, HERE).await.expect("answers")).await;
     let session = people.session(&token).await.expect("answers").expect("a session");
     assert_eq!((session.user().id.as_str(), session.methods()), (user.id.as_str(), &["pwd".to_owned()][..]));
     for (name, password) in [("asante", "wrong"), ("nobody", PASSWORD), ("", PASSWORD), ("asante", "")] {
-        assert_eq!(people.sign_in(name, password, HERE).await.expect("answers"), SignedIn::Wrong, "{name}");
+        let known = (name == "asante").then_some(name);
+        wrong(&people.sign_in(name, password, HERE).await.expect("answers"), known);
     }
     assert!(people.session("something else").await.expect("answers").is_none());
 }
@@ -81,14 +102,15 @@ async fn guessing_has_to_wait_and_locks_out_nobody_else() {
     let (people, clock, _) = with_user().await;
     for name in ["asante", "nobody"] {
         for _ in 0..=lockout::FREE_OF_NAME {
-            assert_eq!(people.sign_in(name, "wrong", HERE).await.expect("answers"), SignedIn::Wrong);
+            let known = (name == "asante").then_some(name);
+            wrong(&people.sign_in(name, "wrong", HERE).await.expect("answers"), known);
         }
-        assert_eq!(people.sign_in(name, PASSWORD, HERE).await.expect("answers"), SignedIn::Wait(3), "{name}");
+        assert_eq!(waits(&people.sign_in(name, PASSWORD, HERE).await.expect("answers")), 3, "{name}");
     }
-    whole(people.sign_in("asante", PASSWORD, ELSEWHERE).await.expect("answers"));
+    whole(&people, people.sign_in("asante", PASSWORD, ELSEWHERE).await.expect("answers")).await;
     clock.forward(3);
-    whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
-    assert_eq!(people.sign_in("asante", "wrong", HERE).await.expect("answers"), SignedIn::Wrong, "it counts anew");
+    whole(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
+    wrong(&people.sign_in("asante", "wrong", HERE).await.expect("answers"), Some("asante"));
 }
 
 #[tokio::test]
@@ -96,23 +118,22 @@ async fn whoever_guesses_many_names_holds_up_nobody_who_works_there() {
     let (people, clock, _) = with_user().await;
     let new = NewUser { password: Some((PASSWORD.into(), false)), ..NewUser::new("mensah", Role::Nurse) };
     people.add(new).await.expect("is added");
-    whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    whole(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
     for number in 0..=lockout::FREE_OF_ADDRESS {
         let came = people.sign_in(&format!("nobody{number}"), "wrong", HERE).await.expect("answers");
-        assert_eq!(came, SignedIn::Wrong, "{number}");
+        wrong(&came, None);
     }
-    let waits = |came: SignedIn| assert!(matches!(came, SignedIn::Wait(_)), "{came:?}");
-    waits(people.sign_in("somebody", "wrong", HERE).await.expect("answers"));
-    waits(people.sign_in("mensah", PASSWORD, HERE).await.expect("answers"));
-    whole(people.sign_in("mensah", PASSWORD, ELSEWHERE).await.expect("answers"));
+    waits(&people.sign_in("somebody", "wrong", HERE).await.expect("answers"));
+    waits(&people.sign_in("mensah", PASSWORD, HERE).await.expect("answers"));
+    whole(&people, people.sign_in("mensah", PASSWORD, ELSEWHERE).await.expect("answers")).await;
     // Whoever has signed in here before may, and guesses of that name still have to wait.
     clock.forward(1);
     for _ in 0..=lockout::FREE_OF_NAME {
-        assert_eq!(people.sign_in("asante", "wrong", HERE).await.expect("answers"), SignedIn::Wrong);
+        wrong(&people.sign_in("asante", "wrong", HERE).await.expect("answers"), Some("asante"));
     }
-    waits(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    waits(&people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
     clock.forward(60);
-    whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    whole(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
 }
 
 #[tokio::test]
@@ -126,7 +147,7 @@ async fn many_guesses_at_once_are_counted() {
         .collect();
     let mut tried = 0;
     for one in guesses {
-        tried += u32::from(one.await.expect("ends") == SignedIn::Wrong);
+        tried += u32::from(matches!(one.await.expect("ends"), SignedIn::Wrong(_)));
     }
     assert!(tried <= lockout::FREE_OF_NAME + 1, "{tried} were tried");
 }
@@ -134,7 +155,7 @@ async fn many_guesses_at_once_are_counted() {
 #[tokio::test]
 async fn sessions_end_by_themselves() {
     let (people, clock, _) = with_user().await;
-    let token = whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    let token = whole(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
     clock.forward(29 * 60);
     assert!(people.session(&token).await.expect("answers").is_some());
     clock.forward(29 * 60);
@@ -142,7 +163,7 @@ async fn sessions_end_by_themselves() {
     clock.forward(31 * 60);
     assert!(people.session(&token).await.expect("answers").is_none(), "idle for too long");
 
-    let token = whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    let token = whole(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
     for _ in 0..35 {
         clock.forward(20 * 60);
         assert!(people.session(&token).await.expect("answers").is_some());
@@ -154,11 +175,11 @@ async fn sessions_end_by_themselves() {
 #[tokio::test]
 async fn a_new_password_or_a_disabled_user_ends_sessions() {
     let (people, _, user) = with_user().await;
-    let first = whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
-    let second = whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    let first = whole(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
+    let second = whole(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
     let session = people.session(&first).await.expect("answers").expect("a session");
-    let wrong = people.change_password(&session, "wrong", "another good one", HERE).await.expect("answers");
-    assert_eq!(wrong, Err(Refusal::Wrong));
+    let refused = people.change_password(&session, "wrong", "another good one", HERE).await.expect("answers");
+    assert_eq!(refused, Err(Refusal::Wrong));
     let weak = people.change_password(&session, PASSWORD, "asante-asante", HERE).await.expect("answers");
     assert_eq!(weak, Err(Refusal::Weak(password::Weakness::Guessable)));
     let changed = people.change_password(&session, PASSWORD, "another good one", HERE).await.expect("answers");
@@ -168,48 +189,48 @@ async fn a_new_password_or_a_disabled_user_ends_sessions() {
     }
     people.set_disabled(&user, true).await.expect("disables");
     assert!(people.session(&third).await.expect("answers").is_none());
-    assert_eq!(people.sign_in("asante", "another good one", HERE).await.expect("answers"), SignedIn::Wrong);
+    wrong(&people.sign_in("asante", "another good one", HERE).await.expect("answers"), Some("asante"));
     people.set_disabled(&user, false).await.expect("enables");
     assert!(people.session(&third).await.expect("answers").is_none(), "a session does not come back");
-    whole(people.sign_in("asante", "another good one", HERE).await.expect("answers"));
+    whole(&people, people.sign_in("asante", "another good one", HERE).await.expect("answers")).await;
 }
 
 #[tokio::test]
 async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
     let (people, clock, user) = with_user().await;
-    let token = whole(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    let token = whole(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
     let session = people.session(&token).await.expect("answers").expect("a session");
     let shared = people.begin_second_factor(&session).await.expect("begins");
     let session = people.session(&token).await.expect("answers").expect("a session");
     assert_eq!(people.begin_second_factor(&session).await.expect("goes on"), shared, "a reload shows the same key");
     let code = shared.code(clock.now()).expect("a code");
-    let wrong = people.confirm_second_factor(&session, PASSWORD, "000000", HERE).await.expect("answers");
-    assert_eq!(wrong, Err(Refusal::WrongCode));
+    let refused = people.confirm_second_factor(&session, PASSWORD, "000000", HERE).await.expect("answers");
+    assert_eq!(refused, Err(Refusal::WrongCode));
     let codes = people.confirm_second_factor(&session, PASSWORD, &code, HERE).await.expect("answers").expect("right");
     assert_eq!(codes.len(), 10);
     let stored = people.user(&user.id).await.expect("answers").expect("there");
     assert!(!stored.recovery.contains(&codes[0]), "only hashes are stored");
 
-    let half = |came| match came {
-        SignedIn::Halfway(token) => token,
-        other => panic!("{other:?}"),
-    };
-    let token = half(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+    let token = half(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
     assert!(people.session(&token).await.expect("answers").is_none(), "halfway is not signed in");
     let session = people.halfway(&token).await.expect("answers").expect("halfway");
-    assert_eq!(people.second_factor(&session, &code).await.expect("answers"), SignedIn::Wrong, "used at the set-up");
+    // Used at the set-up.
+    wrong(&people.second_factor(&session, &code).await.expect("answers"), Some("asante"));
     clock.forward(30);
     let code = shared.code(clock.now()).expect("a code");
-    let done = whole(people.second_factor(&session, &code).await.expect("answers"));
+    let done = whole(&people, people.second_factor(&session, &code).await.expect("answers")).await;
     let session = people.session(&done).await.expect("answers").expect("a session");
     assert_eq!(session.methods(), ["pwd", "otp", "mfa"]);
     assert!(people.halfway(&token).await.expect("answers").is_none(), "the half session is gone");
 
     for (attempt, right) in [(codes[3].to_uppercase(), true), (codes[3].clone(), false), ("aaaa".into(), false)] {
-        let token = half(people.sign_in("asante", PASSWORD, HERE).await.expect("answers"));
+        let token = half(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
         let session = people.halfway(&token).await.expect("answers").expect("halfway");
         let came = people.second_factor(&session, &attempt).await.expect("answers");
-        assert_eq!(matches!(came, SignedIn::Whole(_)), right, "{attempt}");
+        match right {
+            true => drop(whole(&people, came).await),
+            false => wrong(&came, Some("asante")),
+        }
     }
 }
 
@@ -217,15 +238,13 @@ async fn a_second_factor_is_asked_for_and_each_code_is_good_once() {
 async fn codes_cannot_be_guessed_in_bulk() {
     let (people, clock, user) = with_user().await;
     people.change(&user.id, |user| user.totp = totp::Shared::new().ok()).await.expect("changes");
-    let SignedIn::Halfway(token) = people.sign_in("asante", PASSWORD, HERE).await.expect("answers") else {
-        panic!("halfway")
-    };
+    let token = half(&people, people.sign_in("asante", PASSWORD, HERE).await.expect("answers")).await;
     let session = people.halfway(&token).await.expect("answers").expect("halfway");
     let mut answers = Vec::new();
     for _ in 0..8 {
         answers.push(people.second_factor(&session, "000000").await.expect("answers"));
     }
-    assert!(matches!(answers[7], SignedIn::Wait(_)), "{answers:?}");
+    waits(&answers[7]);
     clock.forward(11 * 60);
     assert!(people.halfway(&token).await.expect("answers").is_none(), "the half session is over");
 }
@@ -234,7 +253,7 @@ async fn codes_cannot_be_guessed_in_bulk() {
 async fn the_first_administrator_is_made_once() {
     let (people, _) = people().await;
     let (name, password) = people.first().await.expect("answers").expect("made");
-    whole(people.sign_in(&name, &password, HERE).await.expect("answers"));
+    whole(&people, people.sign_in(&name, &password, HERE).await.expect("answers")).await;
     assert!(people.first().await.expect("answers").is_none());
     let stored = people.named("admin").await.expect("answers").expect("there");
     assert!(!format!("{stored:?}").contains(&password));

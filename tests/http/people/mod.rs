@@ -1,6 +1,6 @@
 //! People over HTTP: signing in, the second step, the own account, and what must not be possible there.
 
-mod account;
+pub mod account;
 mod admin;
 mod consent;
 mod emergency;
@@ -60,7 +60,7 @@ impl House {
     }
 
     pub fn browser(&self) -> Browser<'_> {
-        Browser { server: &self.server, cookies: BTreeMap::new(), headers: Vec::new() }
+        Browser::of(&self.server)
     }
 }
 
@@ -77,6 +77,10 @@ pub struct Browser<'s> {
 }
 
 impl Browser<'_> {
+    pub fn of(server: &TestServer) -> Browser<'_> {
+        Browser { server, cookies: BTreeMap::new(), headers: Vec::new() }
+    }
+
     pub fn get(&mut self, path: &str) -> Answer {
         self.send("GET", path, None)
     }

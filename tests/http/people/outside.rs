@@ -71,8 +71,11 @@ fn whoever_comes_from_the_provider_has_the_role_that_it_tells() {
     let code = fake.code(&asked, claims("s-1", "nurses"), Forged::default());
     assert_eq!(come_back(&mut browser, &asked, &code), "/auth/apps");
     let told = watcher.fresh();
-    assert_eq!((told.len(), told[0].outcome.as_str()), (1, "0"), "{told:#?}");
-    assert_eq!(told[0].user.as_deref(), Some("asante@hospital"));
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told.iter().all(|one| one.outcome == "0" && one.user.as_deref() == Some("asante@hospital")), "{told:#?}");
+    // The account is made in a commit of its own.
+    assert!(told[0].has("action=create") && told[0].has("account=asante@hospital"), "{told:#?}");
+    assert!(told[0].has("by=provider hospital") && told[1].has("means=outside provider"), "{told:#?}");
     assert!(browser.is_signed_in());
     let made = user(&house, "s-1").expect("is made");
     // There is a user of the same name, who has nothing to do with it.
@@ -84,6 +87,8 @@ fn whoever_comes_from_the_provider_has_the_role_that_it_tells() {
     told["fhirUser"] = json!("https://fhir.example.org/Practitioner/7");
     let code = fake.code(&asked, told, Forged::default());
     assert_eq!(come_back(&mut again, &asked, &code), "/auth/apps");
+    let told = watcher.fresh();
+    assert!(told.len() == 2 && told[0].has("action=change") && told[0].has("account=asante@hospital"), "{told:#?}");
     let changed = user(&house, "s-1").expect("is there");
     assert_eq!((changed.id, changed.role), (made.id, Role::Doctor));
     assert_eq!(changed.resource.as_deref(), Some("Practitioner/7"));

@@ -143,6 +143,45 @@ fn signing_in_is_told_of_whom_and_how_it_went() {
 }
 
 #[test]
+fn a_passkey_that_is_refused_names_whose_it_would_be_and_only_in_the_trail() {
+    use crate::support::Device;
+    let house = House::new();
+    house.add(NewUser { password: Some((PASSWORD.into(), false)), ..NewUser::new("mensah", Role::Nurse) });
+    let mensah = run(house.authorization.people.named("mensah")).expect("answers").expect("there");
+    run(house.authorization.people.set_disabled(&mensah, true)).expect("is disabled");
+    let asante = run(house.authorization.people.named("asante")).expect("answers").expect("there");
+    let handles = [asante, mensah].map(|user| vesta::authorization::people::handle(&user));
+    let mut watcher = Watcher::of(&house);
+    let port = house.server.address().rsplit_once(':').expect("a port").1.to_owned();
+    let mut browser = house.browser();
+    browser.headers.push(("host", format!("localhost:{port}")));
+    let mut device = Device::at(&format!("http://localhost:{port}"));
+    let unknown = "MDAwMDAwMDAtMDAwMC00MDAwLTgwMDAtMDAwMDAwMDAwMDAw";
+    let cases = [
+        (handles[0].as_str(), Some("asante")),
+        (handles[1].as_str(), Some("mensah")),
+        (unknown, None),
+        ("", None),
+        ("%", None),
+    ];
+    let mut answers = Vec::new();
+    for (handle, user) in cases {
+        let seal = super::seal(&browser.get("/auth/sign-in").is(200).text());
+        let page = browser.post("/auth/passkey", &[("seal", &seal), ("do", "begin")]).is(200).text();
+        let (seal, challenge) = (super::seal(&page), super::field(&page, "data-challenge=\""));
+        assert_eq!(watcher.fresh(), [], "nobody has tried yet");
+        let sent = device.get(&challenge, handle);
+        let mut fields: Vec<(&str, &str)> = sent.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        fields.push(("seal", &seal));
+        let refused = browser.post("/auth/passkey", &fields).is(403).text();
+        assert_eq!(one(&watcher.fresh(), LOGIN), ("8", user, None, None), "{handle}");
+        let next = super::field(&refused, "data-challenge=\"");
+        answers.push(refused.replace(&next, "").replace(&super::seal(&refused), ""));
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:#?}");
+}
+
+#[test]
 fn letting_an_app_in_is_told_with_user_app_patient_and_decision() {
     let house = house();
     let mut watcher = Watcher::of(&house);
