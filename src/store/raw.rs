@@ -1,8 +1,8 @@
 //! The raw door of the contract: a whole store read as it is, and written as it was elsewhere, with all numbers,
 //! instants and hashes. Used by `moving` (copy, backup, restore) and by nobody else: what comes in here is not checked
-//! against guards, expectations or the clock, and gets no record in the audit trail.
+//! against guards, expectations or the clock, and gets no record in the audit trail; the commit that ends it does.
 
-use super::{Hash, Item, Method, StoreError};
+use super::{Hash, Item, Method, StoreError, Transaction};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use async_trait::async_trait;
@@ -81,6 +81,9 @@ pub trait RawTarget: RawStore {
 
     /// Takes away the items of a collection, or, where none is named, all but those of [`UNFINISHED`].
     async fn clear_items(&self, collection: Option<&str>) -> Result<(), StoreError>;
+
+    /// Ends the filling by an ordinary commit of the first tenant, which follows what was replayed.
+    async fn finish(&self, last: Transaction) -> Result<(), StoreError>;
 }
 
 /// What is wrong with versions that do not follow what is there.

@@ -45,6 +45,14 @@ impl Place {
         out(&output)
     }
 
+    /// As messages and records name it.
+    fn shown(&self) -> String {
+        match self.name.contains("://") {
+            true => vesta::cli::settings::Settings::without_password(&self.name),
+            false => self.name.clone(),
+        }
+    }
+
     fn serve(&self, arguments: &[&str]) -> Running {
         Running::start(&self.flags, arguments)
     }
@@ -208,6 +216,20 @@ fn copy(from: &Place, to: &Place) -> Output {
     Command::new(env!("CARGO_BIN_EXE_vesta")).args(arguments).env_clear().output().expect("runs")
 }
 
+/// The last record of the audit trail.
+fn last_record(place: &Place) -> Value {
+    let text = place.must(&["audit", "list", "--limit", "1", "--json"]);
+    serde_json::from_str(text.trim()).unwrap_or_else(|e| panic!("no record ({e}): {text}"))
+}
+
+/// The details of a record, as `name=value`.
+fn details(record: &Value) -> Vec<String> {
+    let entities = record["entity"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let details = entities.iter().filter_map(|entity| entity["detail"].as_array()).flatten();
+    let pair = |detail: &Value| Some(format!("{}={}", detail["type"].as_str()?, detail["valueString"].as_str()?));
+    details.filter_map(pair).collect()
+}
+
 /// What must be the same at every place: history, totals; and that it is sound and people sign in.
 fn looked_at(place: &Place) -> (Vec<Value>, Vec<u64>) {
     assert!(place.must(&["check"]).contains(" 0 faults"));
@@ -238,6 +260,9 @@ fn a_store_is_moved_with_everything_through_every_engine() {
         let found = looked_at(&to);
         assert_eq!(found.1, before.1, "{}", to.name);
         assert!(found.0 == before.0, "the history of {} is another", to.name);
+        // Each trail tells its side of it: what left before it left, what came when it was whole.
+        assert_eq!(details(&last_record(&from)), [format!("export=copy to {}", to.shown())]);
+        assert_eq!(details(&last_record(&to))[..2], ["action=copy".to_owned(), format!("store={}", from.shown())]);
         let again = copy(&from, &to);
         assert_eq!(again.status.code(), Some(1), "it is not empty");
         assert!(err(&again).contains("is not empty and no unfinished copy"), "{}", err(&again));
@@ -348,6 +373,10 @@ fn saved_under_writers(place: &Place, folder: &Path) {
     // To a point in time, found by what a client sees of it.
     let to = Place::directory(&folder.join("until"), None);
     to.must(&["restore", &names[0], &names[1], &names[2], "--backup-key", &key, "--until", &moment]);
+    let told = details(&last_record(&to));
+    assert!(told[0] == "action=restore" && told[1] == format!("store={}", names.join(" ")), "{told:?}");
+    assert!(told.iter().any(|detail| detail.starts_with("until=20")), "{told:?}");
+    assert!(to.must(&["audit", "verify"]).contains("\nsound"));
     let [patients, partners] = pairs(&to);
     assert!(patients == partners && (patients.len() as u64) < before, "{} of {before}", patients.len());
     let running = to.serve(&["--auth", "off"]);
@@ -435,6 +464,6 @@ fn backups_are_refused_by_name_of_what_is_wrong() {
         assert!(!refused.status.success() && err(&refused).contains(word), "{arguments:?}: {}", err(&refused));
     }
     to.must(&["restore", &path("a"), "--backup-key", &key]);
-    assert!(to.must(&["audit", "verify"]).contains("2 records"), "the import and the backup itself");
+    assert!(to.must(&["audit", "verify"]).contains("3 records"), "the import, the backup itself and the restore");
     assert_eq!(to.must(&["export", "-"]), store.must(&["export", "-"]));
 }

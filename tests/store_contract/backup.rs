@@ -5,7 +5,7 @@ use super::moving::{everything, fill};
 use super::world::*;
 use std::path::{Path, PathBuf};
 use vesta::base::{TenantId, Timestamp};
-use vesta::store::moving::{self, RestoreReport, Sealing, Summary, Until};
+use vesta::store::moving::{self, Filled, RestoreReport, Sealing, Summary, Until};
 use vesta::store::{RawStore, RawTarget, RawVersion, StoreError, Transaction};
 
 fn sealing() -> Sealing {
@@ -20,7 +20,8 @@ async fn save(from: &dyn RawStore, file: &Path, base: Option<&Summary>, now: i64
 }
 
 async fn restore(files: &[PathBuf], to: &dyn RawTarget, until: Option<Until>) -> Result<RestoreReport, StoreError> {
-    moving::restore(files, Some(&sealing()), to, "the target", until, &World, &mut |_, _, _| {}).await
+    let filled = Filled { store: to, name: "the target", told: Vec::new() };
+    moving::restore(files, Some(&sealing()), filled, until, &World, &mut |_, _, _| {}).await
 }
 
 /// A little more in a store.

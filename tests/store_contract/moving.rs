@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use vesta::base::{SystemClock, TenantId, Timestamp};
 use vesta::store::embedded::EmbeddedReader;
-use vesta::store::moving::{self, CopyReport};
+use vesta::store::moving::{self, CopyReport, Filled};
 use vesta::store::{
-    Expect, HistoryQuery, HistoryScope, ItemWrite, RawItem, RawStore, RawTarget, RawVersion, Still, Store, StoreError,
-    Taker, Transaction,
+    AuditRecord, Expect, HistoryQuery, HistoryScope, ItemWrite, RawItem, RawStore, RawTarget, RawVersion, Still, Store,
+    StoreError, Taker, Transaction,
 };
 
 /// How an engine is had.
@@ -74,7 +74,16 @@ pub async fn everything(store: &dyn RawStore) -> (Vec<(TenantId, RawVersion)>, V
 }
 
 async fn copy(from: &dyn RawStore, to: &dyn RawTarget) -> Result<CopyReport, StoreError> {
-    moving::copy(from, to, ("the source", "the target"), &World, &mut |_, _, _| {}).await
+    copy_telling(from, to, Vec::new()).await
+}
+
+async fn copy_telling(
+    from: &dyn RawStore,
+    to: &dyn RawTarget,
+    told: Vec<AuditRecord>,
+) -> Result<CopyReport, StoreError> {
+    let filled = Filled { store: to, name: "the target", told };
+    moving::copy(from, "the source", filled, &World, &mut |_, _, _| {}).await
 }
 
 /// What searches, reads, histories and the change log answer.
@@ -143,6 +152,34 @@ fn a_copy_is_the_same_store_in_every_engine() {
     }
 }
 
+#[test]
+fn a_whole_copy_has_been_told_of_and_one_that_cannot_be_told_of_is_not_whole() {
+    for engine in ENGINES {
+        let Some((from, to)) = engine().zip(engine()) else { continue };
+        wait(async {
+            fill(&from).await;
+            let before = everything(&*from.raw).await;
+            let told = || vec![record(&[], "copied")];
+            let mut steps = 0;
+            while copy_telling(&*from.raw, &Dying::after(&*to.raw, steps), told()).await.is_err() {
+                let note = moving::unfinished(&*to.store).await.expect("answers");
+                let untold = everything(&*to.raw).await.0.len() <= before.0.len();
+                assert!(untold && (note.is_some() || steps == 0), "{} after {steps}", to.name);
+                steps += 1;
+            }
+            assert_eq!(moving::unfinished(&*to.store).await.expect("answers"), None);
+            let mut after = everything(&*to.raw).await;
+            let trail = TENANT.trail();
+            let end = after.0.iter().rposition(|(log, _)| *log == trail).expect("a trail");
+            let (_, last) = after.0.remove(end);
+            let is_of_trail = |(log, _): &&(TenantId, RawVersion)| *log == trail;
+            assert_eq!(last.number as usize, before.0.iter().filter(is_of_trail).count() + 1, "{}", to.name);
+            assert!(after == before, "{}: all else is the same", to.name);
+            assert!(trail_faults(&*to.store).await.0.is_empty());
+        });
+    }
+}
+
 /// A target that fails after so many writes, as if the process had ended there.
 pub struct Dying<'t>(&'t dyn RawTarget, AtomicUsize);
 
@@ -188,6 +225,11 @@ impl RawTarget for Dying<'_> {
     async fn clear_items(&self, collection: Option<&str>) -> Result<(), StoreError> {
         self.step()?;
         self.0.clear_items(collection).await
+    }
+
+    async fn finish(&self, last: Transaction) -> Result<(), StoreError> {
+        self.step()?;
+        self.0.finish(last).await
     }
 }
 

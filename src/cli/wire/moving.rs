@@ -1,6 +1,8 @@
 //! The wiring of what moves whole stores: opens both sides, each a directory or a database.
 
 use super::{super::fault::Fault, super::key_source, super::settings::Settings, wait};
+use crate::access::Caller;
+use crate::audit::{Event, Origin};
 use crate::base::{Clock, SystemClock};
 use crate::definitions::Definitions;
 use crate::index::Extractor;
@@ -8,8 +10,8 @@ use crate::store::embedded::{EmbeddedReader, EmbeddedStore, MasterKey, Options};
 #[cfg(feature = "mongodb")]
 use crate::store::mongodb::MongoStore;
 pub use crate::store::moving::Until;
-use crate::store::moving::{self, BackupReport, CopyReport, Progress, RestoreReport, Sealing};
-use crate::store::{CheckReport, FhirVocabulary, RawStore, RawTarget, StoreError, Vocabulary};
+use crate::store::moving::{self, BackupReport, CopyReport, Filled, Progress, RestoreReport, Sealing};
+use crate::store::{AuditRecord, CheckReport, FhirVocabulary, RawStore, RawTarget, StoreError, Vocabulary};
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::{Path, PathBuf};
@@ -113,6 +115,8 @@ fn target(side: Side<'_>, vocabulary: &Arc<FhirVocabulary>) -> Result<Arc<dyn Ra
 }
 
 /// Copies a store into another.
+///
+/// The trail of the source is told before anything leaves; that of the target, in the commit by which it is whole.
 pub fn copy(settings: &Settings, [from, to]: [Side<'_>; 2], progress: &mut Progress<'_>) -> Result<CopyReport, Fault> {
     let same = match (Path::new(from.0).canonicalize(), Path::new(to.0).canonicalize()) {
         (Ok(from), Ok(to)) => from == to,
@@ -123,10 +127,36 @@ pub fn copy(settings: &Settings, [from, to]: [Side<'_>; 2], progress: &mut Progr
     }
     let vocabulary = vocabulary(settings);
     let names = [shown(from.0), shown(to.0)];
+    let leaving = at(settings, from);
+    if super::filled(&leaving).is_ok()
+        && let Err(why) = super::record_at(&leaving, Event::export(&format!("copy to {}", names[1])))
+    {
+        eprintln!("this copy leaves no record in the audit trail of {}: {why}", names[0]);
+    }
     let source = source(from, &vocabulary)?;
     let target = target(to, &vocabulary)?;
-    let copying = moving::copy(&*source, &*target, (&names[0], &names[1]), &*vocabulary, progress);
-    wait(copying)?.map_err(failed)
+    let told = told(settings, Event::administration("copy", "store", &names[0]));
+    let filled = Filled { store: &*target, name: &names[1], told };
+    wait(moving::copy(&*source, &names[0], filled, &*vocabulary, progress))?.map_err(failed)
+}
+
+/// The settings with a side for the store.
+fn at(settings: &Settings, (place, key): Side<'_>) -> Settings {
+    let (store, data) = match is_database(place) {
+        true => (Some(place.to_owned()), None),
+        false => (None, Some(PathBuf::from(place))),
+    };
+    Settings { store, data, encryption_key: key.map(str::to_owned), ..settings.clone() }
+}
+
+/// What the audit trail of a store that is filled is told of it; nothing where there shall be none.
+fn told(settings: &Settings, event: Event) -> Vec<AuditRecord> {
+    let definitions = Definitions::core();
+    let kind = definitions.resource("AuditEvent").filter(|_| settings.audit_level().is_on());
+    let base = settings.bases().pop().unwrap_or_default();
+    let origin = Origin { base: &base, caller: &Caller::Open, remote: None, request_id: "", now: SystemClock.now() };
+    let body = |kind| AuditRecord { kind, body: super::by_command(event).body(&origin, &definitions) };
+    kind.map(body).into_iter().collect()
 }
 
 /// The side that the settings name.
@@ -221,6 +251,14 @@ pub fn restore(
     }
     let target = target(side(settings), &vocabulary)?;
     let name = settings.place();
-    let restoring = moving::restore(files, sealing.as_ref(), &*target, &name, until, &*vocabulary, progress);
+    let names: Vec<_> = files.iter().map(|file| file.to_string_lossy()).collect();
+    let mut event = Event::administration("restore", "store", &names.join(" "));
+    event = match until {
+        None => event,
+        Some(Until::Instant(instant)) => event.detail("until", &instant.to_instant()),
+        Some(Until::Commit(number)) => event.detail("until", &number.to_string()),
+    };
+    let filled = Filled { store: &*target, name: &name, told: told(settings, event) };
+    let restoring = moving::restore(files, sealing.as_ref(), filled, until, &*vocabulary, progress);
     wait(restoring)?.map_err(failed)
 }

@@ -11,7 +11,7 @@ use crate::base::TenantId;
 use crate::index::Terms;
 use crate::json::{Document, Limits};
 use crate::store::raw::{not_next, not_next_of_resource};
-use crate::store::{Body, Head, RawItem, RawTarget, RawVersion, StoreError};
+use crate::store::{Body, Head, RawItem, RawTarget, RawVersion, Store, StoreError, Transaction};
 use async_trait::async_trait;
 use std::sync::atomic::Ordering;
 use tokio::sync::oneshot;
@@ -260,5 +260,9 @@ impl RawTarget for EmbeddedStore {
 
     async fn clear_items(&self, collection: Option<&str>) -> Result<(), StoreError> {
         self.order(Replay::Clear(collection.map(str::to_owned))).await
+    }
+
+    async fn finish(&self, last: Transaction) -> Result<(), StoreError> {
+        self.commit(TenantId::default(), last).await.map(drop)
     }
 }

@@ -6,7 +6,8 @@ use crate::index::Terms;
 use crate::json::{Document, Limits};
 use crate::store::raw::{not_next, not_next_of_resource};
 use crate::store::{
-    Body, Item, Method, RawItem, RawStore, RawTarget, RawVersion, Still, StoreError, Taker, UNFINISHED,
+    Body, Item, Method, RawItem, RawStore, RawTarget, RawVersion, Still, Store, StoreError, Taker, Transaction,
+    UNFINISHED,
 };
 use crate::store::{Hash, Version};
 use async_trait::async_trait;
@@ -113,5 +114,9 @@ impl RawTarget for MemoryStore {
         let goes = |name: &str| collection.map_or(name != UNFINISHED, |wanted| wanted == name);
         self.items.write().values_mut().for_each(|own| own.retain(|(name, _), _: &mut Item| !goes(name)));
         Ok(())
+    }
+
+    async fn finish(&self, last: Transaction) -> Result<(), StoreError> {
+        self.commit(TenantId::default(), last).await.map(drop)
     }
 }

@@ -12,7 +12,9 @@ use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Terms;
 use crate::store::raw::{not_next, not_next_of_resource};
-use crate::store::{RawItem, RawStore, RawTarget, RawVersion, Still, StoreError, Taker, UNFINISHED};
+use crate::store::{
+    RawItem, RawStore, RawTarget, RawVersion, Still, Store, StoreError, Taker, Transaction, UNFINISHED,
+};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::ClientSession;
@@ -356,5 +358,9 @@ impl RawTarget for MongoStore {
             Ok(())
         };
         self.shared.run(clear).await
+    }
+
+    async fn finish(&self, last: Transaction) -> Result<(), StoreError> {
+        self.commit(TenantId::default(), last).await.map(drop)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::batch::Batch;
 use super::rows::{ItemSum, LogSum, mark};
-use super::{Progress, RawStore, RawTarget, note};
+use super::{Filled, Progress, RawStore, RawTarget, note};
 use crate::base::TenantId;
 use crate::store::{RawItem, RawVersion, Still, StoreError, Vocabulary};
 
@@ -62,15 +62,16 @@ fn refused<T>(why: String) -> Result<T, StoreError> {
     Err(StoreError::Unavailable(why))
 }
 
-/// Copies everything of one store into another, which is empty or an unfinished copy of the same. `names` are those of
-/// the two, for messages and the note.
+/// Copies everything of one store into another, which is empty or an unfinished copy of the same. `name` is that of the
+/// one that is copied, for messages and the note.
 pub async fn copy(
     from: &dyn RawStore,
-    to: &dyn RawTarget,
-    names: (&str, &str),
+    name: &str,
+    Filled { store: to, name: other, told }: Filled<'_>,
     vocabulary: &dyn Vocabulary,
     progress: &mut Progress<'_>,
 ) -> Result<CopyReport, StoreError> {
+    let names = (name, other);
     let source = moment(from).await?;
     if let Some(note) = &source.note {
         return refused(format!("{} is an unfinished copy of {note} itself: finish that first", names.0));
@@ -109,12 +110,12 @@ pub async fn copy(
     }
     let mut compared = 0;
     for (log, last) in &source.ends {
-        let mut told = |more| {
+        let mut further = |more| {
             compared += more;
             progress("compared", compared, 2 * all);
         };
-        let ours = sum(from, *log, last.number, vocabulary, &mut told).await?;
-        let theirs = sum(to, *log, last.number, vocabulary, &mut told).await?;
+        let ours = sum(from, *log, last.number, vocabulary, &mut further).await?;
+        let theirs = sum(to, *log, last.number, vocabulary, &mut further).await?;
         if ours != theirs {
             return Err(StoreError::Broken(format!("log {} is not the same in {} as in {}", log.0, names.1, names.0)));
         }
@@ -124,7 +125,7 @@ pub async fn copy(
     if target.sum != source.sum || ends(&target.ends) != ends(&source.ends) {
         return Err(StoreError::Broken(format!("{} does not hold the same as {}", names.1, names.0)));
     }
-    note::remove(to).await?;
+    note::remove(to, told).await?;
     Ok(report)
 }
 

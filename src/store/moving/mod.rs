@@ -22,7 +22,18 @@ pub use file::{BackupReader, BackupWriter, FileError, Sealing};
 pub use note::unfinished;
 pub use restore::{RestoreReport, Until, restore, verify_file};
 
-use super::{RawStore, RawTarget, UNFINISHED};
+use super::{AuditRecord, RawStore, RawTarget, UNFINISHED};
+
+/// A store that is to be filled.
+pub struct Filled<'t> {
+    /// The store.
+    pub store: &'t dyn RawTarget,
+    /// What it is called in messages.
+    pub name: &'t str,
+    /// What its audit trail is told, in the commit by which it is whole: after all that was brought, so that this can be
+    /// held against where it came from up to there.
+    pub told: Vec<AuditRecord>,
+}
 
 /// How far it is: what is done, and how much of how much.
 pub type Progress<'p> = dyn FnMut(&str, u64, u64) + Send + 'p;

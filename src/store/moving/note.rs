@@ -1,8 +1,9 @@
-//! The note in a store that is being filled: what from. It is written before anything else and taken away at the end.
+//! The note in a store that is being filled: what from. It is written before anything else and taken away at the end, in
+//! the commit that tells the audit trail of it: a store that is whole has been told what it was filled from.
 
 use super::{RawTarget, UNFINISHED};
 use crate::base::TenantId;
-use crate::store::{Item, RawItem, Store, StoreError};
+use crate::store::{AuditRecord, Item, ItemExpect, ItemWrite, RawItem, Store, StoreError, Transaction};
 
 /// Whose item the note is.
 const TENANT: TenantId = TenantId(0);
@@ -15,9 +16,11 @@ pub async fn put(to: &dyn RawTarget, from: &str) -> Result<(), StoreError> {
     to.replay_items(vec![RawItem { tenant: TENANT, collection: UNFINISHED.into(), item }]).await
 }
 
-/// Takes the note away: the store is whole.
-pub async fn remove(to: &dyn RawTarget) -> Result<(), StoreError> {
-    to.clear_items(Some(UNFINISHED)).await
+/// Takes the note away and tells the audit trail: the store is whole.
+pub async fn remove(to: &dyn RawTarget, told: Vec<AuditRecord>) -> Result<(), StoreError> {
+    let (collection, key) = (UNFINISHED, KEY.to_owned());
+    let gone = ItemWrite { collection, key, expect: ItemExpect::Any, value: None, expires: None };
+    to.finish(Transaction { items: vec![gone], audit: told, ..Transaction::default() }).await
 }
 
 /// What a note says.

@@ -2,7 +2,7 @@
 //! before anything is written; what was written is read again and compared at the end.
 //!
 //! To a point in time: the logs of resources are cut behind the last commit that is not later. Audit trails are not cut,
-//! as they tell what happened, also what is undone hereby; and items (accounts, keys, sessions) have no history: they are
+//! as they tell what happened, also what is undone hereby, and that it was restored is told behind their ends; and items (accounts, keys, sessions) have no history: they are
 //! those of the last file, so that nobody who was shut out comes in again.
 
 use super::backup::{LogPart, Summary, text};
@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::copy::{learn, moment, sum};
 use super::file::{BackupReader, FileError, Sealing};
 use super::rows::{ItemSum, LogSum, Row, mark, read_row};
-use super::{Progress, RawTarget, note};
+use super::{Filled, Progress, RawTarget, note};
 use crate::base::{TenantId, Timestamp};
 use crate::store::{Hash, RawVersion, StoreError, Vocabulary};
 use std::collections::BTreeMap;
@@ -193,8 +193,7 @@ fn try_files(
 pub async fn restore(
     files: &[PathBuf],
     sealing: Option<&Sealing>,
-    to: &dyn RawTarget,
-    name: &str,
+    Filled { store: to, name, told }: Filled<'_>,
     until: Option<Until>,
     vocabulary: &dyn Vocabulary,
     progress: &mut Progress<'_>,
@@ -238,7 +237,7 @@ pub async fn restore(
     if !same || found.sum != state.items {
         return Err(StoreError::Broken(format!("{name} does not hold the same as the backup")));
     }
-    note::remove(to).await?;
+    note::remove(to, told).await?;
     Ok(state.report)
 }
 
