@@ -145,9 +145,13 @@ pub(super) async fn perform(
         let (before, guards) = match (&target, &condition) {
             (Target::Id(id), _) => {
                 let newest = snapshot.read(kind, id).await.map_err(outcome::of_store)?;
-                (read::existing(service, kind, id, newest)?, Vec::new())
+                (read::existing(service, kind, id, service.readable(context, newest).await?)?, Vec::new())
             }
-            (_, Some(condition)) => matching(&*snapshot, &context.budget, kind, condition).await?,
+            (_, Some(condition)) => {
+                let (before, guards) = matching(&*snapshot, &context.budget, kind, condition).await?;
+                let before = service.readable(context, Some(before)).await?;
+                (before.ok_or_else(matches_nothing)?, guards)
+            }
             (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
         };
         holds(request, Some(before.version))?;
@@ -177,6 +181,10 @@ pub(super) async fn perform(
     Err(too_many_races())
 }
 
+fn matches_nothing() -> Failure {
+    Failure::not_found("the criteria match nothing")
+}
+
 /// The one match of criteria.
 async fn matching(
     snapshot: &dyn Snapshot,
@@ -188,7 +196,7 @@ async fn matching(
         Found::One(version) => {
             Ok((*version, vec![Guard { kind, condition: condition.clone(), as_of: snapshot.position() }]))
         }
-        Found::None => Err(Failure::not_found("the criteria match nothing")),
+        Found::None => Err(matches_nothing()),
         Found::Many => Err(conditional::several()),
     }
 }

@@ -145,8 +145,10 @@ pub(super) async fn change(call: Call<'_>, change: Change) -> Result<Reply, Fail
     let examiner = call.service.examiner(call.context, call.request).await?.of_own_making();
     for _ in 0..ATTEMPTS {
         let snapshot = call.service.snapshot_to_write(call.context).await?;
-        let before = newest(&call, &*snapshot, kind, &id).await?;
+        let before = snapshot.read(kind, &id).await.map_err(outcome::of_store)?;
         drop(snapshot);
+        let before = call.service.readable(call.context, before).await?;
+        let before = read::existing(call.service, kind, &id, before)?;
         let (write, meta) = changed(&call, &examiner, &before, &given, change)?;
         let Some(write) = write else { return Ok(answer(meta)) };
         let transaction = Transaction { writes: vec![write], ..Transaction::default() };

@@ -5,6 +5,7 @@
 //! The store is private to this folder: whoever wants data gets a snapshot here, so that nothing can forget to ask.
 
 mod admission;
+mod binaries;
 mod circumstances;
 mod consents;
 mod operator;
@@ -18,7 +19,7 @@ use crate::access::{Action, Grant, Principal};
 use crate::base::{Failure, FailureKind, IssueCode, TenantId};
 use crate::definitions::{Definitions, TypeId};
 use crate::search::Seal;
-use crate::store::{ItemWrite, Notices, Snapshot, Store, StoreError, Transaction};
+use crate::store::{ItemWrite, Notices, Snapshot, Store, StoreError, Transaction, Version};
 use parking_lot::{Mutex, RwLock};
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -140,6 +141,19 @@ impl Service {
     pub(crate) async fn snapshot_to_write(&self, context: &Context) -> Result<Box<dyn Snapshot>, Failure> {
         let inner = self.gate.store.snapshot(context.log()).await.map_err(outcome::of_store)?;
         self.seen(context, inner, true).await
+    }
+
+    /// A version that was found to be changed, if the caller may read it as well: what a change makes of it tells what
+    /// stands in it.
+    pub(crate) async fn readable(
+        &self,
+        context: &Context,
+        version: Option<Version>,
+    ) -> Result<Option<Version>, Failure> {
+        let Some(version) = version else { return Ok(None) };
+        let snapshot = self.snapshot(context).await?;
+        let read = snapshot.version(version.kind, &version.id, version.version).await.map_err(outcome::of_store)?;
+        Ok(read.map(|_| version))
     }
 
     async fn seen(

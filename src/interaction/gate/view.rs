@@ -7,14 +7,13 @@ use crate::access::{Access, Action, Grant, Restriction, Subject, guarded};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::{Condition, INSIDE};
-use crate::interaction::binary;
 use crate::json::{Document, Limits, Tree};
 use crate::store::{Body, HistoryQuery, HistoryScope, Page, Query, Snapshot, StoreError, Version};
 use async_trait::async_trait;
 use std::sync::Arc;
 
 /// Most versions that are looked at for one page of a history.
-const MOST_VERSIONS: usize = 50_000;
+pub(super) const MOST_VERSIONS: usize = 50_000;
 
 /// A snapshot behind a grant.
 pub(super) struct View {
@@ -25,11 +24,11 @@ pub(super) struct View {
     pub writing: bool,
 }
 
-fn denied(failure: Failure) -> StoreError {
+pub(super) fn denied(failure: Failure) -> StoreError {
     StoreError::Refused(Box::new(failure))
 }
 
-fn unreadable(error: impl std::fmt::Display) -> StoreError {
+pub(super) fn unreadable(error: impl std::fmt::Display) -> StoreError {
     StoreError::Broken(format!("a stored resource cannot be read: {error}"))
 }
 
@@ -138,41 +137,11 @@ impl View {
         Ok(guarded(document.root()))
     }
 
-    /// A Binary is seen by those who see what its security context names (R4 binary.html#security-context). One that
-    /// has none is not for those who may see only some patients.
-    async fn context_allows(&self, version: &Version, action: Action) -> Result<bool, StoreError> {
-        if self.definitions.name(version.kind) != "Binary" {
-            return Ok(true);
-        }
-        let json = version.to_json("Binary").unwrap_or_default();
-        let document = Document::parse(&json, &Limits::NONE).map_err(unreadable)?;
-        self.binary_allows(document.root(), version.kind, action).await
-    }
-
-    /// The same on a Binary that is not stored.
-    pub(super) async fn binary_allows(
-        &self,
-        binary: crate::json::Value<'_>,
-        kind: TypeId,
-        action: Action,
-    ) -> Result<bool, StoreError> {
-        let Some((target, id)) = binary::security_context(binary, &self.definitions) else {
-            return Ok(!self.grant.is_bound(kind, action));
-        };
-        // One Binary that points to another says nothing.
-        if self.definitions.name(target) == "Binary" {
-            return Ok(false);
-        }
-        match self.inner.read(target, &id).await? {
-            Some(version) => Box::pin(self.inside(&version, Action::Read)).await,
-            None => Ok(false),
-        }
-    }
-
     /// A version without the elements that are hidden.
     fn stripped(&self, mut version: Version) -> Result<Version, StoreError> {
-        let contains = |body: &Vec<u8>| memchr::memmem::find(body, b"\"contained\"").is_some();
+        let contains = |body: &Vec<u8>| memchr::memmem::find(body, b"\"resourceType\"").is_some();
         let own = self.grant.hidden(version.kind);
+        // In a Bundle stand whole resources, as in `contained`.
         let inner = !self.grant.policy().hidden.is_empty() && version.body.as_ref().is_some_and(contains);
         if own.is_none() && !inner {
             return Ok(version);
@@ -180,21 +149,32 @@ impl View {
         let Some(json) = version.to_json(self.definitions.name(version.kind)) else { return Ok(version) };
         let mut tree = Tree::parse(&json).map_err(unreadable)?;
         let mut less = own.is_some_and(|hidden| hidden.strip(&mut tree));
-        if let Some(Tree::Array(contained)) = tree.get_mut("contained") {
-            for resource in contained {
-                let name = resource.get("resourceType").and_then(Tree::as_str);
-                let kind = name.and_then(|name| self.definitions.resource(name));
-                if let Some(hidden) = kind.and_then(|kind| self.grant.hidden(kind)) {
-                    less |= hidden.strip(resource);
-                }
-            }
-        }
+        less |= self.strip_within(&mut tree);
         if less {
             let text = tree.to_json();
             let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(unreadable)?;
             version.body = Some(Body::of(document.root()).0);
         }
         Ok(version)
+    }
+
+    /// Takes the hidden elements out of the resources inside another; says whether there were any.
+    fn strip_within(&self, tree: &mut Tree) -> bool {
+        let inner: Vec<&mut Tree> = match tree {
+            Tree::Object(members) => members.iter_mut().map(|(_, value)| value).collect(),
+            Tree::Array(items) => items.iter_mut().collect(),
+            _ => return false,
+        };
+        let mut less = false;
+        for value in inner {
+            let name = value.get("resourceType").and_then(Tree::as_str);
+            let kind = name.and_then(|name| self.definitions.resource(name));
+            if let Some(hidden) = kind.and_then(|kind| self.grant.hidden(kind)) {
+                less |= hidden.strip(value);
+            }
+            less |= self.strip_within(value);
+        }
+        less
     }
 
     /// The condition that a search is narrowed to, on some types that may be searched.
@@ -297,6 +277,20 @@ impl View {
         Ok(seen)
     }
 
+    /// Rows that a narrowed search has found, as they may be seen.
+    pub(super) async fn matches(&self, rows: Vec<Version>) -> Result<Vec<Version>, StoreError> {
+        let certain = |rows: &[Version]| rows.iter().filter(|row| !self.is_binary(row.kind)).count();
+        let found = certain(&rows);
+        let rows = self.rows(rows, Action::Search).await?;
+        let dropped = found - certain(&rows);
+        if dropped > 0 {
+            // Whose a Binary is cannot be searched by. Anything else is a defect of one of the two judgements.
+            debug_assert!(false, "a search found what may not be seen");
+            tracing::error!(dropped, "a search found what may not be seen");
+        }
+        Ok(rows)
+    }
+
     /// Whether a whole history may be seen as it is.
     fn sees_all(&self, scope: &HistoryScope, action: Action) -> bool {
         let all = |kind: &TypeId| {
@@ -336,19 +330,11 @@ impl Snapshot for View {
         }
         let condition = Condition::all([asked, self.narrowing(&kinds)]);
         let narrowed = Query { kinds, condition, ..query.clone() };
-        let mut page = self.inner.search(&narrowed).await?;
-        let found = page.rows.len();
-        let binaries = page.rows.iter().any(|v| self.definitions.name(v.kind) == "Binary");
-        page.rows = self.rows(page.rows, Action::Search).await?;
-        if page.rows.len() < found {
-            // Whose a Binary is cannot be searched by. Anything else is a defect of one of the two judgements.
-            debug_assert!(binaries, "a search found what may not be seen: {narrowed:?}");
-            if binaries {
-                page.total = None;
-            } else {
-                tracing::error!(dropped = found - page.rows.len(), "a search found what may not be seen");
-            }
+        if narrowed.kinds.iter().any(|kind| self.is_binary(*kind)) {
+            return self.search_binaries(&narrowed).await;
         }
+        let mut page = self.inner.search(&narrowed).await?;
+        page.rows = self.matches(page.rows).await?;
         Ok(page)
     }
 

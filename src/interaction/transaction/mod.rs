@@ -233,6 +233,7 @@ async fn patched(
 ) -> Result<Draft, Failure> {
     let Ground { service, snapshot, .. } = ground;
     let newest = snapshot.read(target.kind, &target.id).await.map_err(outcome::of_store)?;
+    let newest = service.readable(ground.context, newest).await?;
     let before = read::existing(service, target.kind, &target.id, newest)?;
     let Some(resource) = item.entry.resource else {
         return Err(Failure::malformed(IssueCode::Required, "the entry has no 'resource'"));
