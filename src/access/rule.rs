@@ -75,9 +75,21 @@ impl Rule {
         }
     }
 
-    /// At least one of these; constants fall away.
+    /// At least one of these; constants fall away, and lists of resources become one.
     pub fn either(rules: impl IntoIterator<Item = Rule>) -> Rule {
-        let mut rules: Vec<Rule> = rules.into_iter().filter(|rule| !rule.is_nothing()).collect();
+        let mut named: Option<FxHashSet<ResourceId>> = None;
+        let mut rules: Vec<Rule> = rules
+            .into_iter()
+            .filter(|rule| !rule.is_nothing())
+            .filter_map(|rule| match rule {
+                Rule::Itself(ids) => {
+                    named.get_or_insert_default().extend(ids);
+                    None
+                }
+                other => Some(other),
+            })
+            .collect();
+        rules.extend(named.map(Rule::Itself));
         match rules.len() {
             1 => rules.pop().unwrap_or_else(Rule::nothing),
             _ if rules.iter().any(Rule::is_everything) => Rule::everything(),

@@ -31,7 +31,7 @@ use crate::base::{ResourceId, Timestamp};
 use crate::definitions::{Definitions, SearchKind, TypeId};
 use crate::index::Condition;
 use crate::index::criteria::{self, SystemMatch};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use statement::{Actor, Ask, Effect, Provision};
 use std::sync::Arc;
 
@@ -122,7 +122,12 @@ impl Consents {
         action: Action,
     ) -> FxHashMap<ResourceId, Rule> {
         let judge = Judge { definitions, kind, action, asker: &self.asker };
-        let of = |statements: &Vec<Arc<Statement>>| Rule::either(statements.iter().map(|one| judge.denied(one)));
+        // Many Consents of a patient may say the same: each thing is asked once.
+        let of = |statements: &Vec<Arc<Statement>>| {
+            let mut said = FxHashSet::default();
+            let rules = statements.iter().map(|one| judge.denied(one));
+            Rule::either(rules.filter(|rule| statements.len() == 1 || said.insert(format!("{rule:?}"))))
+        };
         let rules = self.by_patient.iter().map(|(patient, statements)| (patient.clone(), of(statements)));
         rules.filter(|(_, rule)| !rule.is_nothing()).collect()
     }

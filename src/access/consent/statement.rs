@@ -7,6 +7,7 @@ use crate::definitions::{Definitions, TypeId};
 use crate::index::Extractor;
 use crate::json::Tree;
 use crate::primitive::{DateTime, Reference};
+use rustc_hash::FxHashSet;
 
 /// Provisions inside each other at most; what is deeper denies.
 const DEEPEST: usize = 20;
@@ -103,12 +104,42 @@ impl Statement {
     pub fn patient(&self) -> &ResourceId {
         &self.patient
     }
+
+    /// Those to whom alone it can deny anything; none where it may be anybody.
+    pub fn means(&self) -> Option<FxHashSet<(TypeId, ResourceId)>> {
+        match &self.provision {
+            Some(provision) if !self.denies => provision.denies_to(),
+            _ => None,
+        }
+    }
 }
 
 impl Provision {
     /// Whether it or one inside denies.
     fn denies(&self) -> bool {
         self.effect == Effect::Denies || self.inner.iter().any(Provision::denies)
+    }
+
+    /// Those to whom alone something can be denied, here or inside; none where it may be anybody.
+    fn denies_to(&self) -> Option<FxHashSet<(TypeId, ResourceId)>> {
+        let named = |actor: &Actor| match actor {
+            Actor::Here(kind, id) => Some(Some((*kind, id.clone()))),
+            Actor::Elsewhere => Some(None),
+            Actor::Unknown => None,
+        };
+        let own = match self.actors.is_empty() {
+            true => None,
+            false => self.actors.iter().map(named).collect::<Option<Vec<_>>>(),
+        };
+        match own {
+            // Whoever is not meant here is not reached by what stands inside.
+            Some(own) => Some(own.into_iter().flatten().collect()),
+            None if self.effect == Effect::Denies => None,
+            None => {
+                let inner = self.inner.iter().filter(|inner| inner.denies()).map(Provision::denies_to);
+                inner.collect::<Option<Vec<_>>>().map(|all| all.into_iter().flatten().collect())
+            }
+        }
     }
 }
 

@@ -225,19 +225,24 @@ async fn consents(service: &Service, snapshot: &dyn Snapshot, principal: &Princi
     // Whoever sees one patient only has to know only what this one says.
     let scopes = &principal.scopes.clinical;
     let one = principal.patient.as_ref().filter(|_| scopes.iter().all(|s| s.context == ScopeContext::Patient));
-    let statements: Vec<Arc<Statement>> = match one {
+    let (mut statements, mut book) = (Vec::new(), None);
+    match one {
         Some(id) => {
             let condition = Condition::all([refers(service, kind, "patient", "Patient", id), active(service, kind)]);
             let found = all(service, snapshot, kind, condition).await?;
             let read = found.iter().filter_map(|version| service.consent_of(version).transpose());
-            read.collect::<Result<_, Failure>>()?
+            statements = read.collect::<Result<Vec<Arc<Statement>>, Failure>>()?;
         }
-        None => service.consents(principal.tenant, snapshot, kind).await?.statements().cloned().collect(),
-    };
-    if statements.is_empty() {
+        None => book = Some(service.consents(principal.tenant, snapshot, kind).await?),
+    }
+    if book.as_ref().map_or(statements.is_empty(), |book| book.is_empty()) {
         return Ok(Consents::default());
     }
     let (actors, perhaps) = meant(service, snapshot, principal).await?;
+    if let Some(book) = book {
+        let itself = principal.user.as_ref().map(|user| (user.kind, user.id.clone()));
+        statements = book.concerning(itself.iter().chain(&actors).chain(&perhaps));
+    }
     let asker = Asker::new(principal, &service.definitions, actors, perhaps, service.clock.now());
     let consents = Consents::new(statements, asker);
     match consents.patients() > service.gate.consents.most {

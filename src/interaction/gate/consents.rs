@@ -1,5 +1,6 @@
 //! The Consents of all patients as they are now, read whoever asks and kept for all grants of a tenant: whole once, and
-//! after that only what the history of the type says was changed since. Judges nobody.
+//! after that only what the history of the type says was changed since. They lie by whom they can mean, so that a grant
+//! looks only at those that can deny something to its user. Judges nobody.
 
 use super::circumstances::{PAGE, active};
 use crate::access::Statement;
@@ -11,6 +12,9 @@ use crate::store::{Budget, HistoryQuery, HistoryScope, Query, Snapshot, Version}
 use parking_lot::RwLock;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
+
+/// Versions that are read at first to see what was changed.
+const FEW: usize = 4;
 
 /// What is known of the Consents.
 pub(super) struct Known {
@@ -27,6 +31,10 @@ pub(super) struct Book {
     /// The state of the store that it shows.
     position: u64,
     statements: FxHashMap<ResourceId, Arc<Statement>>,
+    /// Those that may mean anybody.
+    anybody: FxHashSet<ResourceId>,
+    /// Those that can only mean whom they name, by these.
+    named: FxHashMap<(TypeId, ResourceId), FxHashSet<ResourceId>>,
 }
 
 impl Default for Known {
@@ -42,9 +50,41 @@ impl Known {
 }
 
 impl Book {
-    /// What they say.
-    pub fn statements(&self) -> impl Iterator<Item = &Arc<Statement>> {
-        self.statements.values()
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.statements.is_empty()
+    }
+
+    /// Those that can deny something to somebody who is, or may be, one of these.
+    pub fn concerning<'b>(&'b self, actors: impl Iterator<Item = &'b (TypeId, ResourceId)>) -> Vec<Arc<Statement>> {
+        let named: FxHashSet<&ResourceId> = actors.filter_map(|actor| self.named.get(actor)).flatten().collect();
+        let ids = self.anybody.iter().chain(named);
+        ids.filter_map(|id| self.statements.get(id).cloned()).collect()
+    }
+
+    /// A Consent as it is now; none where it can deny nothing any more.
+    fn put(&mut self, id: ResourceId, statement: Option<Arc<Statement>>) {
+        if let Some(before) = self.statements.remove(&id) {
+            self.anybody.remove(&id);
+            for actor in before.means().into_iter().flatten() {
+                if let Some(ids) = self.named.get_mut(&actor) {
+                    ids.remove(&id);
+                    if ids.is_empty() {
+                        self.named.remove(&actor);
+                    }
+                }
+            }
+        }
+        let Some(statement) = statement else { return };
+        match statement.means() {
+            None => drop(self.anybody.insert(id.clone())),
+            Some(actors) => {
+                for actor in actors {
+                    self.named.entry(actor).or_default().insert(id.clone());
+                }
+            }
+        }
+        self.statements.insert(id, statement);
     }
 }
 
@@ -81,10 +121,7 @@ impl Service {
         let mut books = known.books.write();
         let book = Arc::make_mut(books.entry(tenant).or_default());
         for (id, statement) in changes {
-            match statement {
-                Some(statement) => drop(book.statements.insert(id, statement)),
-                None => drop(book.statements.remove(&id)),
-            }
+            book.put(id, statement);
         }
         book.position = position;
         Ok(books.get(&tenant).cloned().unwrap_or_default())
@@ -125,13 +162,15 @@ impl Service {
     /// What was changed after a position; nothing of those that are gone or deny nothing any more.
     async fn changed_consents(&self, snapshot: &dyn Snapshot, kind: TypeId, since: u64) -> Result<Changes, Failure> {
         let (mut found, mut seen, mut before) = (Vec::new(), FxHashSet::default(), None);
+        // Most times few were changed, or none: the versions that are looked at come with their bodies.
+        let mut limit = FEW;
         loop {
             let query = HistoryQuery {
                 scope: HistoryScope::Type(kind),
                 since: None,
                 current_during: None,
                 before,
-                limit: PAGE,
+                limit,
                 total: false,
             };
             let rows = snapshot.history(&query).await.map_err(outcome::of_store)?.rows;
@@ -142,9 +181,10 @@ impl Service {
                 }
             }
             match rows.last() {
-                Some(last) if rows.len() == PAGE && last.number > since => before = Some(last.number),
+                Some(last) if rows.len() == limit && last.number > since => before = Some(last.number),
                 _ => return Ok(found),
             }
+            limit = PAGE;
         }
     }
 }

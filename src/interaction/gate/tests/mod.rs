@@ -3,6 +3,7 @@
 //! expands those that are about all types and all routes.
 
 mod cases;
+mod consents;
 mod cost;
 mod generated;
 mod policies;

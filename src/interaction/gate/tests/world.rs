@@ -15,7 +15,7 @@ pub const SECRET: &str = "SECRET-B";
 pub struct World {
     pub service: Service,
     pub definitions: Arc<Definitions>,
-    runtime: tokio::runtime::Runtime,
+    pub runtime: tokio::runtime::Runtime,
 }
 
 /// An answer: status, text, and what the headers would say.
