@@ -11,6 +11,7 @@ mod expand;
 mod expansion;
 mod filter;
 mod implicit;
+mod judge;
 mod library;
 mod member;
 mod packaged;
