@@ -21,6 +21,7 @@ mod plan;
 mod profile;
 mod questionnaire;
 mod reference;
+mod resource;
 mod rule;
 mod swift;
 mod value;
