@@ -4,6 +4,7 @@
 mod build;
 mod check;
 mod element;
+mod expectation;
 mod expected;
 mod over;
 mod prune;
