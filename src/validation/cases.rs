@@ -44,7 +44,6 @@ const DISAGREEMENTS: &[(&str, Right, &str)] = &[
     ("391", Right::Both, "an extension that is not known is legal FHIR and told as information here; the reference forbids it unless it is set otherwise"),
     ("405", Right::Both, "extensions of example.org are allowed here; the case turns them off"),
     ("440", Right::We, "an id of a contained resource has 64 characters at most (R4 datatypes.html#id); the case turns the check off"),
-    ("557", Right::Reference, "a slicing that redefines the one around it is not found"),
     ("565", Right::Both, "an extension that is not known is legal FHIR and told as information here; the reference forbids it unless it is set otherwise"),
     ("566", Right::Both, "an extension that is not known is legal FHIR and told as information here; the reference forbids it unless it is set otherwise"),
     ("567", Right::Reference, "obligation profiles are of later versions"),

@@ -173,6 +173,19 @@ impl<'d> Walk<'_, 'd> {
         self.any_in(set, &self.codes_of(node))
     }
 
+    /// Why that is not known.
+    pub(super) fn why_undecided(&self, set: &str, node: Node<'d>) -> String {
+        let known = &self.validator.codes;
+        let mut codes = self.codes_of(node).into_iter();
+        match codes.find_map(|(system, code)| known.undecided(set, system.as_deref(), &code)) {
+            Some(unfit) => {
+                let at = unfit.place.map(|place| format!(" ({place})")).unwrap_or_default();
+                format!("value set {set}: {}{at}", unfit.why)
+            }
+            None => format!("nobody here has all codes of the value set {set}"),
+        }
+    }
+
     fn any_in(&self, set: &str, codes: &[(Option<String>, String)]) -> Option<bool> {
         let mut known = true;
         for (system, code) in codes {

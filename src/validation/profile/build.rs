@@ -1,11 +1,12 @@
 //! From a StructureDefinition to rules: a snapshot stands for itself; where there is only a differential, it is laid
-//! over the rules of its base (`over`), so that no snapshot has to be generated.
+//! over the rules of its base (`over`), so that no snapshot has to be generated. Slices and slices of slices
+//! (`slice/reslice`) are found by their names, and made where the base does not have them.
 
 use super::super::rule::Rule;
 use super::element::{
     Bound, Discriminator, DiscriminatorKind, ElementRules, Fault, Languages, Profile, Said, Slicing, TypeRules,
 };
-use super::over;
+use super::{over, slices};
 use crate::definitions::BindingStrength;
 use crate::fhirpath::parse;
 use crate::json::{Kind, Tree, Value};
@@ -43,12 +44,23 @@ pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Pro
         Some(_) => list("differential"),
         None => list("snapshot").or(list("differential")),
     };
-    let mut builder = Builder { profile: &mut profile, inherited, last: Vec::new() };
+    let mut builder = Builder { profile: &mut profile, base, inherited, last: Vec::new(), added: Vec::new() };
     for element in elements.into_iter().flat_map(Value::items) {
         builder.element(element).map_err(|why| {
             let id = element.get("id").or_else(|| element.get("path")).and_then(Value::as_str);
             Fault::at(&id.unwrap_or_default(), why)
         })?;
+    }
+    let added = builder.added;
+    for number in added {
+        // Nothing can be in a slice that the base has no room for.
+        let Some(slice) = profile.elements.get_mut(number as usize) else { continue };
+        let fault = Fault::at(&slice.id, "it adds a slice to a slicing that its base has closed");
+        if slice.min > 0 {
+            return Err(fault);
+        }
+        slice.max = Some(0);
+        profile.lax.push(fault);
     }
     for element in &profile.elements {
         if let Some(max) = element.max.filter(|max| element.min > *max) {
@@ -56,6 +68,7 @@ pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Pro
             return Err(Fault::at(&element.id, why));
         }
     }
+    slices::sound(&profile)?;
     profile.modifier = list("snapshot")
         .or(list("differential"))
         .and_then(|e| e.items().next())
@@ -67,8 +80,11 @@ pub(super) fn build(definition: Value<'_>, base: Option<&Profile>) -> Result<Pro
 
 struct Builder<'p> {
     profile: &'p mut Profile,
+    base: Option<&'p Profile>,
     /// How many of the first elements are of the base.
     inherited: usize,
+    /// Slices of what the base has closed.
+    added: Vec<u32>,
     /// Path and number of the elements met last, outermost first: where an element has no id, its place follows.
     last: Vec<(String, u32)>,
 }
@@ -133,12 +149,15 @@ impl Builder<'_> {
                 number
             }
         };
-        let mut at = child;
-        for slice in slice.into_iter().flat_map(parts) {
-            at = match self.slice(at, slice)? {
+        let Some(slice) = slice else { return Ok(child) };
+        let (mut at, mut around) = (child, None);
+        for slice in self.names(child, slice)? {
+            let of = at;
+            at = match self.slice(of, slice)? {
                 Some(found) => found,
-                None => self.new_slice(at, name, slice, choice.is_some())?,
+                None => self.new_slice((of, around), name, slice, choice.is_some())?,
             };
+            around = Some(of);
         }
         Ok(at)
     }
@@ -150,25 +169,56 @@ impl Builder<'_> {
 
     fn slice(&mut self, of: u32, name: &str) -> Result<Option<u32>, String> {
         let slices = self.get(of)?.slices.clone();
-        let is = |e: &ElementRules| e.slice.as_deref().is_some_and(|s| s == name || s.rsplit('/').next() == Some(name));
+        let is = |e: &ElementRules| e.slice.as_deref() == Some(name);
         Ok(slices.into_iter().find(|c| self.profile.elements.get(*c as usize).is_some_and(is)))
     }
 
-    fn new_slice(&mut self, of: u32, name: &str, slice: &str, choice: bool) -> Result<u32, String> {
+    /// The names of the slices that a name leads through: `a/b` is a slice of the slice `a`, if there is that; otherwise
+    /// the name has a stroke in it.
+    fn names<'s>(&mut self, of: u32, slice: &'s str) -> Result<Vec<&'s str>, String> {
+        let (mut at, mut names) = (of, Vec::new());
+        for around in slice.match_indices('/').filter_map(|(end, _)| slice.get(..end)) {
+            if let Some(found) = self.slice(at, around)? {
+                at = found;
+                names.push(around);
+            }
+        }
+        names.push(slice);
+        Ok(names)
+    }
+
+    /// A new slice of an element or slice; `around` is what the latter is itself a slice of.
+    fn new_slice(
+        &mut self,
+        (of, around): (u32, Option<u32>),
+        name: &str,
+        slice: &str,
+        choice: bool,
+    ) -> Result<u32, String> {
+        let around = match around {
+            Some(around) => self.get(around)?.slicing.as_ref().map(|s| s.discriminators.clone()),
+            None => None,
+        };
+        let again = around.is_some();
         let parent = self.get(of)?;
         if parent.slicing.is_none() {
             // What the specification says where a differential leaves it out: extensions are told apart by their
-            // url, the types of a choice by the type.
-            let (kind, path) = match choice {
-                true => (DiscriminatorKind::Type, "$this"),
-                false if matches!(name, "extension" | "modifierExtension") => (DiscriminatorKind::Value, "url"),
-                false => (DiscriminatorKind::Value, ""),
-            };
-            let discriminators = if path.is_empty() { vec![] } else { vec![discriminator(kind, path)] };
+            // url, the types of a choice by the type. A slice that is divided again without a word on how is so by
+            // what it is told apart by itself.
+            let discriminators = around.unwrap_or_else(|| match choice {
+                true => vec![discriminator(DiscriminatorKind::Type, "$this")],
+                false if matches!(name, "extension" | "modifierExtension") => {
+                    vec![discriminator(DiscriminatorKind::Value, "url")]
+                }
+                false => vec![],
+            });
             parent.slicing = Some(Slicing { discriminators, ..Slicing::default() });
         }
         let mut new = ElementRules { name: name.into(), slice: Some(slice.into()), ..ElementRules::default() };
-        if choice && let Some(code) = slice.strip_prefix(name) {
+        if choice
+            && !again
+            && let Some(code) = slice.strip_prefix(name)
+        {
             // `valueQuantity` names its type.
             let types = |code: &str| vec![TypeRules { code: code.into(), ..TypeRules::default() }];
             let lower = code.get(..1).map(|first| first.to_ascii_lowercase() + &code[1..]).unwrap_or_default();
@@ -179,6 +229,10 @@ impl Builder<'_> {
         }
         let number = self.add(new)?;
         self.get(of)?.slices.push(number);
+        let before = self.base.and_then(|base| base.elements.get(of as usize)?.slicing.as_ref());
+        if before.is_some_and(|slicing| slicing.closed) {
+            self.added.push(number);
+        }
         Ok(number)
     }
 
@@ -189,11 +243,6 @@ impl Builder<'_> {
         self.profile.elements.push(new);
         Ok(self.profile.elements.len() as u32 - 1)
     }
-}
-
-/// `a/b` is the slice `b` of the slice `a`.
-fn parts(slice: &str) -> impl Iterator<Item = &str> {
-    slice.split('/').filter(|s| !s.is_empty())
 }
 
 /// Takes over what an element says.
@@ -257,6 +306,7 @@ fn say(rules: &mut ElementRules, element: Value<'_>, canonical: &str) -> Result<
     }
     if let Some(slicing) = element.get("slicing") {
         rules.slicing = Some(slicing_of(slicing));
+        rules.said.ordered = slicing.get("ordered").and_then(Value::as_bool);
     }
     Ok(())
 }

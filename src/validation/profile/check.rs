@@ -8,10 +8,12 @@ use super::super::reference::Container;
 use super::super::walk::{Scope, Walk, shown};
 use super::element::{ElementRules, Languages, Profile, TypeRules};
 use super::expected;
+use super::slicing::Member;
 use crate::base::{Issue, IssueCode, Severity};
 use crate::fhirpath::eval::{Item, Node, NodeType};
 use crate::json::{Kind, Tree, Value};
 use crate::primitive::{DateTime, Primitive};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Profiles within profiles at most.
@@ -141,7 +143,7 @@ impl<'d> Walk<'_, 'd> {
             })
             .enumerate()
             .collect();
-        self.number(of, rules, nodes.len(), place);
+        self.number(of, rules, nodes.len()..=nodes.len(), place);
         if nodes.is_empty() && rules.slices.is_empty() {
             return;
         }
@@ -168,7 +170,9 @@ impl<'d> Walk<'_, 'd> {
             self.below(of, *node, &inner, own);
         }
         if rules.slicing.is_some() && !rules.slices.is_empty() {
-            self.slices(of, rules, &nodes, many, place, scope);
+            let member = |(at, node): &(usize, Node<'d>)| Member { at: *at, node: *node, certain: true };
+            let members: Vec<_> = nodes.iter().map(member).collect();
+            self.slices(of, rules, &members, many, place, scope);
         }
     }
 
@@ -177,14 +181,16 @@ impl<'d> Walk<'_, 'd> {
         self.definitions().structure(id).element(name).is_some_and(|e| e.many)
     }
 
-    /// Cardinality.
-    pub(super) fn number(&mut self, of: Within<'_>, rules: &ElementRules, found: usize, place: &Place<'_>) {
-        let what = match &rules.slice {
-            Some(slice) => format!("the slice '{slice}' of {}", rules.name),
-            None => rules.name.to_string(),
-        };
-        if found < rules.min as usize {
-            let least = rules.min;
+    /// Cardinality. `found` is how many there are for certain, and how many with those that may be more.
+    pub(super) fn number(
+        &mut self,
+        of: Within<'_>,
+        rules: &ElementRules,
+        found: RangeInclusive<usize>,
+        place: &Place<'_>,
+    ) {
+        let (what, least, found, most) = (rules.called(), rules.min, *found.start(), *found.end());
+        if most < least as usize {
             let message = format!("{what} is there {least} times at least, not {found} times{}", from(of.profile));
             self.report(IssueCode::Required, &place.child(&rules.name), message);
         }

@@ -22,7 +22,8 @@ pub struct Profile {
     pub elements: Vec<ElementRules>,
     /// Whether it is an extension that changes the meaning of its element.
     pub modifier: bool,
-    /// Where it allows what its base does not. That counts for nothing, and is told to who stores it.
+    /// What is wrong with it without making it useless: where it allows what its base does not, which counts for nothing,
+    /// and where a discriminator leads nowhere. That is told to who stores it.
     pub lax: Vec<Fault>,
 }
 
@@ -70,7 +71,7 @@ pub struct ElementRules {
     pub name: Box<str>,
     /// Id in the definition, for messages.
     pub id: Box<str>,
-    /// Name of the slice.
+    /// Name of the slice; of a slice of a slice with that of the one around it, `slice/reslice`.
     pub slice: Option<Box<str>>,
     /// Rules of the elements below.
     pub children: Vec<u32>,
@@ -82,7 +83,7 @@ pub struct ElementRules {
     pub min: u32,
     /// Largest number; none: any.
     pub max: Option<u32>,
-    /// The numbers that the definition itself says of it.
+    /// What the definition says itself, rather than what it is derived from.
     pub said: Said,
     /// Its types; empty: as the base has them.
     pub types: Vec<TypeRules>,
@@ -108,12 +109,24 @@ pub struct ElementRules {
     pub same_as: Option<Box<str>>,
 }
 
-/// Least and largest number of an element as a definition says them; none where it does not.
+impl ElementRules {
+    /// What messages call it.
+    pub fn called(&self) -> String {
+        match &self.slice {
+            Some(slice) => format!("the slice '{slice}' of {}", self.name),
+            None => self.name.to_string(),
+        }
+    }
+}
+
+/// What a definition says itself of the numbers of an element, and of how it is sliced; none where it does not.
 #[derive(Clone, Copy, Default)]
 pub struct Said {
     pub min: Option<u32>,
     /// Within: none is any number.
     pub max: Option<Option<u32>>,
+    /// Whether its slices stand in their order.
+    pub ordered: Option<bool>,
 }
 
 /// One type of an element.

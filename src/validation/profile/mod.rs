@@ -1,6 +1,7 @@
 //! Profiles (R4 profiling.html): definitions are read into rules once ([`build`], [`over`]), cut down to what they say beyond
 //! the base definitions ([`prune`]), and resources are held against them ([`check`], [`slicing`]).
 
+mod belonging;
 mod build;
 mod check;
 mod element;
@@ -8,6 +9,7 @@ mod expectation;
 mod expected;
 mod over;
 mod prune;
+mod slices;
 mod slicing;
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What a profile says of an element that its base says something of, too: it may ask for more, not for less. What would
 //! loosen the base counts for nothing and is given back in words; what contradicts it makes the profile useless.
 
-use super::element::ElementRules;
+use super::element::{Discriminator, ElementRules};
 use super::expected;
 use crate::definitions::BindingStrength;
 use crate::json::{Document, Limits, Tree};
@@ -28,8 +28,37 @@ pub(super) fn keep(base: &ElementRules, own: &mut ElementRules) -> Result<Vec<St
         lax.push(format!("it binds less firmly to a value set than its base, which binds to {}", before.value_set));
         own.binding = Some(before.clone());
     }
+    slicing(base, own, &mut lax);
     values(base, own)?;
     Ok(lax)
+}
+
+/// How values are divided: more may tell slices apart, an open slicing may be closed, and the order may count; not the
+/// other way round.
+fn slicing(base: &ElementRules, own: &mut ElementRules, lax: &mut Vec<String>) {
+    let (Some(before), Some(now)) = (&base.slicing, &mut own.slicing) else { return };
+    if before.closed && !now.closed {
+        lax.push("it opens a slicing that its base has closed".to_owned());
+        now.closed = true;
+    }
+    if before.open_at_end && !now.open_at_end && !now.closed {
+        lax.push("it opens a slicing that its base has open at the end only".to_owned());
+        now.open_at_end = true;
+    }
+    if before.ordered && !now.ordered {
+        if own.said.ordered == Some(false) {
+            lax.push("it allows the slices in any order, its base only in theirs".to_owned());
+        }
+        now.ordered = true;
+    }
+    let same = |one: &Discriminator, other: &Discriminator| one.kind == other.kind && one.path == other.path;
+    let more = now.discriminators.iter().filter(|d| !before.discriminators.iter().any(|b| same(b, d)));
+    now.discriminators = before.discriminators.iter().chain(more).cloned().collect();
+}
+
+/// Why no value can be of both, a slice and what it is a slice of.
+pub(super) fn clash(base: &ElementRules, own: &ElementRules) -> Option<String> {
+    values(base, &mut own.clone()).err()
 }
 
 fn firmness(strength: BindingStrength) -> u8 {

@@ -1,7 +1,7 @@
 //! Cuts the rules of a profile down to what they say beyond the base definitions, which are checked anyway.
 
 use super::super::rule::Rules;
-use super::element::{ElementRules, Fault, Profile, TypeRules};
+use super::element::{ElementRules, Fault, Profile, Slicing, TypeRules};
 use crate::definitions::{Definitions, Element, ElementType, Structure, TypeId};
 use crate::primitive::Primitive;
 
@@ -37,6 +37,9 @@ fn keep(
         }
         _ => kind,
     };
+    let astray = rules.slicing.as_ref().zip(kind).and_then(|(slicing, kind)| astray(slicing, kind, definitions));
+    let astray = astray.map(|why| Fault::at(&rules.id, why));
+    profile.lax.extend(astray);
     let structure = kind.map(|k| definitions.structure(k));
     if let Some(structure) = structure {
         long_names(profile, &children, structure);
@@ -89,6 +92,34 @@ fn keep(
         || rules.max_length.is_some()
         || rules.range.iter().any(Option::is_some)
         || rules.same_as.is_some()
+}
+
+/// Why a discriminator of an element of some type leads nowhere. Only plain steps are followed, as far as one type is meant.
+fn astray(slicing: &Slicing, kind: TypeId, definitions: &Definitions) -> Option<String> {
+    for discriminator in &slicing.discriminators {
+        let mut structure = definitions.structure(kind);
+        for step in discriminator.path.split('.') {
+            if step == "$this" {
+                continue;
+            }
+            if !step.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+                break;
+            }
+            let Some(base) = Base::of(structure, step) else {
+                let path = &discriminator.path;
+                // Some name a choice with its type.
+                let long = structure.element(step).is_some();
+                return (!long).then(|| {
+                    format!("the discriminator '{path}' leads to {}.{step}, which there is not", structure.name)
+                });
+            };
+            match base.kind {
+                Some(kind) if !base.choice => structure = definitions.structure(kind),
+                _ => break,
+            }
+        }
+    }
+    None
 }
 
 /// Some definitions write a choice with its type in its name: `contentString` means `content` of the type string.
