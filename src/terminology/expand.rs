@@ -3,7 +3,7 @@
 
 use super::display::{Names, own, supplements};
 use super::expansion::{Expansion, Item};
-use super::library::{self, newest};
+use super::library::newest;
 use super::member::{Trail, leading};
 use super::problem::{broken_check, unknown_system};
 use super::tree::{canonical, each, split, text};
@@ -236,7 +236,7 @@ impl Making<'_> {
             false => Some(self.of_system(set)?),
         };
         for (number, url) in set.value_sets.iter().enumerate() {
-            let other = library::value_set(self.library, url, self.rules)?;
+            let other = set.value_set(self.library, url, self.rules)?;
             if !url.starts_with('#') {
                 self.used.insert(("used-valueset", other.canonical()));
             }
@@ -259,7 +259,7 @@ impl Making<'_> {
         if let Some(name) = rule {
             self.used.insert((name, canonical(&set.system, version)));
         }
-        let all = self.library.code_systems(&set.system);
+        let all = set.code_systems(self.library);
         let versions: Vec<String> = all.iter().map(|s| s.version.to_string()).collect();
         let Some(system) = newest(all, version) else {
             if versions.is_empty() && !set.concepts.is_empty() && set.filters.is_empty() {

@@ -2,7 +2,7 @@
 //! in use, which display is right. What is asked and what comes of several codes is in `validate`.
 
 use super::display::{Names, supplements};
-use super::library::{self, newest};
+use super::library::newest;
 use super::member::{self, Found, Sought, Trail};
 use super::problem::{broken_check, unknown_system};
 use super::tree::{canonical, each, fits, flag, text};
@@ -77,7 +77,9 @@ impl Judge<'_> {
         let Some(set) = self.set else { return Ok(false) };
         let mut found = Vec::new();
         for system in member::systems_of(self.library, set, self.rules) {
-            let known = newest(self.library.code_systems(&system), "").is_some_and(|s| s.find(&coding.code).is_some());
+            let includes = self.includes(&Coding { system: system.clone(), ..coding.clone() });
+            let all = self.code_systems(&system, &includes);
+            let known = newest(all, "").is_some_and(|s| s.find(&coding.code).is_some());
             let sought = Sought { system: &system, version: "", code: &coding.code };
             if known
                 && matches!(member::find(self.library, set, &sought, self.rules, &mut Trail::default())?, Found::Yes(_))
@@ -121,7 +123,7 @@ impl Judge<'_> {
                 }
                 if include.system.is_empty() {
                     let imported =
-                        include.value_sets.iter().filter_map(|v| library::value_set(self.library, v, self.rules).ok());
+                        include.value_sets.iter().filter_map(|v| include.value_set(self.library, v, self.rules).ok());
                     open.extend(imported.filter(|v| seen.insert(v.canonical())).map(|v| v.include.clone()));
                 }
             }
@@ -129,13 +131,21 @@ impl Judge<'_> {
         // Where several versions are included, the one that has the code is meant.
         found.sort_by_key(|include| {
             let version = self.rules.version(&include.system, &include.version);
-            let system = newest(self.library.code_systems(&include.system), version);
+            let system = newest(include.code_systems(self.library), version);
             let has = system.is_some_and(|s| s.find(&coding.code).is_some())
                 && (include.concepts.is_empty() || include.concepts.iter().any(|c| *c.code == *coding.code));
             let same = !coding.version.is_empty() && fits(&coding.version, version);
             (!same, !has)
         });
         found
+    }
+
+    /// The versions of a code system, as they who include it find it.
+    fn code_systems(&self, url: &str, includes: &[ConceptSet]) -> Vec<Arc<CodeSystem>> {
+        match includes.first() {
+            Some(include) => include.code_systems(self.library),
+            None => self.library.code_systems(url),
+        }
     }
 
     /// The version of the code system that is looked at, with everything that is wrong with the versions.
@@ -146,7 +156,7 @@ impl Judge<'_> {
         place: &str,
         verdict: &mut Verdict,
     ) -> Option<Arc<CodeSystem>> {
-        let all = self.library.code_systems(&coding.system);
+        let all = self.code_systems(&coding.system, includes);
         if all.is_empty() {
             return None;
         }

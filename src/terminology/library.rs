@@ -45,6 +45,19 @@ impl Shelf {
         self.value_sets.entry(set.url.clone()).or_default().push(set);
     }
 
+    /// Gives a code system another name.
+    pub(super) fn name_code_system(&mut self, name: &str, system: Arc<CodeSystem>) {
+        let all = self.code_systems.entry(name.into()).or_default();
+        if !all.iter().any(|one| Arc::ptr_eq(one, &system)) {
+            all.push(system);
+        }
+    }
+
+    /// Puts a value set in under a name.
+    pub(super) fn name_value_set(&mut self, name: &str, set: Arc<ValueSet>) {
+        self.value_sets.entry(name.into()).or_default().push(set);
+    }
+
     /// Puts a concept map in.
     pub fn add_concept_map(&mut self, map: Arc<ConceptMap>) {
         self.concept_maps.push(map);

@@ -83,7 +83,7 @@ impl Imports<'_> {
         self.trail.enter(set)?;
         for (of, number, canonical) in imports(set.include.iter().chain(&set.exclude)) {
             // What is not there is said where it is needed.
-            let Ok(other) = library::value_set(self.library, canonical, self.rules) else { continue };
+            let Ok(other) = of.value_set(self.library, canonical, self.rules) else { continue };
             if !self.seen.contains(&other.canonical()) {
                 self.acyclic(&other).map_err(|problem| leading(problem, of, number))?;
             }
@@ -99,8 +99,8 @@ fn imports_are_there(library: &dyn Library, set: &ValueSet, rules: &Rules) -> Re
     let mut seen: FxHashSet<String> = FxHashSet::default();
     let mut open: Vec<Arc<ValueSet>> = Vec::new();
     let mut take = |set: &ValueSet, open: &mut Vec<Arc<ValueSet>>| -> Result<(), Problem> {
-        for (.., canonical) in imports(set.include.iter()) {
-            let other = library::value_set(library, canonical, rules)?;
+        for (of, _, canonical) in imports(set.include.iter()) {
+            let other = of.value_set(library, canonical, rules)?;
             if seen.insert(other.canonical()) {
                 open.push(other);
             }
@@ -185,13 +185,13 @@ fn within(
             return Ok(Found::No);
         }
         let version = if sought.version.is_empty() { version } else { sought.version };
-        found = in_system(newest(library.code_systems(&set.system), version), set, sought.code)?;
+        found = in_system(newest(set.code_systems(library), version), set, sought.code)?;
     }
     for (number, canonical) in set.value_sets.iter().enumerate() {
         if matches!(found, Found::No) {
             break;
         }
-        let other = library::value_set(library, canonical, rules)?;
+        let other = set.value_set(library, canonical, rules)?;
         let theirs = find(library, &other, sought, rules, trail).map_err(|problem| leading(problem, set, number))?;
         match theirs {
             Found::Yes(named) => {
@@ -281,7 +281,7 @@ pub(super) fn systems_of(library: &dyn Library, set: &ValueSet, rules: &Rules) -
                 all.push(include.system.to_string());
                 continue;
             }
-            let others = include.value_sets.iter().filter_map(|v| library::value_set(library, v, rules).ok());
+            let others = include.value_sets.iter().filter_map(|v| include.value_set(library, v, rules).ok());
             open.extend(others.filter(|other| seen.insert(other.canonical())));
         }
     };

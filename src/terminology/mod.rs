@@ -5,6 +5,7 @@
 
 mod code_system;
 mod concept_map;
+mod contained;
 mod core;
 mod display;
 mod expand;

@@ -178,3 +178,64 @@ fn versions_languages_and_maps() {
     let back = translate(&shelf, &map, ("http://t", "A"), None, None, true, 0);
     assert_eq!((back[0].equivalence.as_str(), &back[0].concept), ("narrower", &Some(("http://s".into(), "a".into()))));
 }
+
+/// A value set that takes codes from what it contains, by `#id` and by canonical.
+const HOLDING: &str = r##"{"resourceType":"ValueSet","url":"http://holding","contained":[
+    {"resourceType":"CodeSystem","id":"s","url":"http://own","content":"complete","concept":[{"code":"x","display":"Ex"},{"code":"y"}]},
+    {"resourceType":"ValueSet","id":"v","url":"http://inner","compose":{"include":[{"system":"#s","concept":[{"code":"x"}]},{"valueSet":["#w"]}]}},
+    {"resourceType":"ValueSet","id":"w","compose":{"include":[{"system":"http://s","concept":[{"code":"a"}]}]}}],
+    "compose":{"include":[{"valueSet":["#v"]},{"system":"#s","concept":[{"code":"y"}]}]}}"##;
+
+#[test]
+fn what_a_value_set_contains_is_its_own() {
+    let mut shelf = shelf();
+    shelf.add(&tree(HOLDING));
+    shelf.add(&tree(
+        r##"{"resourceType":"ValueSet","url":"http://through","contained":[
+            {"resourceType":"ValueSet","id":"w","compose":{"include":[{"valueSet":["http://holding"]}]}}],
+            "compose":{"include":[{"valueSet":["#w"]}]}}"##,
+    ));
+    for set in ["http://holding", "http://through"] {
+        let all = codes_of(&shelf, set, 10).expect("whole");
+        let all: Vec<(&str, &str)> = all.iter().map(|(system, code)| (&**system, &**code)).collect();
+        assert_eq!(all, [("http://own", "x"), ("http://s", "a"), ("http://own", "y")], "{set}");
+        for (system, code, is) in
+            [("http://own", "x", true), ("http://own", "y", true), ("http://own", "z", false), ("http://s", "b", false)]
+        {
+            assert_eq!(member_of(&shelf, set, Some(system), code), Ok(is), "{set} {code}");
+            assert_eq!(member_of(&shelf, set, None, code), Ok(is), "{set} {code}");
+        }
+    }
+    let set = value_set(&shelf, "http://holding", &Rules::default()).expect("known");
+    let coding = |system: &str, display: Option<&str>| Coding {
+        system: system.into(),
+        code: "x".into(),
+        display: display.map(str::to_owned),
+        ..Coding::default()
+    };
+    let ask = |coding: Coding, infer: bool| {
+        let asked = Asked { codings: vec![coding], place: "", infer, allow_abstract: true };
+        validate(&shelf, Some(&set), &asked, &Rules::default()).expect("an answer")
+    };
+    let right = ask(coding("http://own", Some("Ex")), false);
+    assert!(right.result && right.display.as_deref() == Some("Ex"), "{right:?}");
+    assert!(!ask(coding("http://own", Some("Other")), false).result);
+    assert_eq!(ask(coding("", None), true).system.as_deref(), Some("http://own"));
+    // Nobody else finds it.
+    assert!(value_set(&shelf, "http://inner", &Rules::default()).is_err());
+    assert!(code_system(&shelf, "http://own", "").is_err());
+}
+
+#[test]
+fn contained_value_sets_go_round_in_circles_too() {
+    let mut shelf = shelf();
+    shelf.add(&tree(
+        r##"{"resourceType":"ValueSet","url":"http://ring","contained":[
+            {"resourceType":"ValueSet","id":"a","compose":{"include":[{"valueSet":["#b"]}]}},
+            {"resourceType":"ValueSet","id":"b","compose":{"include":[{"valueSet":["#a"]}]}}],
+            "compose":{"include":[{"valueSet":["#a"]}]}}"##,
+    ));
+    let ring = codes(&shelf, "http://ring").expect_err("a circle");
+    assert!(ring.text.contains("'http://ring#a' includes itself"), "{ring:?}");
+    assert!(member_of(&shelf, "http://ring", None, "x").is_err());
+}

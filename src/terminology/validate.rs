@@ -5,7 +5,7 @@
 use super::expand::{missing_supplement, parameter};
 use super::judge::Judge;
 use super::tree::text;
-use super::{Library, Problem, Rules, ValueSet, library, member};
+use super::{Library, Problem, Rules, ValueSet, member};
 use crate::json::Tree;
 
 /// A code that is asked about.
@@ -127,8 +127,8 @@ pub fn validate(
     all.result = any && !all.problems.iter().any(Problem::is_error);
     all.problems.dedup();
     if let Some(set) = set {
-        let imported = set.include.iter().flat_map(|i| &i.value_sets);
-        let imported = imported.filter_map(|v| library::value_set(library, v, &rules).ok());
+        let imported = set.include.iter().flat_map(|i| i.value_sets.iter().map(move |v| (i, v)));
+        let imported = imported.filter_map(|(i, v)| i.value_set(library, v, &rules).ok());
         let stated = |s: &ValueSet| status("ValueSet", &s.status, &s.standards_status, s.experimental, &s.canonical());
         all.problems.extend(stated(set));
         all.problems.extend(imported.filter_map(|s| stated(&s)));

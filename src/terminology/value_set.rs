@@ -1,8 +1,11 @@
 //! A value set as it is written: what it includes and excludes. What that comes to is in `expand` and `member`.
 
 use super::code_system::standards_status;
+use super::contained::Contained;
 use super::tree::{each, flag, strings, text};
+use super::{CodeSystem, Library, Problem, Rules};
 use crate::json::Tree;
+use std::sync::Arc;
 
 /// A concept that a value set names.
 #[derive(Clone, Debug)]
@@ -41,6 +44,25 @@ pub struct ConceptSet {
     pub value_sets: Vec<Box<str>>,
     /// Where it stands: `ValueSet.compose.include[0]`.
     pub place: String,
+    /// What is contained in the same resource.
+    contained: Contained,
+}
+
+impl ConceptSet {
+    /// The versions of its code system.
+    pub(super) fn code_systems(&self, library: &dyn Library) -> Vec<Arc<CodeSystem>> {
+        self.contained.code_systems(library, &self.system)
+    }
+
+    /// One of the value sets that it names.
+    pub(super) fn value_set(
+        &self,
+        library: &dyn Library,
+        canonical: &str,
+        rules: &Rules,
+    ) -> Result<Arc<ValueSet>, Problem> {
+        self.contained.value_set(library, canonical, rules)
+    }
 }
 
 /// A value set.
@@ -75,10 +97,18 @@ pub struct ValueSet {
 impl ValueSet {
     /// Makes it from a ValueSet resource.
     pub fn of(resource: &Tree) -> ValueSet {
+        ValueSet::within(resource, Contained::of(resource))
+    }
+
+    /// The same beside what is contained with it.
+    pub(super) fn within(resource: &Tree, beside: Contained) -> ValueSet {
         let compose = resource.get("compose");
         let sets = |key: &str| -> Vec<ConceptSet> {
             let all = compose.map_or(&[][..], |c| each(c, key));
-            all.iter().enumerate().map(|(i, s)| concept_set(s, format!("ValueSet.compose.{key}[{i}]"))).collect()
+            all.iter()
+                .enumerate()
+                .map(|(i, s)| concept_set(s, format!("ValueSet.compose.{key}[{i}]"), &beside))
+                .collect()
         };
         let url = "http://hl7.org/fhir/StructureDefinition/valueset-supplement";
         let supplements = each(resource, "extension").iter().filter(|e| text(e, "url") == url);
@@ -108,7 +138,7 @@ impl ValueSet {
     }
 }
 
-fn concept_set(tree: &Tree, place: String) -> ConceptSet {
+fn concept_set(tree: &Tree, place: String, contained: &Contained) -> ConceptSet {
     let named = |c: &Tree| Named { code: text(c, "code").into(), display: strings(c, "display"), whole: c.clone() };
     let filter = |f: &Tree| Filter {
         property: text(f, "property").into(),
@@ -116,12 +146,13 @@ fn concept_set(tree: &Tree, place: String) -> ConceptSet {
         value: text(f, "value").into(),
     };
     ConceptSet {
-        system: text(tree, "system").into(),
+        system: contained.name_of(text(tree, "system")),
         version: text(tree, "version").into(),
         concepts: each(tree, "concept").iter().map(named).collect(),
         filters: each(tree, "filter").iter().map(filter).collect(),
         value_sets: each(tree, "valueSet").iter().filter_map(Tree::as_str).map(Box::from).collect(),
         place,
+        contained: contained.clone(),
     }
 }
 

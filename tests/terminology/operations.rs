@@ -245,3 +245,40 @@ fn searches_know_hierarchies_and_value_sets() {
     assert_eq!(found("relationship:not-in=http://test/vs/parents"), "tx-sibling");
     SERVER.get("RelatedPerson?relationship:in=http://nowhere/vs").is(400);
 }
+
+#[test]
+fn a_value_set_finds_what_it_contains() {
+    let set = json!({"resourceType": "ValueSet", "id": "holding", "url": "http://test/vs/holding", "status": "active",
+        "contained": [
+            {"resourceType": "CodeSystem", "id": "s", "url": "http://test/own", "status": "active", "content": "complete",
+             "concept": [{"code": "x", "display": "Ex"}, {"code": "y"}]},
+            {"resourceType": "ValueSet", "id": "v", "status": "active",
+             "compose": {"include": [{"system": "http://test/own", "concept": [{"code": "x"}]}]}}],
+        "compose": {"include": [{"valueSet": ["#v"]}]}});
+    SERVER.put("PUT", "ValueSet/holding", &set).is(201);
+    let importing = json!({"resourceType": "ValueSet", "id": "importing", "url": "http://test/vs/importing",
+        "status": "active", "compose": {"include": [{"valueSet": ["http://test/vs/holding"]}]}});
+    SERVER.put("PUT", "ValueSet/importing", &importing).is(201);
+    for at in ["holding", "importing"] {
+        let instance = SERVER.get(&format!("ValueSet/{at}/$expand")).is(200).json();
+        let by_url = SERVER.get(&format!("ValueSet/$expand?url=http://test/vs/{at}")).is(200).json();
+        for expanded in [instance, by_url] {
+            let one = json!([{"system": "http://test/own", "code": "x", "display": "Ex"}]);
+            assert_eq!(expanded["expansion"]["contains"], one, "{at}");
+        }
+        for (code, is) in [("x", true), ("y", false)] {
+            let asked = format!("ValueSet/$validate-code?url=http://test/vs/{at}&system=http://test/own&code={code}");
+            assert_eq!(parameter(&SERVER.get(&asked).is(200).json(), "result"), is, "{at} {code}");
+        }
+    }
+    // A search means the same codes.
+    let observation = |code: &str| {
+        json!({"resourceType": "Observation", "status": "final",
+               "code": {"coding": [{"system": "http://test/own", "code": code}]}})
+    };
+    for code in ["x", "y"] {
+        SERVER.create(&observation(code));
+    }
+    let found = SERVER.get("Observation?code:in=http://test/vs/importing").is(200).json();
+    assert_eq!(found["total"], 1, "{found}");
+}

@@ -37,9 +37,6 @@ impl Desk {
         for input in inputs.all("tx-resource") {
             own.add(&input.value);
         }
-        for input in inputs.all("valueSet") {
-            own_contained(&mut own, &input.value);
-        }
         Ok(Desk { inputs, language: call.context.language.clone(), own, held })
     }
 
@@ -89,18 +86,6 @@ impl Desk {
         let version = self.inputs.text("valueSetVersion").unwrap_or_default();
         let canonical = if version.is_empty() { url.to_owned() } else { format!("{url}|{version}") };
         self.with(|library| crate::terminology::value_set(library, &canonical, rules)).map(Some).map_err(failure)
-    }
-}
-
-/// What a value set contains is found by its fragment.
-fn own_contained(own: &mut Shelf, set: &Tree) {
-    for contained in set.get("contained").map_or(&[][..], Tree::items) {
-        let mut contained = contained.clone();
-        if let Some(id) = contained.get("id").and_then(Tree::as_str).map(str::to_owned) {
-            contained.set("url", Tree::String(format!("#{id}")));
-            contained.remove("version");
-        }
-        own.add(&contained);
     }
 }
 
