@@ -60,13 +60,16 @@ impl<'p> Patch<'p> {
     }
 
     /// The tree as the patch makes it.
-    fn on(&self, service: &Service, json: &[u8]) -> Result<Tree, Failure> {
+    fn on(&self, service: &Service, context: &Context, json: &[u8]) -> Result<Tree, Failure> {
         let before = || Tree::parse(json).map_err(Failure::internal);
         match &self.form {
             Form::Json(patch) => patch::json_patch(&before()?, patch.root()),
             Form::Merge(patch) => patch::merge_patch(&before()?, patch.root()),
             Form::FhirPath(patch) => {
-                patch::fhirpath_patch(&before()?, patch.root(), &service.definitions, service.clock.now().0)
+                let (before, now) = (before()?, service.clock.now().0);
+                context
+                    .steps
+                    .spend(|left| patch::fhirpath_patch(&before, patch.root(), &service.definitions, now, left))
             }
             Form::Xml(patch) => {
                 let document = Document::parse(json, &Limits::NONE).map_err(Failure::internal)?;
@@ -82,10 +85,15 @@ impl<'p> Patch<'p> {
 }
 
 /// Applies a patch to a version; gives the text of the resource as the patch leaves it.
-pub(crate) fn changed(service: &Service, version: &Version, patch: &Patch<'_>) -> Result<String, Failure> {
+pub(crate) fn changed(
+    service: &Service,
+    context: &Context,
+    version: &Version,
+    patch: &Patch<'_>,
+) -> Result<String, Failure> {
     let json = version.to_json(service.definitions.name(version.kind)).unwrap_or_default();
     let before = Tree::parse(&json).map_err(Failure::internal)?;
-    let after = patch.on(service, &json)?;
+    let after = patch.on(service, context, &json)?;
     if !matches!(after, Tree::Object(_)) {
         return Err(Failure::new(
             FailureKind::Unprocessable,
@@ -155,7 +163,7 @@ pub(super) async fn perform(
             (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
         };
         holds(request, Some(before.version))?;
-        let text = changed(service, &before, &patch)?;
+        let text = changed(service, context, &before, &patch)?;
         let draft = draft(service, &examiner, kind, &read_changed(service, &text)?, None)?;
         let body = draft.content.body.0.clone();
         let expect = Expect::Version(before.version);

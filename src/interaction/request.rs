@@ -6,9 +6,11 @@ use super::trail::Ledger;
 use crate::access::Caller;
 use crate::base::{Issue, ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
+use crate::fhirpath::eval::STEPS;
 use crate::store::Budget;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The method of a request.
 #[allow(missing_docs)]
@@ -225,6 +227,29 @@ impl Request {
     }
 }
 
+/// The steps that FHIRPath expressions of one request may still take together. Clones share them.
+#[derive(Clone, Debug)]
+pub(crate) struct Steps(Arc<AtomicU64>);
+
+impl Default for Steps {
+    fn default() -> Steps {
+        Steps(Arc::new(AtomicU64::new(STEPS)))
+    }
+}
+
+impl Steps {
+    /// Does something that takes from what is left.
+    pub(crate) fn spend<T>(&self, work: impl FnOnce(&mut u64) -> T) -> T {
+        let before = self.0.load(Ordering::Relaxed);
+        let mut left = before;
+        let done = work(&mut left);
+        let spent = before.saturating_sub(left);
+        // Never fails: there is always a next value.
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now.saturating_sub(spent)));
+        done
+    }
+}
+
 /// Who asks, and where from.
 #[derive(Clone, Debug)]
 pub struct Context {
@@ -234,6 +259,8 @@ pub struct Context {
     pub base: String,
     /// What the searches of the request may cost together, and whether somebody still waits for the answer.
     pub budget: Budget,
+    /// What the expressions of all patches of the request may still take.
+    pub(crate) steps: Steps,
     /// Who asks.
     pub caller: Caller,
     /// Where from, if that is known.
@@ -261,6 +288,7 @@ impl Context {
             language: None,
             request_id: String::new(),
             budget: Budget::default(),
+            steps: Steps::default(),
             ledger: Arc::default(),
             trail: false,
             granted: Arc::default(),

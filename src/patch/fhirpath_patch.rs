@@ -8,7 +8,6 @@ mod operation;
 use super::measure::{Cost, size};
 use crate::base::{Failure, FailureKind, Issue, IssueCode};
 use crate::definitions::Definitions;
-use crate::fhirpath::eval::STEPS;
 use crate::json::{Kind, Tree, Value};
 use operation::Operation;
 
@@ -16,8 +15,14 @@ use operation::Operation;
 const OPERATIONS_MAX: usize = 1_000;
 
 /// The resource as the patch makes it. Issues name the operation: `Parameters.parameter[2].part[1]`. `now` is what
-/// `now()` gives, in microseconds since 1970.
-pub fn fhirpath_patch(resource: &Tree, patch: Value<'_>, definitions: &Definitions, now: i64) -> Result<Tree, Failure> {
+/// `now()` gives, in microseconds since 1970. What the expressions of all operations take is taken from `steps`.
+pub fn fhirpath_patch(
+    resource: &Tree,
+    patch: Value<'_>,
+    definitions: &Definitions,
+    now: i64,
+    steps: &mut u64,
+) -> Result<Tree, Failure> {
     let parameters = patch.get("resourceType").and_then(Value::as_plain) == Some("Parameters");
     if patch.kind() != Kind::Object || !parameters {
         let message = "a FHIRPath Patch is a Parameters resource";
@@ -34,11 +39,9 @@ pub fn fhirpath_patch(resource: &Tree, patch: Value<'_>, definitions: &Definitio
     }
     let mut tree = resource.clone();
     let mut cost = Cost::default();
-    // What the expressions of all operations may take together.
-    let mut steps = STEPS;
     for operation in &operations {
         cost.put(0, size(&tree)).map_err(|f| f.at(&operation.place))?;
-        operation.apply(&mut tree, definitions, now, &mut steps)?;
+        operation.apply(&mut tree, definitions, now, steps)?;
     }
     cost.put(0, size(&tree)).map_err(|f| f.at("Parameters"))?;
     Ok(tree)

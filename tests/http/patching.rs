@@ -108,3 +108,29 @@ fn expressions_know_what_the_server_knows() {
     traces.is(200);
     assert!(traces.text().len() < 20_000_000, "{}", traces.text().len());
 }
+
+/// What the FHIRPath Patches of a bundle take is counted together.
+#[test]
+fn the_patches_of_a_bundle_share_their_steps() {
+    let ids: Vec<String> =
+        (0..40).map(|_| SERVER.create(&json!({"resourceType": "Patient", "gender": "male"}))).collect();
+    let path = "Patient.where((1).repeat(iif($this < 1000, $this + 1, {})).count() > 0).gender";
+    let operation = json!({"name": "operation", "part": [{"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": path}, {"name": "value", "valueCode": "female"}]});
+    let patch =
+        |operations: usize| json!({"resourceType": "Parameters", "parameter": vec![operation.clone(); operations]});
+    let bundle = |kind: &str, entries: usize, operations: usize| {
+        let entry = |id: &String| {
+            json!({"resource": patch(operations),
+            "request": {"method": "PATCH", "url": format!("Patient/{id}")}})
+        };
+        json!({"resourceType": "Bundle", "type": kind, "entry": ids.iter().take(entries).map(entry).collect::<Vec<_>>()})
+    };
+    SERVER.put("POST", "", &bundle("batch", 2, 2)).is(200);
+    SERVER.put("POST", "", &bundle("transaction", 2, 2)).is(200);
+    SERVER.put("POST", "", &bundle("transaction", 40, 20)).is(422);
+    let batch = SERVER.put("POST", "", &bundle("batch", 40, 20)).is(200).json();
+    let status = |entry: &Value| entry["response"]["status"].as_str().unwrap_or_default().to_owned();
+    let all: Vec<String> = batch["entry"].as_array().expect("entries").iter().map(status).collect();
+    assert!(all[0].starts_with("200") && all[39].starts_with("422"), "{all:?}");
+}

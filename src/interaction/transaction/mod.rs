@@ -231,7 +231,7 @@ async fn patched(
     target: &identity::Target,
     links: &mut Links,
 ) -> Result<Draft, Failure> {
-    let Ground { service, snapshot, .. } = ground;
+    let Ground { service, context, snapshot, .. } = ground;
     let newest = snapshot.read(target.kind, &target.id).await.map_err(outcome::of_store)?;
     let newest = service.readable(ground.context, newest).await?;
     let before = read::existing(service, target.kind, &target.id, newest)?;
@@ -240,7 +240,7 @@ async fn patched(
     };
     let payload = entry::patch(resource)?;
     let patch = patch::Patch::read(service, &payload.media, &payload.bytes)?;
-    let text = patch::changed(service, &before, &patch)?;
+    let text = patch::changed(service, context, &before, &patch)?;
     let after = patch::read_changed(service, &text)?;
     let stored = before.to_json(service.definitions.name(target.kind)).unwrap_or_default();
     let stored = Document::parse(&stored, &Limits::NONE).map_err(Failure::internal)?;

@@ -2,12 +2,15 @@
 
 use super::fhirpath_patch;
 use crate::definitions::Definitions;
+use crate::fhirpath::eval::STEPS;
 use crate::json::{Document, Limits, Tree};
 
 fn patched(resource: &str, patch: &str) -> Result<String, String> {
     let resource = Tree::parse(resource.as_bytes()).expect("JSON");
     let document = Document::parse(patch.as_bytes(), &Limits::default()).expect("JSON");
-    fhirpath_patch(&resource, document.root(), &Definitions::core(), 0).map(|t| t.to_json()).map_err(|f| f.to_string())
+    fhirpath_patch(&resource, document.root(), &Definitions::core(), 0, &mut { STEPS })
+        .map(|t| t.to_json())
+        .map_err(|f| f.to_string())
 }
 
 fn operation(parts: &str) -> String {
