@@ -41,6 +41,12 @@ pub trait Codes: Send + Sync {
         None
     }
 
+    /// A code of one value set that is not in another; none where there is none, or where that is not known or would take
+    /// long to find out.
+    fn beyond(&self, _value_set: &str, _other: &str) -> Option<String> {
+        None
+    }
+
     /// What makes a CodeSystem or ValueSet unfit for use, if anything does.
     fn circle(&self, _resource: &Tree) -> Option<Unfit> {
         None

@@ -13,6 +13,9 @@ use std::sync::Arc;
 /// Answers that are kept at most; then it begins again.
 const KEPT: usize = 50_000;
 
+/// Codes of a value set that are compared with another at most.
+const COMPARED: usize = 2_000;
+
 /// Code systems of others (media types, languages, currencies, countries) to which elements of FHIR are bound.
 const UNLISTED: [&str; 5] =
     ["urn:ietf:bcp:13", "urn:ietf:bcp:47", "urn:iso:std:iso:4217", "urn:iso:std:iso:3166", "urn:iso:std:iso:3166:-2"];
@@ -125,6 +128,14 @@ impl Codes for KnownCodes {
 
     fn undecided(&self, value_set: &str, system: Option<&str>, code: &str) -> Option<Unfit> {
         self.answer(value_set, system, code).err().and_then(|problem| undecided(&problem))
+    }
+
+    fn beyond(&self, value_set: &str, other: &str) -> Option<String> {
+        let codes = terminology::codes_of(&self.library, value_set, COMPARED).ok()?;
+        let is_out = |(system, code): &terminology::Code| {
+            matches!(terminology::member_of(&self.library, other, Some(&**system), code), Ok(false))
+        };
+        codes.into_iter().find(is_out).map(|(_, code)| code.into_string())
     }
 
     fn circle(&self, resource: &Tree) -> Option<Unfit> {

@@ -108,8 +108,10 @@ impl Builder<'_> {
         say(rules, element, &canonical)?;
         let Some(base) = base else { return Ok(()) };
         let lax = over::keep(&base, rules)?;
+        let rebound = over::rebound(&base, rules);
         let faults: Vec<Fault> = lax.into_iter().map(|why| Fault::at(&rules.id, why)).collect();
         self.profile.lax.extend(faults);
+        self.profile.rebound.extend(rebound);
         Ok(())
     }
 

@@ -25,6 +25,19 @@ pub struct Profile {
     /// What is wrong with it without making it useless: where it allows what its base does not, which counts for nothing,
     /// and where a discriminator leads nowhere. That is told to who stores it.
     pub lax: Vec<Fault>,
+    /// Where it binds to another value set than the one that its base requires.
+    pub rebound: Vec<Rebound>,
+}
+
+/// An element that a profile binds to another value set than the one that its base requires. Codes have to be in both.
+#[derive(Clone, Debug)]
+pub struct Rebound {
+    /// Id of the element.
+    pub element: Box<str>,
+    /// The value set of the profile.
+    pub own: Box<str>,
+    /// The value set that the base requires.
+    pub base: Box<str>,
 }
 
 /// Why a definition cannot be used.

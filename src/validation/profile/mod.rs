@@ -16,6 +16,7 @@ mod slicing;
 mod tests;
 
 pub(super) use check::type_named;
+use element::Rebound;
 pub use element::{Fault, Profile};
 
 use super::Validator;
@@ -96,6 +97,17 @@ impl Validator {
         build::build(root, inherited.as_ref())
     }
 
+    /// Where a profile binds to codes that its base does not allow, as far as both value sets are known.
+    fn widened(&self, rebound: &[Rebound]) -> Option<Fault> {
+        rebound.iter().find_map(|Rebound { element, own, base }| {
+            let code = self.codes.beyond(own, base)?;
+            let why = format!(
+                "it binds to {own}, in which is the code '{code}' that is not in {base}, to which its base binds"
+            );
+            Some(Fault::at(element, why))
+        })
+    }
+
     /// Why a definition that is at hand cannot be used, if so; that its base is not known here is none of its faults.
     pub(super) fn fault_of(&self, definition: Value<'_>) -> Option<Fault> {
         let of = |name: &str| definition.get(name).and_then(Value::as_str).unwrap_or_default();
@@ -110,7 +122,7 @@ impl Validator {
         let read = |differential| {
             let mut profile = self.inherited(definition, &mut Vec::new(), differential)?;
             prune::prune(&mut profile, &self.definitions, &self.rules)?;
-            match profile.lax.into_iter().next() {
+            match profile.lax.into_iter().next().or_else(|| self.widened(&profile.rebound)) {
                 Some(fault) => Err(fault),
                 None => Ok(()),
             }

@@ -1,7 +1,7 @@
 //! What a profile says of an element that its base says something of, too: it may ask for more, not for less. What would
 //! loosen the base counts for nothing and is given back in words; what contradicts it makes the profile useless.
 
-use super::element::{Discriminator, ElementRules};
+use super::element::{Bound, Discriminator, ElementRules, Rebound};
 use super::expected;
 use crate::definitions::BindingStrength;
 use crate::json::{Document, Limits, Tree};
@@ -22,12 +22,7 @@ pub(super) fn keep(base: &ElementRules, own: &mut ElementRules) -> Result<Vec<St
         lax.push(format!("it allows more characters than its base, which allows {length}"));
         own.max_length = Some(length);
     }
-    if let (Some(before), Some(now)) = (&base.binding, &own.binding)
-        && firmness(before.strength) > firmness(now.strength)
-    {
-        lax.push(format!("it binds less firmly to a value set than its base, which binds to {}", before.value_set));
-        own.binding = Some(before.clone());
-    }
+    bindings(base, own, &mut lax);
     slicing(base, own, &mut lax);
     values(base, own)?;
     Ok(lax)
@@ -61,7 +56,31 @@ pub(super) fn clash(base: &ElementRules, own: &ElementRules) -> Option<String> {
     values(base, &mut own.clone()).err()
 }
 
-fn firmness(strength: BindingStrength) -> u8 {
+/// A binding may be firmer than that of the base, and to fewer codes: where it is to another value set, both hold.
+fn bindings(base: &ElementRules, own: &mut ElementRules, lax: &mut Vec<String>) {
+    let (Some(before), Some(now)) = (&base.binding, &mut own.binding) else { return };
+    if firmness(before.strength) > firmness(now.strength) {
+        lax.push(format!("it binds less firmly to a value set than its base, which binds to {}", before.value_set));
+        *now = before.clone();
+        return;
+    }
+    let url = |bound: &Bound| crate::definitions::split_canonical(&bound.value_set).0.to_owned();
+    if url(before) == url(now) {
+        now.most = now.most.take().or_else(|| before.most.clone());
+    } else if firmness(before.strength) >= firmness(BindingStrength::Extensible) || before.most.is_some() {
+        own.more_bindings.push(before.clone());
+    }
+}
+
+/// Where another value set takes the place of one that the base requires.
+pub(super) fn rebound(base: &ElementRules, own: &ElementRules) -> Option<Rebound> {
+    let (before, now) = (base.binding.as_ref()?, own.binding.as_ref()?);
+    let other = before.strength == BindingStrength::Required && before.value_set != now.value_set;
+    other.then(|| Rebound { element: own.id.clone(), own: now.value_set.clone(), base: before.value_set.clone() })
+}
+
+/// How firm a binding is: the more, the firmer.
+pub(super) fn firmness(strength: BindingStrength) -> u8 {
     match strength {
         BindingStrength::Required => 3,
         BindingStrength::Extensible => 2,

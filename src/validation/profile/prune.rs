@@ -1,8 +1,11 @@
 //! Cuts the rules of a profile down to what they say beyond the base definitions, which are checked anyway.
 
 use super::super::rule::Rules;
-use super::element::{ElementRules, Fault, Profile, Slicing, TypeRules};
-use crate::definitions::{Definitions, Element, ElementType, Structure, TypeId};
+use super::element::{ElementRules, Fault, Profile, Rebound, Slicing, TypeRules};
+use super::over;
+use crate::definitions::{
+    Binding, BindingStrength, Definitions, Element, ElementType, Structure, TypeId, split_canonical,
+};
 use crate::primitive::Primitive;
 
 /// Fails where the profile names elements that there are not.
@@ -60,7 +63,9 @@ fn keep(
                 }
                 (_, Some(base)) => {
                     let lax = base.loosened_by(rules).map(|why| Fault::at(&rules.id, why));
+                    let rebound = base.rebound_by(rules);
                     profile.lax.extend(lax);
+                    profile.rebound.extend(rebound);
                 }
                 _ => {}
             }
@@ -169,8 +174,32 @@ impl<'d> Base<'d> {
         if let Some(min) = rules.said.min.filter(|min| *min < self.min) {
             return Some(format!("it allows {min} times at least, the specification only {}", self.min));
         }
+        if let (Some(base), Some(own)) = (self.binding(), &rules.binding)
+            && over::firmness(base.strength) > over::firmness(own.strength)
+        {
+            let set = &base.value_set;
+            return Some(format!("it binds less firmly to a value set than the specification, which binds to {set}"));
+        }
         let more = rules.said.max.is_some_and(|max| max.is_none_or(|max| max > 1));
         (more && !self.many).then(|| "it allows more than one, the specification only one".to_owned())
+    }
+
+    /// Its binding, if all its types have the same.
+    fn binding(&self) -> Option<&'d Binding> {
+        let mut all = self.elements.iter().map(|e| e.binding.as_ref());
+        let first = all.next()??;
+        all.all(|b| b.is_some_and(|b| b.value_set == first.value_set && b.strength == first.strength)).then_some(first)
+    }
+
+    /// Where another value set takes the place of one that the specification requires.
+    fn rebound_by(&self, rules: &ElementRules) -> Option<Rebound> {
+        let (base, own) = (self.binding()?, rules.binding.as_ref()?);
+        let other = split_canonical(&own.value_set).0 != split_canonical(&base.value_set).0;
+        (base.strength == BindingStrength::Required && other).then(|| Rebound {
+            element: rules.id.clone(),
+            own: own.value_set.clone(),
+            base: base.value_set.clone(),
+        })
     }
 
     /// Leaves out what the base says too.

@@ -1,6 +1,7 @@
 //! Profiles, each laid down in a test: slicing in all its ways (slices of slices in `reslicing`), what is derived from what,
 //! and what no profile may do.
 
+mod bindings;
 mod reslicing;
 
 use super::super::{Asked, Validator};
