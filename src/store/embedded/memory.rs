@@ -3,17 +3,15 @@
 //! are current is not known here.
 
 use super::postings::Postings;
+use super::runs::{Range, Runs};
 use super::segment::Stored;
 use crate::index::{Term, Terms};
 use rustc_hash::{FxBuildHasher, FxHashMap};
-use std::collections::{BTreeMap, btree_map};
 use std::hash::BuildHasher;
-use std::ops::Bound;
-use std::sync::Arc;
 
 /// A term and where it stands.
 struct Slot {
-    bytes: Arc<[u8]>,
+    bytes: Box<[u8]>,
     postings: Postings,
 }
 
@@ -34,24 +32,7 @@ pub struct Memory {
     heads: Vec<u64>,
     /// Hash of the bytes to the term. Where two terms have the same hash, the second is found in `ordered`.
     by_hash: FxHashMap<u64, u32>,
-    ordered: BTreeMap<Key, u32>,
-}
-
-/// A term in the order of terms. Its first bytes stand beside it as a number: finding a place among hundreds of thousands
-/// of terms would otherwise fetch some thirty of them from all over the memory.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Key {
-    head: u128,
-    bytes: Arc<[u8]>,
-}
-
-impl Key {
-    fn of(bytes: Arc<[u8]>) -> Key {
-        let mut first = [0; 16];
-        let length = bytes.len().min(16);
-        first[..length].copy_from_slice(&bytes[..length]);
-        Key { head: u128::from_be_bytes(first), bytes }
-    }
+    ordered: Runs,
 }
 
 /// The terms of each version, one after the other in pieces that never move.
@@ -115,11 +96,10 @@ impl Memory {
             return found;
         }
         let term = self.slots.len() as u32;
-        let bytes: Arc<[u8]> = bytes.into();
-        self.by_hash.entry(hash(&bytes)).or_insert(term);
-        self.heads.push(head(&bytes));
-        self.ordered.insert(Key::of(bytes.clone()), term);
-        self.slots.push(Slot { bytes, postings: Postings::default() });
+        self.by_hash.entry(hash(bytes)).or_insert(term);
+        self.heads.push(head(bytes));
+        self.slots.push(Slot { bytes: bytes.into(), postings: Postings::default() });
+        self.ordered.push(term, |t| &self.slots[t as usize].bytes);
         term
     }
 
@@ -128,7 +108,11 @@ impl Memory {
         if *self.slots[candidate as usize].bytes == *bytes {
             return Some(candidate);
         }
-        self.ordered.get(&Key::of(bytes.into())).copied()
+        self.ordered.find(bytes, |t| self.bytes(t))
+    }
+
+    fn bytes(&self, term: u32) -> &[u8] {
+        &self.slots[term as usize].bytes
     }
 
     /// How many versions.
@@ -155,8 +139,7 @@ impl Memory {
     /// Goes through the terms of a range, forwards or backwards.
     pub fn stream(&self, from: &[u8], to: &[u8], descending: bool) -> MemoryStream<'_> {
         let to = if from <= to { to } else { from };
-        let range = (Bound::Included(Key::of(from.into())), Bound::Excluded(Key::of(to.into())));
-        let range = self.ordered.range(range);
+        let range = self.ordered.range(from, to, |t| self.bytes(t));
         MemoryStream { memory: self, range, descending, at: None }
     }
 
@@ -203,7 +186,7 @@ impl Memory {
 /// Goes through the terms of a range.
 pub struct MemoryStream<'m> {
     memory: &'m Memory,
-    range: btree_map::Range<'m, Key, u32>,
+    range: Range<'m>,
     descending: bool,
     at: Option<&'m Slot>,
 }
@@ -212,8 +195,9 @@ impl<'m> MemoryStream<'m> {
     /// Goes on to the next term that has versions; whether there is one.
     pub fn advance(&mut self) -> bool {
         loop {
-            let next = if self.descending { self.range.next_back() } else { self.range.next() };
-            self.at = next.map(|(_, term)| &self.memory.slots[*term as usize]);
+            let bytes = |t| self.memory.bytes(t);
+            let next = if self.descending { self.range.next_back(bytes) } else { self.range.next(bytes) };
+            self.at = next.map(|term| &self.memory.slots[term as usize]);
             if self.at.is_none_or(|slot| !slot.postings.as_slice().is_empty()) {
                 return self.at.is_some();
             }

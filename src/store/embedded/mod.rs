@@ -33,6 +33,7 @@ mod rebuild;
 mod record;
 mod reindex;
 mod replay;
+mod runs;
 mod seal;
 mod segment;
 mod snapshot;
