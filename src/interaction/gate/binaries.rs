@@ -11,6 +11,8 @@ use crate::store::{Page, Query, StoreError, Version};
 
 /// Binaries that are read at once to be judged: one may be large.
 const BINARIES: usize = 20;
+/// Rows that are read at once to be left out.
+const SKIPPED: u64 = 500;
 /// Most Binaries that are judged to count them; of more the number is not told.
 const MOST_COUNTED: usize = 1_000;
 
@@ -55,8 +57,10 @@ impl View {
     pub(super) async fn search_binaries(&self, query: &Query) -> Result<Page, StoreError> {
         let mut page = Page::default();
         if query.limit > 0 {
-            let mut raw = Query { limit: query.limit.saturating_add(1), skip: 0, total: false, ..query.clone() };
+            // What is left out at the beginning is judged as well: what is hidden there does not count.
             let (mut skip, mut looked_at) = (query.skip, 0);
+            let limit = query.limit.saturating_add(1).max(skip.min(SKIPPED) as usize);
+            let mut raw = Query { limit, skip: 0, total: false, ..query.clone() };
             'filling: loop {
                 let found = self.inner.search(&raw).await?;
                 looked_at += found.rows.len();

@@ -2,8 +2,9 @@
 //! before anything is written; what was written is read again and compared at the end.
 //!
 //! To a point in time: the logs of resources are cut behind the last commit that is not later. Audit trails are not cut,
-//! as they tell what happened, also what is undone hereby, and that it was restored is told behind their ends; and items (accounts, keys, sessions) have no history: they are
-//! those of the last file, so that nobody who was shut out comes in again.
+//! as they tell what happened, also what is undone hereby; that it was restored is told behind their ends. Items
+//! (accounts, keys, sessions) have no history: they are those of the last file, so that nobody who was shut out comes in
+//! again.
 
 use super::backup::{LogPart, Summary, text};
 use super::batch::Batch;
