@@ -1,13 +1,15 @@
 //! history of an instance, a type and the system (R4 http.html#history): newest first, with `_since`, `_at` and
-//! `_count`. Pages show the moment of the first one: a link carries its position and the place reached. They lead on
-//! and to the first page, not back: a store finds what comes after a version, not how many were before it.
+//! `_count`. Pages show the moment of the first one: a link carries its position and the version at which the page
+//! begins, or ends where it leads back.
 
 use super::page::{Page, Response};
 use super::{Context, Effect, Handling, Reply, ReplyContent, Request, Service, outcome};
 use crate::base::{Failure, IssueCode, Timestamp};
 use crate::primitive::{DateTime, Precision};
-use crate::search::{self, Cursor};
-use crate::store::{HistoryQuery, HistoryScope, Method, Snapshot, Version};
+use crate::search::{self, Cursor, Seal};
+use crate::store::{self, HistoryQuery, HistoryScope, Method, Place, Snapshot, Version};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use std::collections::HashMap;
 
 /// The parameters of a history, beside that of its page links.
 pub const PARAMETERS: [&str; 5] = ["_since", "_at", "_count", "_format", "_pretty"];
@@ -86,12 +88,14 @@ pub(super) async fn perform(
 ) -> Result<Reply, Failure> {
     let asked = read(&request.query, request.prefer.handling)?;
     let path = path(service, &scope);
-    // A link belongs to this history with these filters.
-    let belongs = format!("history {path} {:?} {:?}", asked.since, asked.during);
-    let seal = service.seal(context);
-    let cursor = match &asked.page {
-        Some(text) => Some(Cursor::decode_for(text, &belongs, &seal)?),
-        None => None,
+    let links = Links {
+        // A link belongs to this history with these filters.
+        belongs: format!("history {path} {:?} {:?}", asked.since, asked.during),
+        seal: service.seal(context),
+    };
+    let (cursor, place) = match &asked.page {
+        Some(text) => links.read(text).map(|(cursor, place)| (Some(cursor), place))?,
+        None => (None, Place::Newest),
     };
     let snapshot = match cursor {
         Some(cursor) => service.snapshot_at(context, cursor.position).await?,
@@ -102,7 +106,7 @@ pub(super) async fn perform(
         scope,
         since: asked.since,
         current_during: asked.during,
-        before: cursor.and_then(|c| c.after),
+        place,
         limit: count,
         total: cursor.is_none_or(|c| c.total.is_none()),
     };
@@ -111,26 +115,95 @@ pub(super) async fn perform(
         exists(service, &*snapshot, &query.scope).await?;
     }
     let total = cursor.and_then(|c| c.total).or(page.total);
-    let next = page.rows.last().filter(|_| page.more && count > 0).map(|last| Cursor {
+    let at = |number| Cursor {
         position: snapshot.position(),
-        offset: cursor.map_or(0, |c| c.offset).saturating_add(page.rows.len() as u64),
-        after: Some(last.number),
+        offset: 0,
+        after: Some(number),
         total,
         began: cursor.map_or_else(|| service.clock.now(), |c| c.began),
+    };
+    let [previous, next] = beside(place, &page).map(|place| {
+        let text = links.write(place.filter(|_| count > 0)?, at)?;
+        Some(address(context, &path, &asked.used, Some(&text)))
     });
-    let address =
-        |cursor: Option<Cursor>| address(context, &path, &asked.used, cursor.map(|c| c.encode(&belongs, &seal)));
-    let mut links = vec![("self", address(cursor))];
-    links.push(("first", address(None)));
-    if next.is_some() {
-        links.push(("next", address(next)));
-    }
+    let mut shown = vec![("self", address(context, &path, &asked.used, asked.page.as_deref()))];
+    shown.push(("first", address(context, &path, &asked.used, None)));
+    shown.extend(previous.map(|url| ("previous", url)));
+    shown.extend(next.map(|url| ("next", url)));
+    let brought_back = brought_back(&*snapshot, &page.rows).await?;
     let room = page.rows.iter().map(|v| v.body.as_ref().map_or(0, Vec::len) + 512).sum();
-    let mut bundle = Page::new(service, "history", total, &links, room);
-    for version in &page.rows {
-        entry(service, context, &mut bundle, version);
+    let mut bundle = Page::new(service, "history", total, &shown, room);
+    for (version, brought_back) in page.rows.iter().zip(brought_back) {
+        entry(service, context, &mut bundle, version, brought_back);
     }
     Ok(Reply::of(Effect::Ok, ReplyContent::Json(bundle.finish())))
+}
+
+/// How the links of a history are sealed.
+struct Links {
+    belongs: String,
+    seal: Seal,
+}
+
+impl Links {
+    /// What a link that leads back belongs to: the same history, read the other way.
+    fn back(&self) -> String {
+        format!("{} back", self.belongs)
+    }
+
+    /// Reads a link: its cursor, and which page it is.
+    fn read(&self, text: &str) -> Result<(Cursor, Place), Failure> {
+        let on = Cursor::decode_for(text, &self.belongs, &self.seal);
+        let (cursor, place): (_, fn(u64) -> Place) = match on {
+            Ok(cursor) => (cursor, Place::Below),
+            Err(_) => (Cursor::decode_for(text, &self.back(), &self.seal)?, Place::Above),
+        };
+        Ok((cursor, cursor.after.map_or(Place::Newest, place)))
+    }
+
+    /// Writes a link to a page; none to the first, which needs no cursor.
+    fn write(&self, place: Place, at: impl Fn(u64) -> Cursor) -> Option<String> {
+        match place {
+            Place::Newest => None,
+            Place::Below(number) => Some(at(number).encode(&self.belongs, &self.seal)),
+            Place::Above(number) => Some(at(number).encode(&self.back(), &self.seal)),
+        }
+    }
+}
+
+/// The pages before and after a page.
+fn beside(place: Place, page: &store::Page) -> [Option<Place>; 2] {
+    let above = page.rows.first().map(|v| Place::Above(v.number));
+    let below = page.rows.last().map(|v| Place::Below(v.number));
+    match place {
+        Place::Newest => [None, below.filter(|_| page.more)],
+        // The last row of the page before, and what is above it.
+        Place::Below(number) => [Some(Place::Above(number.saturating_sub(1))), below.filter(|_| page.more)],
+        Place::Above(_) => [above.filter(|_| page.more), below],
+    }
+}
+
+/// Which rows brought their resource back after a delete. For most the row before them tells.
+async fn brought_back(snapshot: &dyn Snapshot, rows: &[Version]) -> Result<Vec<bool>, Failure> {
+    const AT_ONCE: usize = 8;
+    let deletes: HashMap<_, _> = rows.iter().map(|v| ((v.kind, v.id.as_str(), v.version), v.is_deleted())).collect();
+    let asked: Vec<_> = rows
+        .iter()
+        .map(|version| {
+            let before = (version.kind, version.id.as_str(), version.version.saturating_sub(1));
+            let known = match version.method {
+                Method::Update if version.version > 1 => deletes.get(&before).copied(),
+                _ => Some(false),
+            };
+            async move {
+                match known {
+                    Some(known) => Ok(known),
+                    None => snapshot.follows_delete(version).await.map_err(outcome::of_store),
+                }
+            }
+        })
+        .collect();
+    stream::iter(asked).buffered(AT_ONCE).try_collect().await
 }
 
 /// The path of a history under the base.
@@ -142,9 +215,9 @@ fn path(service: &Service, scope: &HistoryScope) -> String {
     }
 }
 
-fn address(context: &Context, path: &str, used: &[(String, String)], page: Option<String>) -> String {
+fn address(context: &Context, path: &str, used: &[(String, String)], page: Option<&str>) -> String {
     let pairs = used.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-    let query = search::encode(pairs.chain(page.as_deref().map(|p| ("_page", p))));
+    let query = search::encode(pairs.chain(page.map(|p| ("_page", p))));
     let mark = if query.is_empty() { "" } else { "?" };
     format!("{}/{path}{mark}{query}", context.base)
 }
@@ -158,7 +231,9 @@ async fn exists(service: &Service, snapshot: &dyn Snapshot, scope: &HistoryScope
     }
 }
 
-fn entry(service: &Service, context: &Context, bundle: &mut Page, version: &Version) {
+/// An entry: the version, the interaction that made it, and what that answered. Conditional forms stand as what they came
+/// to (R4 http.html#history).
+fn entry(service: &Service, context: &Context, bundle: &mut Page, version: &Version, brought_back: bool) {
     let kind = service.definitions.name(version.kind);
     let id = version.id.as_str();
     let mut entry = bundle.entry();
@@ -166,7 +241,7 @@ fn entry(service: &Service, context: &Context, bundle: &mut Page, version: &Vers
     entry.version(kind, version);
     let (method, status) = match version.method {
         Method::Create => ("POST", (201, "Created")),
-        Method::Update if version.version == 1 => ("PUT", (201, "Created")),
+        Method::Update if version.version == 1 || brought_back => ("PUT", (201, "Created")),
         Method::Update => ("PUT", (200, "OK")),
         Method::Patch => ("PATCH", (200, "OK")),
         Method::Delete => ("DELETE", (204, "No Content")),

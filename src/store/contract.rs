@@ -215,7 +215,7 @@ pub struct Page {
     pub rows: Vec<Version>,
     /// Number of all matches, if asked for.
     pub total: Option<u64>,
-    /// Whether there are rows after these.
+    /// Whether there are rows after these; before them, where a history was asked for those above a number.
     pub more: bool,
 }
 
@@ -230,6 +230,29 @@ pub enum HistoryScope {
     System,
 }
 
+/// Which rows of a history are on a page.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// The newest.
+    #[default]
+    Newest,
+    /// The newest of those with a number below this: goes on after the last row of a page.
+    Below(u64),
+    /// The oldest of those with a number above this: goes back before the first row of a page.
+    Above(u64),
+}
+
+impl Place {
+    /// Whether a number is on this page or beyond it.
+    pub fn holds(self, number: u64) -> bool {
+        match self {
+            Place::Newest => true,
+            Place::Below(bound) => number < bound,
+            Place::Above(bound) => number > bound,
+        }
+    }
+}
+
 /// A page of history, newest first.
 #[derive(Clone, Debug)]
 pub struct HistoryQuery {
@@ -239,11 +262,11 @@ pub struct HistoryQuery {
     pub since: Option<Timestamp>,
     /// Only versions that were current at some moment from the first up to, not including, the second (`_at`).
     pub current_during: Option<(Timestamp, Timestamp)>,
-    /// Only numbers below this: goes on after the last row of a page.
-    pub before: Option<u64>,
+    /// Which of them.
+    pub place: Place,
     /// Rows at most.
     pub limit: usize,
-    /// Whether to count all.
+    /// Whether to count all, not only those of the page.
     pub total: bool,
 }
 
@@ -331,6 +354,12 @@ pub trait Snapshot: Send + Sync {
 
     /// Versions, newest first. An instance that never was gives no rows.
     async fn history(&self, query: &HistoryQuery) -> Result<Page, StoreError>;
+
+    /// Whether a version that it shows came after a delete: it brought its resource back.
+    async fn follows_delete(&self, version: &Version) -> Result<bool, StoreError> {
+        let before = self.version(version.kind, &version.id, version.version.saturating_sub(1)).await?;
+        Ok(before.is_some_and(|before| before.is_deleted()))
+    }
 }
 
 /// A piece of the change log.

@@ -5,7 +5,7 @@ mod raw;
 
 use super::{
     AuditRecord, Body, ChangeLog, Committed, Effect, Expect, FhirVocabulary, Guard, Hash, Head, HistoryQuery,
-    HistoryScope, Item, Link, LinkContent, Method, Page, Query, Snapshot, Sort, Store, StoreError, Transaction,
+    HistoryScope, Item, Link, LinkContent, Method, Page, Place, Query, Snapshot, Sort, Store, StoreError, Transaction,
     Version, Vocabulary, Write, item,
 };
 use crate::base::{Clock, ResourceId, TenantId, Timestamp};
@@ -271,9 +271,13 @@ impl Snapshot for View {
             .filter(|e| query.current_during.is_none_or(|during| was_current(&e.version, during)))
             .collect();
         let total = query.total.then_some(found.len() as u64);
-        found.retain(|e| query.before.is_none_or(|before| e.version.number < before));
-        let rows = found.iter().rev().take(query.limit).map(|e| self.row(e)).collect();
-        Ok(Page { rows, total, more: found.len() > query.limit })
+        found.retain(|e| query.place.holds(e.version.number));
+        let more = found.len() > query.limit;
+        match query.place {
+            Place::Above(_) => found.truncate(query.limit),
+            Place::Newest | Place::Below(_) => drop(found.drain(..found.len().saturating_sub(query.limit))),
+        }
+        Ok(Page { rows: found.iter().rev().map(|e| self.row(e)).collect(), total, more })
     }
 }
 

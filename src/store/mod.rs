@@ -24,8 +24,8 @@ mod vocabulary;
 pub use body::Body;
 pub use budget::{Budget, Limit, Waiting};
 pub use contract::{
-    ChangeLog, Committed, Content, Effect, Expect, Guard, HistoryQuery, HistoryScope, Indexing, Method, Page, Query,
-    Snapshot, Sort, Store, StoreError, Transaction, Version, Write,
+    ChangeLog, Committed, Content, Effect, Expect, Guard, HistoryQuery, HistoryScope, Indexing, Method, Page, Place,
+    Query, Snapshot, Sort, Store, StoreError, Transaction, Version, Write,
 };
 pub use item::{Item, ItemExpect, ItemWrite, MAX_KEY};
 pub use lease::Lease;

@@ -7,6 +7,7 @@ mod bounds;
 mod cors;
 mod declared;
 mod declared_forms;
+mod history;
 mod limits;
 mod negotiation;
 mod packages;

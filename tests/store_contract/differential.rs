@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vesta::base::Timestamp;
 use vesta::definitions::TypeId;
 use vesta::index::{Condition, Range, Term, Test};
-use vesta::store::{Budget, HistoryQuery, HistoryScope, Query, Sort, Store, Write};
+use vesta::store::{Budget, HistoryQuery, HistoryScope, Place, Query, Sort, Store, Write};
 
 /// How large a generated world is.
 #[derive(Clone, Copy)]
@@ -255,7 +255,11 @@ fn histories_and_change_logs_agree() {
                     scope,
                     since: (dice.below(3) == 0).then(|| moment(&mut dice)),
                     current_during: (dice.below(3) == 0).then(|| (moment(&mut dice), moment(&mut dice))),
-                    before: (dice.below(3) == 0).then(|| dice.below(last + 3)),
+                    place: match dice.below(6) {
+                        0 | 1 => Place::Below(dice.below(last + 3)),
+                        2 | 3 => Place::Above(dice.below(last + 3)),
+                        _ => Place::Newest,
+                    },
                     limit: dice.below(12) as usize,
                     total: dice.below(2) == 0,
                 };
@@ -266,7 +270,11 @@ fn histories_and_change_logs_agree() {
                     let snapshot = engine.store.snapshot_at(TENANT, position).await.expect("a snapshot");
                     let page = snapshot.history(&query).await.expect("a history");
                     let log = engine.store.changes(TENANT, after, limit).await.expect("a log");
-                    texts.push(format!("{page:?}\n{log:?}"));
+                    let mut after_deletes = Vec::new();
+                    for version in &page.rows {
+                        after_deletes.push(snapshot.follows_delete(version).await.expect("an answer"));
+                    }
+                    texts.push(format!("{page:?}\n{after_deletes:?}\n{log:?}"));
                 }
                 assert_eq!(texts[0], texts[1], "seed {seed} at {position}: {query:?}; changes after {after}");
             }

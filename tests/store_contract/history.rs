@@ -2,10 +2,10 @@
 
 use super::world::*;
 use vesta::base::Timestamp;
-use vesta::store::{HistoryQuery, HistoryScope, Snapshot, Version};
+use vesta::store::{HistoryQuery, HistoryScope, Place, Snapshot, Version};
 
 fn asked(scope: HistoryScope) -> HistoryQuery {
-    HistoryQuery { scope, since: None, current_during: None, before: None, limit: 1000, total: true }
+    HistoryQuery { scope, since: None, current_during: None, place: Place::Newest, limit: 1000, total: true }
 }
 
 fn numbers(rows: &[Version]) -> Vec<u64> {
@@ -88,18 +88,30 @@ fn pages_join_without_gap() {
                 assert_eq!(total, Some(all.len() as u64));
                 for limit in 1..5 {
                     let mut seen = Vec::new();
-                    let mut before = None;
+                    let mut place = Place::Newest;
                     loop {
-                        let page = HistoryQuery { limit, before, ..whole.clone() };
+                        let page = HistoryQuery { limit, place, ..whole.clone() };
                         let (rows, total, more) = history(&*snapshot, &page).await;
                         assert_eq!(total, Some(all.len() as u64), "the total is that of all pages");
-                        before = rows.last().copied();
+                        place = Place::Below(rows.last().copied().expect("a row"));
                         seen.extend(rows);
                         if !more {
                             break;
                         }
                     }
                     assert_eq!(seen, all, "{scope:?} by {limit} on {}", e.name);
+                    let (mut back, mut above) = (Vec::new(), 0);
+                    loop {
+                        let page = HistoryQuery { limit, place: Place::Above(above), ..whole.clone() };
+                        let (rows, total, more) = history(&*snapshot, &page).await;
+                        assert_eq!(total, Some(all.len() as u64), "the total is that of all pages");
+                        above = rows.first().copied().expect("a row");
+                        back.splice(0..0, rows);
+                        if !more {
+                            break;
+                        }
+                    }
+                    assert_eq!(back, all, "{scope:?} back by {limit} on {}", e.name);
                 }
             }
         }
@@ -115,5 +127,24 @@ fn rows_say_whether_they_are_the_newest() {
         let newest: Vec<_> = page.rows.iter().filter(|v| v.newest).map(|v| v.number).collect();
         assert_eq!(numbers(&page.rows), [6, 5, 4, 3, 2, 1]);
         assert_eq!(newest, [6, 5, 2]);
+    });
+}
+
+#[test]
+fn what_a_write_brought_back_is_known() {
+    on_every_engine(|e| async move {
+        fill(&e).await;
+        write(&*e.store, put(OBSERVATION, "o", &[])).await;
+        write(&*e.store, put(OBSERVATION, "o", &[])).await;
+        write(&*e.store, delete(OBSERVATION, "o")).await;
+        let snapshot = now(&*e.store).await;
+        let page = snapshot.history(&asked(HistoryScope::System)).await.expect("a history");
+        let mut back = Vec::new();
+        for version in &page.rows {
+            if snapshot.follows_delete(version).await.expect("an answer") {
+                back.push(version.number);
+            }
+        }
+        assert_eq!(back, [13, 9], "on {}", e.name);
     });
 }

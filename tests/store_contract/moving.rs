@@ -8,8 +8,8 @@ use vesta::base::{SystemClock, TenantId, Timestamp};
 use vesta::store::embedded::EmbeddedReader;
 use vesta::store::moving::{self, CopyReport, Filled};
 use vesta::store::{
-    AuditRecord, Expect, HistoryQuery, HistoryScope, ItemWrite, RawItem, RawStore, RawTarget, RawVersion, Still, Store,
-    StoreError, Taker, Transaction,
+    AuditRecord, Expect, HistoryQuery, HistoryScope, ItemWrite, Place, RawItem, RawStore, RawTarget, RawVersion, Still,
+    Store, StoreError, Taker, Transaction,
 };
 
 /// How an engine is had.
@@ -101,8 +101,14 @@ async fn answers(store: &dyn Store) -> Vec<String> {
                 }
             }
             let scope = HistoryScope::System;
-            let history =
-                HistoryQuery { scope, since: None, current_during: None, before: None, limit: 500, total: true };
+            let history = HistoryQuery {
+                scope,
+                since: None,
+                current_during: None,
+                place: Place::Newest,
+                limit: 500,
+                total: true,
+            };
             all.push(format!("{:?}", snapshot.history(&history).await.expect("history")));
         }
         all.push(format!("{:?}", store.changes(tenant, 0, 1000).await.expect("a log")));

@@ -4,7 +4,7 @@
 use super::world::*;
 use std::sync::Arc;
 use vesta::base::{SystemClock, TenantId};
-use vesta::store::{Chain, Expect, Head, HistoryQuery, HistoryScope, Store, StoreError, Transaction};
+use vesta::store::{Chain, Expect, Head, HistoryQuery, HistoryScope, Place, Store, StoreError, Transaction};
 
 async fn append(store: &dyn Store, texts: &[&str]) {
     let audit = texts.iter().map(|t| record(&[term(20, t.as_bytes())], t)).collect();
@@ -52,7 +52,8 @@ fn records_are_found_and_read_like_resources() {
         assert!(trail.version(ENCOUNTER, &id("2"), 1).await.expect("read").is_some());
         assert!(trail.version(ENCOUNTER, &id("2"), 2).await.expect("read").is_none());
         let scope = HistoryScope::Instance(ENCOUNTER, id("3"));
-        let history = HistoryQuery { scope, since: None, current_during: None, before: None, limit: 10, total: true };
+        let history =
+            HistoryQuery { scope, since: None, current_during: None, place: Place::Newest, limit: 10, total: true };
         assert_eq!(ids(&trail.history(&history).await.expect("history").rows), ["3"]);
         append(store, &["a"]).await;
         let page = trail.search(&query(ENCOUNTER, has(20, "a"))).await.expect("found");

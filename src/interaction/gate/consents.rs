@@ -8,7 +8,7 @@ use crate::base::{Failure, FailureKind, IssueCode, ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::interaction::{Service, outcome};
 use crate::json::Tree;
-use crate::store::{Budget, HistoryQuery, HistoryScope, Query, Snapshot, Version};
+use crate::store::{Budget, HistoryQuery, HistoryScope, Place, Query, Snapshot, Version};
 use parking_lot::RwLock;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -161,7 +161,7 @@ impl Service {
 
     /// What was changed after a position; nothing of those that are gone or deny nothing any more.
     async fn changed_consents(&self, snapshot: &dyn Snapshot, kind: TypeId, since: u64) -> Result<Changes, Failure> {
-        let (mut found, mut seen, mut before) = (Vec::new(), FxHashSet::default(), None);
+        let (mut found, mut seen, mut place) = (Vec::new(), FxHashSet::default(), Place::Newest);
         // Most times few were changed, or none: the versions that are looked at come with their bodies.
         let mut limit = FEW;
         loop {
@@ -169,7 +169,7 @@ impl Service {
                 scope: HistoryScope::Type(kind),
                 since: None,
                 current_during: None,
-                before,
+                place,
                 limit,
                 total: false,
             };
@@ -181,7 +181,7 @@ impl Service {
                 }
             }
             match rows.last() {
-                Some(last) if rows.len() == limit && last.number > since => before = Some(last.number),
+                Some(last) if rows.len() == limit && last.number > since => place = Place::Below(last.number),
                 _ => return Ok(found),
             }
             limit = PAGE;

@@ -8,7 +8,7 @@ use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::{Condition, INSIDE};
 use crate::json::{Document, Limits, Tree};
-use crate::store::{Body, HistoryQuery, HistoryScope, Page, Query, Snapshot, StoreError, Version};
+use crate::store::{Body, HistoryQuery, HistoryScope, Page, Place, Query, Snapshot, StoreError, Version};
 use async_trait::async_trait;
 use std::sync::Arc;
 
@@ -347,15 +347,22 @@ impl Snapshot for View {
         if self.sees_all(&query.scope, action) {
             return self.inner.history(query).await;
         }
-        let counts = instance && query.total;
+        // All are counted where the first page is asked for; the links of the others carry what was counted then.
+        let counts = instance && query.total && query.place == Place::Newest;
+        let back = matches!(query.place, Place::Above(_));
         let mut raw = HistoryQuery { limit: query.limit.clamp(64, 1_000), total: false, ..query.clone() };
         let mut page = Page::default();
         let (mut looked_at, mut seen) = (0, 0);
         loop {
             let found = self.inner.history(&raw).await?;
             looked_at += found.rows.len();
-            raw.before = found.rows.last().map(|v| v.number);
-            for version in self.rows(found.rows, action).await? {
+            let reached = if back { found.rows.first() } else { found.rows.last() }.map(|v| v.number);
+            raw.place = reached.map_or(raw.place, if back { Place::Above } else { Place::Below });
+            let mut rows = self.rows(found.rows, action).await?;
+            if back {
+                rows.reverse();
+            }
+            for version in rows {
                 seen += 1;
                 if page.rows.len() < query.limit {
                     page.rows.push(version);
@@ -363,14 +370,14 @@ impl Snapshot for View {
                     page.more = true;
                 }
             }
-            if !found.more || raw.before.is_none() || (page.more && !counts) {
+            if !found.more || reached.is_none() || (page.more && !counts) {
                 page.total = counts.then_some(seen);
-                return Ok(page);
+                break;
             }
             if looked_at >= MOST_VERSIONS {
                 if !page.rows.is_empty() {
                     page.more = true;
-                    return Ok(page);
+                    break;
                 }
                 return Err(denied(Failure::new(
                     FailureKind::TooCostly,
@@ -381,5 +388,14 @@ impl Snapshot for View {
                 )));
             }
         }
+        if back {
+            page.rows.reverse();
+        }
+        Ok(page)
+    }
+
+    async fn follows_delete(&self, version: &Version) -> Result<bool, StoreError> {
+        // What the version itself tells whoever may see it.
+        self.inner.follows_delete(version).await
     }
 }

@@ -4,7 +4,7 @@ use super::index::TenantIndex;
 use super::truth::{Look, Reading};
 use crate::base::TenantId;
 use crate::definitions::TypeId;
-use crate::store::{HistoryQuery, HistoryScope, StoreError};
+use crate::store::{HistoryQuery, HistoryScope, Place, StoreError};
 
 use super::order::Found;
 
@@ -69,68 +69,87 @@ impl History<'_> {
         Ok(Some(Window { since, during }))
     }
 
+    /// The first and the last number that may be on the page or beyond it.
+    fn bounds(&self, window: &Window) -> (u64, u64) {
+        let first = window.since.saturating_add(1);
+        match self.query.place {
+            Place::Newest => (first, self.position),
+            Place::Below(bound) => (first, self.position.min(bound.saturating_sub(1))),
+            Place::Above(bound) => (first.max(bound.saturating_add(1)), self.position),
+        }
+    }
+
+    /// Whether the page is one that goes back: the oldest of its rows count.
+    fn back(&self) -> bool {
+        matches!(self.query.place, Place::Above(_))
+    }
+
+    /// A page of rows that are on it or beyond it, newest first.
+    fn cut(&self, mut numbers: Vec<u64>, total: u64) -> Found {
+        let beyond = numbers.len().saturating_sub(self.query.limit);
+        match self.back() {
+            true => drop(numbers.drain(..beyond)),
+            false => numbers.truncate(self.query.limit),
+        }
+        Found { numbers, total: self.query.total.then_some(total), more: beyond > 0 }
+    }
+
     /// Every number is a version of the system.
     fn dense(&self, window: &Window) -> Found {
-        let last = self.query.before.map_or(self.position, |b| self.position.min(b.saturating_sub(1)));
-        let numbers: Vec<u64> = (window.since + 1..=last).rev().take(self.query.limit).collect();
-        let more = last.saturating_sub(window.since) > numbers.len() as u64;
-        Found { numbers, total: self.query.total.then(|| self.position.saturating_sub(window.since)), more }
+        let (first, last) = self.bounds(window);
+        let needed = self.query.limit.saturating_add(1);
+        let numbers = match self.back() {
+            true => (first..=last).take(needed).collect::<Vec<_>>().into_iter().rev().collect(),
+            false => (first..=last).rev().take(needed).collect(),
+        };
+        self.cut(numbers, self.position.saturating_sub(window.since))
     }
 
     fn of_types(&self, kinds: &[TypeId], window: &Window) -> Found {
         let needed = self.query.limit.saturating_add(1);
-        let mut numbers = Vec::new();
-        let mut total = 0;
+        let (first, last) = self.bounds(window);
+        let (mut numbers, mut total) = (Vec::new(), 0);
         for kind in kinds {
             self.index.with(*kind, |index| {
-                let mut taken = 0;
-                let first = index.bound(window.since);
-                for ordinal in (first..index.bound(self.position)).rev() {
-                    if !window.shows(index.number(ordinal), index.superseded_by(ordinal, self.position)) {
-                        continue;
-                    }
-                    total += 1;
-                    let number = index.number(ordinal);
-                    if taken < needed && self.query.before.is_none_or(|b| number < b) {
-                        taken += 1;
-                        numbers.push(number);
-                    }
-                    if taken == needed && !self.query.total {
-                        break;
-                    }
+                let shows = |o: &u32| window.shows(index.number(*o), index.superseded_by(*o, self.position));
+                let there = (index.bound(first.saturating_sub(1))..index.bound(last)).filter(shows);
+                match self.back() {
+                    true => numbers.extend(there.take(needed).map(|o| index.number(o))),
+                    false => numbers.extend(there.rev().take(needed).map(|o| index.number(o))),
+                }
+                if self.query.total {
+                    total += (index.bound(window.since)..index.bound(self.position)).filter(shows).count() as u64;
                 }
             });
         }
         numbers.sort_unstable_by(|a, b| b.cmp(a));
-        let more = numbers.len() > self.query.limit;
-        numbers.truncate(self.query.limit);
-        Found { numbers, total: self.query.total.then_some(total), more }
+        if self.back() {
+            // Of each type there are enough, but only the oldest of all count.
+            numbers.drain(..numbers.len().saturating_sub(needed));
+        }
+        self.cut(numbers, total)
     }
 
     /// Follows the versions of one resource backwards from the newest visible one.
     fn instance(&self, newest: Option<u64>, window: &Window) -> Result<Found, StoreError> {
-        let mut found = Found::default();
-        let mut total = 0;
+        let (mut numbers, mut total) = (Vec::new(), 0);
         let mut superseded = None;
         let mut next = newest;
         while let Some(number) = next {
-            if number <= window.since || (found.more && !self.query.total) {
+            let inside = self.query.place.holds(number);
+            let enough = if self.back() { !inside } else { numbers.len() > self.query.limit };
+            if number <= window.since || (enough && !self.query.total) {
                 break;
             }
             next = self.reading.version(self.tenant, number)?.0.previous;
             if window.shows(number, superseded) {
                 total += 1;
-                if self.query.before.is_none_or(|b| number < b) {
-                    if found.numbers.len() < self.query.limit {
-                        found.numbers.push(number);
-                    } else {
-                        found.more = true;
-                    }
+                if inside && !enough {
+                    numbers.push(number);
                 }
             }
             superseded = Some(number);
         }
-        found.total = self.query.total.then_some(total);
-        Ok(found)
+        Ok(self.cut(numbers, total))
     }
 }

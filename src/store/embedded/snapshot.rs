@@ -9,6 +9,7 @@ use super::order;
 use super::record::{Header, version_key};
 use super::trail;
 use super::truth::{Look, Reading, damaged};
+use super::type_index::TypeIndex;
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::store::{HistoryQuery, HistoryScope, Page, Query, Snapshot, StoreError, Version};
@@ -164,5 +165,11 @@ impl Snapshot for EmbeddedSnapshot {
             History { reading: &reading, tenant: self.tenant, index: &self.index, position: self.position, query };
         let found = history.page(newest)?;
         self.rows(&reading, found)
+    }
+
+    async fn follows_delete(&self, version: &Version) -> Result<bool, StoreError> {
+        let look = |index: &TypeIndex| index.ordinal(version.number).map(|ordinal| index.follows_delete(ordinal));
+        let not_there = || damaged(self.tenant, version.number, "is not in the index");
+        self.index.with(version.kind, look).ok_or_else(not_there)
     }
 }

@@ -276,6 +276,12 @@ impl TypeIndex {
         (by != NEVER && u64::from(by) <= position).then_some(by.into())
     }
 
+    /// Whether a version superseded a delete.
+    pub fn follows_delete(&self, ordinal: u32) -> bool {
+        let before = self.supersedes[ordinal as usize];
+        before != NEVER && self.deletes.contains(before)
+    }
+
     /// Whether a version is a delete.
     pub fn is_delete(&self, ordinal: u32) -> bool {
         self.deletes.contains(ordinal)

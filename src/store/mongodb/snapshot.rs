@@ -7,7 +7,7 @@ use super::resolve::{Asked, settle};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Terms;
-use crate::store::{Budget, HistoryQuery, HistoryScope, Page, Query, Snapshot, Sort, StoreError, Version};
+use crate::store::{Budget, HistoryQuery, HistoryScope, Page, Place, Query, Snapshot, Sort, StoreError, Version};
 use async_trait::async_trait;
 use futures_util::TryStreamExt;
 use mongodb::action::Action;
@@ -284,15 +284,39 @@ impl MongoSnapshot {
             true => Some(self.shared.versions.count_documents(filter.clone()).await?),
             false => None,
         };
-        if let Some(before) = query.before {
-            filter.insert("n", doc! { "$lte": self.position as i64, "$lt": i64::try_from(before).unwrap_or(i64::MAX) });
-        }
+        let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let order = match query.place {
+            Place::Newest => -1,
+            Place::Below(number) => {
+                filter.insert("n", doc! { "$lte": self.position as i64, "$lt": bound(number) });
+                -1
+            }
+            Place::Above(number) => {
+                filter.insert("n", doc! { "$lte": self.position as i64, "$gt": bound(number) });
+                1
+            }
+        };
         let needed = i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX);
-        let found = self.shared.versions.find(filter).sort(doc! { "n": -1 }).limit(needed).projection(doc! { "x": 0 });
-        let found: Vec<Document> = found.await?.try_collect().await?;
+        let found = self.shared.versions.find(filter).sort(doc! { "n": order }).limit(needed);
+        let found: Vec<Document> = found.projection(doc! { "x": 0 }).await?.try_collect().await?;
         let more = found.len() > query.limit;
         let rows = found.iter().take(query.limit).map(|f| version_of(f, &*self.shared.vocabulary, self.position));
-        Ok(Page { rows: rows.collect::<Result<_, _>>()?, total, more })
+        let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
+        if order > 0 {
+            rows.reverse();
+        }
+        Ok(Page { rows, total, more })
+    }
+
+    async fn follows_delete_here(&self, kind: TypeId, id: ResourceId, number: u64) -> Result<bool, StoreError> {
+        let filter = doc! {
+            "t": i64::from(self.tenant.0),
+            "k": self.shared.vocabulary.name(kind),
+            "i": id.as_str(),
+            "n": { "$lt": i64::try_from(number).unwrap_or(i64::MAX) },
+        };
+        let before = self.shared.versions.find_one(filter).sort(doc! { "n": -1 }).projection(doc! { "d": 1 }).await?;
+        Ok(before.is_some_and(|before| before.get_bool("d").unwrap_or_default()))
     }
 
     fn copy(&self) -> MongoSnapshot {
@@ -327,5 +351,10 @@ impl Snapshot for MongoSnapshot {
     async fn history(&self, query: &HistoryQuery) -> Result<Page, StoreError> {
         let (here, query) = (self.copy(), query.clone());
         self.shared.run(async move { here.history_here(query).await }).await
+    }
+
+    async fn follows_delete(&self, version: &Version) -> Result<bool, StoreError> {
+        let (here, kind, id, number) = (self.copy(), version.kind, version.id.clone(), version.number);
+        self.shared.run(async move { here.follows_delete_here(kind, id, number).await }).await
     }
 }
