@@ -36,3 +36,15 @@ pub fn permit(request: &HeaderMap, answer: &mut HeaderMap) {
         answer.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, EXPOSED);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::exchange::names;
+    use super::*;
+
+    #[test]
+    fn every_header_that_is_read_may_be_sent() {
+        let allowed: Vec<_> = ALLOWED.to_str().expect("text").split(", ").collect();
+        assert!(names::ALL.iter().all(|name| allowed.contains(name)), "{allowed:?}");
+    }
+}

@@ -10,11 +10,30 @@ use actix_web::http::header::{self, HeaderMap, HeaderName, HttpDate};
 use percent_encoding::percent_decode;
 use std::time::SystemTime;
 
-const IF_NONE_EXIST: HeaderName = HeaderName::from_static("if-none-exist");
-const PREFER: HeaderName = HeaderName::from_static("prefer");
+/// The names of the headers that are read here; the documents and CORS declare these.
+pub mod names {
+    pub const IF_MATCH: &str = "if-match";
+    pub const IF_NONE_MATCH: &str = "if-none-match";
+    pub const IF_MODIFIED_SINCE: &str = "if-modified-since";
+    pub const IF_NONE_EXIST: &str = "if-none-exist";
+    pub const PREFER: &str = "prefer";
+    pub const X_PROVENANCE: &str = "x-provenance";
+    pub const X_SECURITY_CONTEXT: &str = "x-security-context";
+
+    /// All of them.
+    #[cfg(test)]
+    pub const ALL: [&str; 7] =
+        [IF_MATCH, IF_NONE_MATCH, IF_MODIFIED_SINCE, IF_NONE_EXIST, PREFER, X_PROVENANCE, X_SECURITY_CONTEXT];
+}
+
+const IF_MATCH: HeaderName = HeaderName::from_static(names::IF_MATCH);
+const IF_NONE_MATCH: HeaderName = HeaderName::from_static(names::IF_NONE_MATCH);
+const IF_MODIFIED_SINCE: HeaderName = HeaderName::from_static(names::IF_MODIFIED_SINCE);
+const IF_NONE_EXIST: HeaderName = HeaderName::from_static(names::IF_NONE_EXIST);
+const PREFER: HeaderName = HeaderName::from_static(names::PREFER);
+const X_PROVENANCE: HeaderName = HeaderName::from_static(names::X_PROVENANCE);
 /// Also an answer's header (R4 binary.html#security-context).
-pub const X_SECURITY_CONTEXT: HeaderName = HeaderName::from_static("x-security-context");
-const X_PROVENANCE: HeaderName = HeaderName::from_static("x-provenance");
+pub const X_SECURITY_CONTEXT: HeaderName = HeaderName::from_static(names::X_SECURITY_CONTEXT);
 
 /// The verb of an HTTP method; none for those that FHIR does not use.
 pub fn verb(method: &Method) -> Option<Verb> {
@@ -49,17 +68,17 @@ pub fn preconditions(verb: Verb, headers: &HeaderMap) -> Result<Preconditions, F
     let versions = |name: HeaderName| -> Result<Option<Vec<String>>, Failure> {
         Ok(text(headers, name)?.map(|tags| version_ids(&tags)))
     };
-    let mut found = Preconditions { if_none_match: versions(header::IF_NONE_MATCH)?, ..Preconditions::default() };
+    let mut found = Preconditions { if_none_match: versions(IF_NONE_MATCH)?, ..Preconditions::default() };
     match verb {
         Verb::Get | Verb::Head => {
             // A date that cannot be read is ignored (RFC 9110 13.1.3).
-            found.if_modified_since = text(headers, header::IF_MODIFIED_SINCE)?
+            found.if_modified_since = text(headers, IF_MODIFIED_SINCE)?
                 .and_then(|date| date.parse::<HttpDate>().ok())
                 .and_then(|date| SystemTime::from(date).duration_since(SystemTime::UNIX_EPOCH).ok())
                 .map(|since| since.as_secs() as i64);
         }
         _ => {
-            found.if_match = versions(header::IF_MATCH)?;
+            found.if_match = versions(IF_MATCH)?;
             found.if_none_exist = text(headers, IF_NONE_EXIST)?;
         }
     }

@@ -227,9 +227,9 @@ impl<'d> Shape<'d> {
             Target::Bundle => &[shared::FORMAT, shared::WRITES],
             Target::Operation => &[shared::FORMAT],
         };
-        all.extend(groups.concat().into_iter().map(str::to_owned));
+        all.extend(groups.concat().into_iter().map(shared::shown));
         if binary && matches!(route.target, Target::Create | Target::Update | Target::ConditionalUpdate) {
-            all.push(shared::SECURITY_CONTEXT.to_owned());
+            all.push(shared::shown(shared::SECURITY_CONTEXT));
         }
         all
     }

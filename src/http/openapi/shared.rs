@@ -1,5 +1,6 @@
 //! What many addresses of the OpenAPI document share: parameters, bodies, responses, schemas.
 
+use super::super::exchange::names;
 use super::{Named, component};
 use crate::definitions::{Definitions, SearchKind, SearchParameter};
 use crate::interaction::HISTORY_PARAMETERS;
@@ -26,17 +27,44 @@ pub const HISTORY: &[&str] = &HISTORY_PARAMETERS;
 /// Which part of a resource is given.
 pub const SUBSET: &[&str] = &["_summary", "_elements"];
 /// Headers of a read.
-pub const IF_CHANGED: &[&str] = &["If-None-Match", "If-Modified-Since"];
+pub const IF_CHANGED: &[&str] = &[names::IF_NONE_MATCH, names::IF_MODIFIED_SINCE];
 /// Header of a create.
-pub const IF_NONE: &[&str] = &["If-None-Exist"];
+pub const IF_NONE: &[&str] = &[names::IF_NONE_EXIST];
 /// Headers of an update, a patch or a delete.
-pub const IF_SAME: &[&str] = &["If-Match", "If-None-Match"];
+pub const IF_SAME: &[&str] = &[names::IF_MATCH, names::IF_NONE_MATCH];
 /// Header of a search.
-pub const PREFER: &[&str] = &["Prefer"];
+pub const PREFER: &[&str] = &[names::PREFER];
 /// Headers of everything that writes.
-pub const WRITES: &[&str] = &["Prefer", "X-Provenance"];
+pub const WRITES: &[&str] = &[names::PREFER, names::X_PROVENANCE];
 /// Header of a Binary that is sent as it is.
-pub const SECURITY_CONTEXT: &str = "X-Security-Context";
+pub const SECURITY_CONTEXT: &str = names::X_SECURITY_CONTEXT;
+
+/// A header as people write it: `If-Match`. Names of other parameters stay as they are.
+pub fn shown(name: &str) -> String {
+    if HEADERS.iter().all(|(header, _)| *header != name) {
+        return name.to_owned();
+    }
+    let word = |word: &str| {
+        let (first, rest) = word.split_at(word.len().min(1));
+        first.to_ascii_uppercase() + rest
+    };
+    name.split('-').map(word).collect::<Vec<_>>().join("-")
+}
+
+/// What each header means.
+const HEADERS: &[(&str, &str)] = &[
+    (names::IF_MATCH, "W/\"[version]\": only if this is the current version"),
+    (names::IF_NONE_MATCH, "W/\"[version]\": not if this is the current version; *: not if there is one"),
+    (names::IF_MODIFIED_SINCE, "only if it was changed after this HTTP date"),
+    (names::IF_NONE_EXIST, "search criteria: only if nothing matches them"),
+    (
+        names::PREFER,
+        "return=minimal, return=representation or return=OperationOutcome; handling=strict or handling=lenient; \
+         validation=structure, validation=full or validation=strict (more than the server does anyway, never less)",
+    ),
+    (names::X_PROVENANCE, "a Provenance resource as JSON, stored with what is written; in a batch, with each write"),
+    (names::X_SECURITY_CONTEXT, "for content that is sent as it is: a reference to what it belongs to"),
+];
 
 /// A reference into the components.
 pub fn reference(section: &str, name: &str) -> Ref {
@@ -127,20 +155,8 @@ fn parameters(definitions: &Definitions) -> Named<Parameter> {
         add(name, ParameterIn::Query, text(), description);
     }
     add("_count", ParameterIn::Query, number(), "entries of a page");
-    for (name, description) in [
-        ("If-Match", "W/\"[version]\": only if this is the current version"),
-        ("If-None-Match", "W/\"[version]\": not if this is the current version; *: not if there is one"),
-        ("If-Modified-Since", "only if it was changed after this HTTP date"),
-        ("If-None-Exist", "search criteria: only if nothing matches them"),
-        (
-            "Prefer",
-            "return=minimal, return=representation or return=OperationOutcome; handling=strict or handling=lenient; \
-             validation=structure, validation=full or validation=strict (more than the server does anyway, never less)",
-        ),
-        ("X-Provenance", "a Provenance resource as JSON, stored with what is written; in a batch, with each write"),
-        (SECURITY_CONTEXT, "for content that is sent as it is: a reference to what it belongs to"),
-    ] {
-        add(name, ParameterIn::Header, text(), description);
+    for (name, description) in HEADERS {
+        add(&shown(name), ParameterIn::Header, text(), description);
     }
     for (name, description) in [
         ("criteria", "search parameters of the type, as for a search by GET"),
@@ -244,4 +260,16 @@ fn responses() -> Named<Response> {
         ("outcome".into(), RefOr::T(with("What is wrong", "OperationOutcome").build())),
         ("nothing".into(), RefOr::T(nothing.build())),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_header_that_is_read_is_described() {
+        assert!(names::ALL.iter().all(|name| HEADERS.iter().any(|(header, _)| header == name)));
+        assert_eq!(shown(names::X_SECURITY_CONTEXT), "X-Security-Context");
+        assert_eq!(shown("_not-referenced"), "_not-referenced");
+    }
 }
