@@ -127,6 +127,30 @@ fn large_headers_are_431() {
     SERVER.get_with("metadata", &[("x-large", &large[..60_000])]).is(200);
 }
 
+/// What is no HTTP never becomes a request: the library answers it, with a status and no body.
+#[test]
+fn what_is_no_http_is_refused_and_harms_nobody() {
+    let get = |rest: &str| format!("GET /fhir/metadata HTTP/1.1\r\nhost: x\r\n{rest}\r\n\r\n");
+    let post = |rest: &str| get(&format!("content-type: application/fhir+json\r\n{rest}")).replacen("GET", "POST", 1);
+    for sent in [
+        "NONSENSE\r\n\r\n".to_owned(),
+        "GET /fhir/metadata\r\n\r\n".to_owned(),
+        "GET /fhir/metadata HTTP/7.1\r\nhost: x\r\n\r\n".to_owned(),
+        "GET /fhir/me ta HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        get("no colon"),
+        get("a b: c"),
+        get("a: \0"),
+        post("content-length: two"),
+        post("content-length: -2"),
+        post("content-length: 2\r\ncontent-length: 3"),
+        post("content-length: 2\r\ntransfer-encoding: chunked"),
+    ] {
+        let answer = raw(&SERVER, &[sent.as_bytes()]);
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("\r\n\r\n"), "{sent:?}: {answer:?}");
+    }
+    SERVER.get("metadata").is(200);
+}
+
 #[test]
 fn slow_headers_are_408() {
     let server = small();
