@@ -2,7 +2,7 @@
 // A SMART backend service: signs an assertion with its own key (ES384), gets a token, and counts what it may see.
 // Nothing but Node (18 or later) is needed.
 //   node backend-service.mjs keys                          makes private.jwk and jwks.json
-//   vesta client add counter --kind asymmetric --jwks jwks.json --scope system/*.rs   (while the server is stopped)
+//   vesta client add counter --kind asymmetric --jwks jwks.json --scope 'system/*.rs'   (while the server is stopped)
 //   node backend-service.mjs http://localhost:8080/fhir counter
 import { createPrivateKey, generateKeyPairSync, randomUUID, sign } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';

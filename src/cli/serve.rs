@@ -7,7 +7,7 @@ use crate::audit::Event;
 use crate::authorization::Authorization;
 use crate::authorization::first::{First, SAMPLE};
 use crate::base::{Failure, TenantId};
-use crate::http::{Server, told_to_stop};
+use crate::http::{Server, commands, told_to_stop};
 use crate::interaction::{Context, Service};
 use std::io::Write;
 use std::sync::Arc;
@@ -116,28 +116,24 @@ fn greet(server: &Server, settings: &Settings, guarded: bool, first: Option<&Fir
     } else {
         text.push_str("\nAccess control is off: whoever reaches this port may do everything.\n");
     }
-    let mut header = "";
     if let Some(First { name, password, token }) = first {
         text.push_str(&format!(
             "\nThere was no user, so that there is an administrator now. This is shown only once:\n  user       {name}\n  \
              password   {password}\n  app        {SAMPLE} is registered for http://localhost:8000/ and \
-             http://localhost:9123/app.html\n\nTry next, with a token that holds for an hour:\n  TOKEN={token}\n"
+             http://localhost:9123/app.html (docs/smart/README.md)\n\n\
+             Try next, with a token that holds for an hour:\n  TOKEN={token}\n"
         ));
-        header = " -H \"Authorization: Bearer $TOKEN\"";
     } else if guarded {
         text.push_str(
             "\nTry next (a token comes from an app, or, while the server is stopped, from vesta token NAME):\n",
         );
-        header = " -H \"Authorization: Bearer $TOKEN\"";
     } else {
         text.push_str("\nTry next:\n");
     }
-    text.push_str(&format!(
-        "  curl '{base}/metadata?_pretty=true'\n  curl -X POST '{base}/Patient'{header} \
-         -H 'Content-Type: application/fhir+json' \\\n       \
-         -d '{{\"resourceType\":\"Patient\",\"name\":[{{\"family\":\"Shaw\",\"given\":[\"Amy\"]}}],\"birthDate\":\"1987-02-20\"}}'\n  \
-         curl '{base}/Patient?name=shaw&_pretty=true'{header}\n\nStop with Ctrl-C.\n"
-    ));
+    for line in commands(&base, guarded).lines() {
+        text.push_str(&format!("  {line}\n"));
+    }
+    text.push_str("\nStop with Ctrl-C.\n");
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -139,7 +139,7 @@ pub struct Settings {
     #[arg(long, env = "VESTA_BASE_PATH", value_name = "PATH", global = true, help_heading = "Network")]
     pub base_path: Option<String>,
 
-    /// FHIR base as clients see it, behind a proxy: <https://fhir.example.org/r4> [default: by the Host header]
+    /// FHIR base as clients see it, behind a proxy, `https://fhir.example.org/r4` [default: by the Host header]
     #[arg(long, env = "VESTA_BASE_URL", value_name = "URL", global = true, help_heading = "Network")]
     pub base_url: Option<String>,
 

@@ -88,7 +88,8 @@ fn form_of(name: &str) -> Option<(Form, Packing)> {
 pub fn files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Fault> {
     let mut found = Vec::new();
     for path in paths {
-        if path.is_dir() {
+        let known = std::fs::metadata(path).map_err(|e| Fault::file(path, e))?;
+        if known.is_dir() {
             search(path, &mut found)?;
         } else if path.file_name().is_some_and(|name| form_of(&name.to_string_lossy()).is_some()) {
             found.push(path.clone());

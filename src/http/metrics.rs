@@ -171,6 +171,7 @@ pub fn name_of(method: &str, path: &str) -> usize {
         "operation"
     } else {
         match (method, first, second, third) {
+            (_, Some(".well-known"), ..) => "site",
             ("GET" | "HEAD", None, ..) => "search-system",
             ("POST", None, ..) => "batch",
             ("GET" | "HEAD", Some("metadata"), None, _) => "capabilities",
@@ -207,6 +208,7 @@ mod tests {
     #[test]
     fn names() {
         let check = |method, path, expected| assert_eq!(NAMES[name_of(method, path)], expected, "{method} {path}");
+        check("GET", "/.well-known/smart-configuration", "site");
         check("GET", "", "search-system");
         check("POST", "", "batch");
         check("GET", "metadata", "capabilities");

@@ -23,5 +23,6 @@ mod tls;
 
 pub use forwarded::Network;
 pub use limits::Limits;
+pub use page::commands;
 pub use server::{Server, told_to_stop};
 pub use site::{Options, TlsFiles};

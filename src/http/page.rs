@@ -5,11 +5,28 @@ use super::site::Site;
 use actix_web::HttpResponse;
 use actix_web::http::header::{self, HeaderValue};
 
+/// Commands to try, one after the other, in lines that fit: `$TOKEN` is an access token, where one is needed.
+pub fn commands(base: &str, guarded: bool) -> String {
+    let (more, last) = match guarded {
+        true => ("     -H \"Authorization: Bearer $TOKEN\" \\\n", " \\\n     -H \"Authorization: Bearer $TOKEN\""),
+        false => ("", ""),
+    };
+    format!(
+        r#"curl '{base}/metadata?_pretty=true'
+curl -X POST '{base}/Patient' \
+{more}     -H 'Content-Type: application/fhir+json' \
+     -d '{{"resourceType":"Patient","birthDate":"1987-02-20",
+          "name":[{{"family":"Shaw","given":["Amy"]}}]}}'
+curl '{base}/Patient?name=shaw&_pretty=true'{last}"#
+    )
+}
+
 /// The page of a server whose FHIR base is `base`.
 pub fn page(site: &Site, base: &str) -> HttpResponse {
-    let base = escape(base);
     let guarded = site.authorization.is_some();
-    let token = if guarded { " -H \"Authorization: Bearer $TOKEN\"" } else { "" };
+    // Quotes need no escape in text, and the commands are read more easily without.
+    let commands = commands(base, guarded).replace('&', "&amp;").replace('<', "&lt;");
+    let base = escape(base);
     let access = match (guarded, &site.service.settings.issuer) {
         (false, _) => String::new(),
         (true, None) => SIGN_IN.to_owned(),
@@ -31,10 +48,7 @@ code,pre{{background:#f3f3f0;border-radius:4px;padding:.1em .3em}}pre{{padding:.
 <body><h1>Vesta</h1>
 <p>A FHIR R4 (4.0.1) server, version {version}. The FHIR base is <a href="{base}/metadata?_format=json&amp;_pretty=true"><code>{base}</code></a>.</p>
 {access}<h2>Try it</h2>
-<pre>curl '{base}/metadata?_pretty=true'
-curl -X POST '{base}/Patient'{token} -H 'Content-Type: application/fhir+json' \
-     -d '{{"resourceType":"Patient","name":[{{"family":"Shaw","given":["Amy"]}}],"birthDate":"1987-02-20"}}'
-curl '{base}/Patient?name=shaw&amp;_pretty=true'{token}</pre>
+<pre>{commands}</pre>
 <h2>Read on</h2>
 <ul><li><a href="/docs/">All addresses, to browse and to try</a> (<a href="/openapi.json">OpenAPI</a>)</li>
 <li><a href="{base}/metadata?_format=json&amp;_pretty=true">CapabilityStatement</a>: what this server does</li>

@@ -104,7 +104,11 @@ fn what_is_refused_is_said_with_the_reason_and_the_place() {
     let counts =
         text.lines().find(|l| l.starts_with("Patient")).map(|l| l.split_whitespace().skip(1).collect::<Vec<_>>());
     assert_eq!(counts, Some(vec!["1", "1"]), "{text}");
-    assert_eq!(vesta(data.path(), &["import", "/no/such/file.json"]).status.code(), Some(1));
+    for file in ["/no/such/file.json", "/no/such/folder"] {
+        let nothing = vesta(data.path(), &["import", file]);
+        assert_eq!(nothing.status.code(), Some(1));
+        assert!(err(&nothing).contains("No such file"), "{}", err(&nothing));
+    }
     assert_eq!(vesta(data.path(), &["import", "Cargo.toml"]).status.code(), Some(2), "no form that is read");
 }
 

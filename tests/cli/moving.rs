@@ -456,7 +456,7 @@ fn backups_are_refused_by_name_of_what_is_wrong() {
         (&["restore", &path("a")], "is encrypted with the key with the fingerprint"),
         (&["restore", &path("a"), "--backup-key", &other], "the one given"),
         (&["restore", &path("lines.ndjson")], "this is no backup"),
-        (&["restore", &path("missing")], "missing"),
+        (&["restore", &path("missing")], "missing: No such file"),
         (&["restore", &path("plain"), "--until", "yesterday"], "neither a moment"),
         (&["restore", &path("plain"), "--until", "2999-01-01T00:00:00Z"], "does not reach"),
     ] {

@@ -24,6 +24,7 @@ fn the_page_says_how_to_get_in() {
     for command in commands.split("curl ").filter(|command| command.contains("/Patient")) {
         assert!(command.contains("-H \"Authorization: Bearer $TOKEN\""), "{command}");
     }
+    assert!(commands.lines().all(|line| line.len() < 80), "lines that fit on the page: {commands}");
     assert!(text.contains("href=\"/auth/sign-in\""), "{text}");
     for link in text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         let path = link.strip_prefix(&server.base).map_or(link, |rest| rest.trim_start_matches('/'));

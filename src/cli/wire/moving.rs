@@ -246,8 +246,8 @@ pub fn restore(
 ) -> Result<RestoreReport, Fault> {
     let vocabulary = vocabulary(settings);
     let sealing = sealing(key)?;
-    if let Some(file) = files.iter().find(|file| !file.is_file()) {
-        return Err(Fault::file(file, std::io::ErrorKind::NotFound.into()));
+    for file in files {
+        std::fs::metadata(file).map_err(|error| Fault::file(file, error))?;
     }
     let target = target(side(settings), &vocabulary)?;
     let name = settings.place();
