@@ -27,7 +27,7 @@ pub use position::Position;
 pub use sink::{Cut, Omitted};
 pub use sort::{SortRange, sort_key};
 pub use target::{id_of, id_term, reference_term, target_of};
-pub use term::{Term, Terms};
+pub use term::{Term, Terms, is_named, is_time};
 
 #[cfg(test)]
 mod tests;

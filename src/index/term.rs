@@ -1,5 +1,7 @@
 //! Terms: the searchable values of a resource as byte strings whose order is the order of the values.
 
+use super::encode;
+
 /// A term: number of the search parameter (two bytes, big-endian), a byte for the form, then the value. Terms
 /// compare as bytes. One term of each resource belongs to no parameter: it has the largest number and lists the
 /// parameters that have a value.
@@ -43,4 +45,21 @@ impl Terms {
         let end = self.0.partition_point(|t| &*t.0 < to);
         &self.0[start..end.max(start)]
     }
+}
+
+/// Whether a term, of which the first three bytes are enough, is an interval of time.
+pub fn is_time(term: &[u8]) -> bool {
+    form(term) == Some(encode::DATE)
+}
+
+/// Whether a term, of which the first three bytes are enough, is a code or a reference to a resource of this server:
+/// what is asked for together with a time.
+pub fn is_named(term: &[u8]) -> bool {
+    matches!(form(term), Some(encode::TOKEN | encode::LOCAL))
+}
+
+/// The form of a term that belongs to a parameter.
+fn form(term: &[u8]) -> Option<u8> {
+    let [high, low, form] = *term.first_chunk::<3>()?;
+    (u16::from_be_bytes([high, low]) < encode::CONTAINED).then_some(form)
 }

@@ -55,7 +55,64 @@ fn terms(dice: &mut Dice, size: Size) -> Vec<Term> {
         let target = kind(dice);
         terms.push(refers_to(target, &resource_id(dice, size)));
     }
+    terms.push(code(dice));
+    for _ in 0..*dice.pick(&[1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 2]) {
+        let (start, length) = (dice.below(size.values * 3), 1 + dice.below(5));
+        let class = u8::from(dice.below(9) == 0);
+        terms.push(term(DATE, &[&[4, class][..], &start.to_be_bytes(), &(start + length).to_be_bytes()].concat()));
+    }
     terms
+}
+
+/// A date: intervals of time, in two classes, of at most so much.
+const DATE: u16 = 23;
+const LONGEST: u64 = 5;
+
+/// One of few codes, as tokens are written.
+fn code(dice: &mut Dice) -> Term {
+    let code = dice.pick(&["final", "final", "final", "draft"]);
+    term(24, format!("\x01{code}\0s").as_bytes())
+}
+
+/// A code and a date: from a moment on, up to one, or between two.
+fn dated(dice: &mut Dice, size: Size) -> Condition {
+    let (a, b) = (dice.below(size.values * 3), dice.below(size.values * 3));
+    let bytes = |class: u8, moment: u64| term(DATE, &[&[4, class][..], &moment.to_be_bytes()].concat()).0;
+    let all = |class: u8| term(DATE, &[4, class]).0;
+    // What begins before the moment and ends after it is found by a test on its end.
+    let reaches = Test::Within { skip: 12, from: (a + 1).to_be_bytes().into(), below: [0xFF; 9].into() };
+    let roll = dice.below(4);
+    let of_class = |class: u8| match roll {
+        0 => vec![Range { from: bytes(class, a.min(b)), to: bytes(class, a.max(b)), test: None }],
+        1 => vec![Range { from: all(class), to: bytes(class, a), test: None }],
+        _ => vec![
+            Range { from: bytes(class, a), to: all(class + 1), test: None },
+            Range { from: bytes(class, a.saturating_sub(LONGEST)), to: bytes(class, a), test: Some(reaches.clone()) },
+        ],
+    };
+    let dates = (0..2).flat_map(of_class).map(Condition::Range).collect();
+    Condition::And(vec![Condition::Term(code(dice)), Condition::Or(dates)])
+}
+
+/// Questions for the latest, or the first, of a code, or of a code and a time.
+fn question_of_dates(dice: &mut Dice, size: Size, position: u64) -> Query {
+    let by_date = Sort {
+        from: term(DATE, &[4]).0,
+        to: term(DATE, &[5]).0,
+        skip: *dice.pick(&[4, 4, 4, 3]),
+        descending: dice.below(2) == 0,
+    };
+    let mut sort: Vec<Sort> = (dice.below(3) > 0).then_some(by_date).into_iter().collect();
+    if dice.below(4) == 0 {
+        sort.push(self::sort(dice));
+    }
+    let condition = match dice.below(4) {
+        0 => Condition::Term(code(dice)),
+        1 => Condition::And(vec![dated(dice, size), Condition::Range(range(dice, size))]),
+        _ => dated(dice, size),
+    };
+    let kinds = if dice.below(4) == 0 { vec![PATIENT, OBSERVATION] } else { vec![OBSERVATION] };
+    Query { kinds, condition, sort, total: dice.below(4) > 0, ..question(dice, size, position) }
 }
 
 pub(super) fn commits(seed: u64, size: Size) -> Vec<Vec<Write>> {
@@ -198,7 +255,14 @@ async fn shrink(commits: &[Vec<Write>], position: u64, query: &Query, seed: u64)
     }
 }
 
+/// Makes a question about a world of a size at a position.
+type Questions = fn(&mut Dice, Size, u64) -> Query;
+
 fn engines_agree(seeds: std::ops::Range<u64>, size: Size) {
+    engines_agree_on(seeds, size, question);
+}
+
+fn engines_agree_on(seeds: std::ops::Range<u64>, size: Size, question: Questions) {
     // Every commit and question crosses the network there: a tenth of the worlds.
     let tenth = seeds.start..seeds.start + (seeds.end - seeds.start).div_ceil(10);
     let seeds = if only_mongodb() { tenth } else { seeds };
@@ -235,6 +299,16 @@ fn on_wide_worlds() {
 #[test]
 fn on_large_worlds() {
     engines_agree(200..206, LARGE);
+}
+
+#[test]
+fn on_dates_in_large_worlds() {
+    engines_agree_on(300..308, LARGE, question_of_dates);
+}
+
+#[test]
+fn on_dates_in_small_worlds() {
+    engines_agree_on(400..420, SMALL, question_of_dates);
 }
 
 #[test]

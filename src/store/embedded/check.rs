@@ -2,6 +2,7 @@
 //! is what the truth says. Repairs nothing.
 
 use super::Shared;
+use super::part::{At, Part};
 use super::rebuild::terms;
 use super::record::Header;
 use super::truth::{Look, Reading};
@@ -29,6 +30,7 @@ pub fn check(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<Chec
         let mut check = Check { shared, tenant, reading: &reading, resources: FxHashMap::default(), last: None };
         check.versions(&mut report, &mut |done| progress(done, total))?;
         check.newest(&mut report)?;
+        check.orders(&mut report);
         report.resources += check.resources.len() as u64;
     }
     let (_, damaged) = reading.check_items()?;
@@ -176,6 +178,21 @@ impl Check<'_> {
             });
         }
         Ok(())
+    }
+
+    /// What the index keeps in the order of dates.
+    fn orders(&self, report: &mut CheckReport) {
+        let tenant = self.shared.index.tenant(self.tenant);
+        for kind in tenant.kinds() {
+            let is_right = |at: At<'_>| match at.part {
+                Part::Sealed(section) => section.orders_are_right(),
+                Part::Memory(_) => true,
+            };
+            if !tenant.with(kind, |index| index.parts().all(is_right)) {
+                let name = self.shared.vocabulary.name(kind);
+                report.fault(|| format!("the index has versions of {name} out of the order of their dates"));
+            }
+        }
     }
 
     /// Whether a number is beyond what this check reads.

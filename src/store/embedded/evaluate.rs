@@ -42,7 +42,7 @@ impl<'i> Visible<'i> {
     }
 
     /// Whether nothing of this type happened after the position: then what is live now is what is visible.
-    fn is_now(&self) -> bool {
+    pub fn is_now(&self) -> bool {
         self.bound == self.index.len()
     }
 

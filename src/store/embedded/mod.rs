@@ -3,8 +3,8 @@
 //!
 //! `truth`, `record`, `items`, `types` and `dictionary` are what is on the disk; `writer` and `group` are the only ones that
 //! write; `index`, `type_index`, `part`, `memory`, `segment` and `postings` are the index; `keeper`, `seal`, `load` and
-//! `rebuild` make it; `evaluate`, `node`, `chain`, `order` and `history` answer questions; `check` compares everything
-//! with everything; `raw` and `replay` are the raw door (copy, backup, restore).
+//! `rebuild` make it; `evaluate`, `node`, `chain`, `dated`, `order`, `merged` and `history` answer questions; `check`
+//! compares everything with everything; `raw` and `replay` are the raw door (copy, backup, restore).
 
 mod chain;
 mod check;
@@ -12,6 +12,7 @@ mod cipher;
 mod coding;
 mod collector;
 mod convert;
+mod dated;
 mod dictionary;
 mod evaluate;
 mod group;
@@ -23,6 +24,7 @@ mod learn;
 mod load;
 mod lock;
 mod memory;
+mod merged;
 mod meter;
 mod node;
 mod order;

@@ -96,13 +96,16 @@ impl<'i> Node<'i> {
     pub fn of_range(index: Look<'i>, range: &'i Range) -> Node<'i> {
         const TERMS: usize = 48;
         const FEW: usize = 1024;
+        let node = Node::open_range(index, range);
+        let few = matches!(&node, Node::Range(_, _, (versions, terms)) if *terms <= TERMS && *versions <= FEW);
+        if few { node.settled(index, usize::MAX) } else { node }
+    }
+
+    /// The versions with a term in a range, to be found by their own terms.
+    pub fn open_range(index: Look<'i>, range: &'i Range) -> Node<'i> {
         let spread = index.index.spread(&range.from, &range.to);
         let (versions, terms) = spread.estimate();
-        if terms == 0 {
-            return Node::Nothing;
-        }
-        let node = Node::Range(range, spread, (versions, terms));
-        if terms <= TERMS && versions <= FEW { node.settled(index, usize::MAX) } else { node }
+        if terms == 0 { Node::Nothing } else { Node::Range(range, spread, (versions, terms)) }
     }
 
     /// A set of versions in any order.

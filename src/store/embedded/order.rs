@@ -1,11 +1,14 @@
 //! One page of a search: which rows, in which order, and how many there are in all. Works on ordinals and numbers;
 //! bodies are read elsewhere.
 
+use super::dated::Dated;
 use super::evaluate::{Moment, Visible};
+use super::merged::{self, Source, best};
 use super::node::{Goal, Look, Node};
 use super::part::{Spread, Stream};
 use super::postings::Bits;
 use crate::definitions::TypeId;
+use crate::index::Condition;
 use crate::store::{Query, Sort, StoreError};
 use std::cmp::Ordering;
 
@@ -103,19 +106,34 @@ impl<'i> Search<'_, 'i> {
         Self: 'i,
     {
         let everything = self.query.total || !self.query.sort.is_empty();
+        let first = self.query.after.map_or(0, |after| self.index.bound(after));
+        if everything && let Some(mut dated) = Dated::of(self.index, &self.query.condition) {
+            let count = dated.count(self.index, &self.visible);
+            if count == 0 {
+                return 0;
+            }
+            if self.query.sort.is_empty() {
+                let mut node = dated.into_node(self.index).leading(self.index, Goal::Page);
+                return self.by_number(&mut node, first, Some(count), &mut rows.list);
+            }
+            let term = Source::Term(dated.term());
+            if self.merged(term, first, count, |o| dated.holds(self.index, o), rows) {
+                return count;
+            }
+        }
         let goal = if everything { Goal::All } else { Goal::Page };
         let node = self.moment.compile(kind, self.index, &self.query.condition, goal);
         let mut node = node.leading(self.index, goal);
-        let first = self.query.after.map_or(0, |after| self.index.bound(after));
         if self.query.sort.is_empty() {
-            self.by_number(&mut node, first, &mut rows.list)
+            let known = if self.query.total { self.visible.count(&mut node) } else { Some(0) };
+            self.by_number(&mut node, first, known, &mut rows.list)
         } else {
             self.sorted(&mut node, first, rows)
         }
     }
 
-    fn by_number(&self, node: &mut Node<'_>, first: u32, rows: &mut Vec<Row>) -> usize {
-        let known = if self.query.total { self.visible.count(node) } else { Some(0) };
+    /// The rows in order of their numbers; the number of all, which is `known` or counted.
+    fn by_number(&self, node: &mut Node<'_>, first: u32, known: Option<usize>, rows: &mut Vec<Row>) -> usize {
         let mut count = 0;
         let mut taken = 0;
         // Without a known count all matches are walked, otherwise only those of the page.
@@ -135,6 +153,21 @@ impl<'i> Search<'_, 'i> {
     }
 
     fn sorted(&self, node: &mut Node<'_>, first: u32, rows: &mut Rows) -> usize {
+        if let (Node::Term(hits), Condition::Term(term)) = (&*node, &self.query.condition)
+            && hits.len() > FEW
+            && let Some(count) = self.visible.count(node)
+            && self.merged(Source::Term(term), first, count, |_| true, rows)
+        {
+            return count;
+        }
+        let few = match node {
+            Node::Term(hits) if hits.len() <= FEW => self.visible.collect(node),
+            Node::List(list, _) if list.len() <= FEW => self.visible.collect(node),
+            _ => Vec::new(),
+        };
+        if !few.is_empty() && self.merged(Source::Rows(&few), first, few.len(), |_| true, rows) {
+            return few.len();
+        }
         let mut matches = self.visible.bits(node);
         let count = matches.len();
         matches.remove_below(first);
@@ -154,18 +187,42 @@ impl<'i> Search<'_, 'i> {
         count
     }
 
+    /// Adds the first of so many rows in order, if that is quick; whether it was.
+    fn merged(
+        &self,
+        source: Source<'_>,
+        first: u32,
+        count: usize,
+        mut holds: impl FnMut(u32) -> bool,
+        rows: &mut Rows,
+    ) -> bool {
+        const DEEP: usize = 512;
+        let (Some(sort), Some(spread)) = (self.query.sort.first(), self.sorts.first()) else { return false };
+        if first > 0 || self.needed > DEEP {
+            return false;
+        }
+        let take = |ordinal| self.visible.sees(ordinal) && holds(ordinal);
+        let found = merged::first(self.index, spread, sort, source, self.needed, take);
+        // Those without a key come last, and are not found so.
+        let Some(found) = found.filter(|f| !f.all || f.rows.len() >= self.needed.min(count)) else { return false };
+        let row = |(key, ordinal): (Vec<u8>, u32)| match self.query.sort.len() {
+            1 => (vec![Some(key.into())], self.index.number(ordinal)),
+            _ => self.row(ordinal),
+        };
+        let mut list: Vec<Row> = found.rows.into_iter().map(row).collect();
+        list.sort_unstable_by(|a, b| compare(&self.query.sort, a, b));
+        list.truncate(self.needed);
+        rows.list.append(&mut list);
+        true
+    }
+
     fn row(&self, ordinal: u32) -> Row {
-        let keys = self.query.sort.iter().zip(&self.sorts).map(|(sort, spread)| {
-            let mut best: Option<Box<[u8]>> = None;
-            spread.terms_of(ordinal, |term| {
-                let own = key(term, sort);
-                if best.as_ref().is_none_or(|best| if sort.descending { own > &**best } else { own < &**best }) {
-                    best = Some(own.into());
-                }
-                true
-            });
-            best
-        });
+        let keys = self
+            .query
+            .sort
+            .iter()
+            .zip(&self.sorts)
+            .map(|(sort, spread)| best(spread, sort, ordinal).map(Vec::into_boxed_slice));
         (keys.collect(), self.index.number(ordinal))
     }
 

@@ -293,6 +293,14 @@ impl<'i> Spread<'i> {
         })
     }
 
+    /// The runs of a part, by its place among the parts; `None` if it is in memory.
+    pub fn runs(&self, part: usize) -> Option<&[Run<'i>]> {
+        match &self.pieces.get(part)?.held {
+            Held::Memory(_) => None,
+            Held::Sealed(runs) => Some(runs),
+        }
+    }
+
     fn extent(&self, ordinal: u32) -> Option<&Extent<'i>> {
         self.pieces.iter().find(|p| ordinal < p.end)
     }

@@ -2,18 +2,27 @@
 //! term or none of a group; lists of several are stored once each. Where few versions have any, only those are kept.
 
 use super::super::coding::{Reader, pack, packed, packed_length, put, width};
+use super::lists::{self, Stored};
 use rustc_hash::FxHashMap;
 use std::ops::Range;
 
-/// Collects the ranks of a group.
+/// Versions whose ranks are put in order together.
+const WINDOW: u32 = lists::CHUNK;
+
+/// Collects the ranks of a group. Of terms of many versions only where their lists are is kept until the end: a group
+/// of words has more ranks than should be in memory at a time.
 pub struct ColumnWriter {
-    /// By version: 0 for none, the rank plus one, or [`SEVERAL`].
-    single: Vec<u32>,
-    several: FxHashMap<u32, Vec<u32>>,
-    present: u32,
+    /// By version: 0 for none, the rank plus one, more for several.
+    values: Vec<u32>,
+    /// Those of terms of few versions, by window: the version in the upper half, the rank in the lower.
+    few: Vec<Vec<u64>>,
+    /// Terms of many versions: rank, number of versions, place of the list.
+    many: Vec<(u32, u32, usize)>,
 }
 
-const SEVERAL: u32 = u32::MAX;
+fn both(ordinal: u32, rank: u32) -> u64 {
+    u64::from(ordinal) << 32 | u64::from(rank)
+}
 
 /// What is known of a column besides its bytes.
 #[derive(Clone, Debug, Default)]
@@ -29,61 +38,87 @@ pub struct ColumnShape {
 impl ColumnWriter {
     /// For so many versions.
     pub fn new(docs: u32) -> ColumnWriter {
-        ColumnWriter { single: vec![0; docs as usize], several: FxHashMap::default(), present: 0 }
+        let few = vec![Vec::new(); docs.div_ceil(WINDOW) as usize];
+        ColumnWriter { values: vec![0; docs as usize], few, many: Vec::new() }
     }
 
-    /// A version has the term of a rank. Ranks come in order.
-    pub fn add(&mut self, ordinal: u32, rank: u32) {
-        let Some(single) = self.single.get_mut(ordinal as usize) else { return };
-        match *single {
-            0 => {
-                *single = rank + 1;
-                self.present += 1;
-            }
-            SEVERAL => self.several.entry(ordinal).or_default().push(rank),
-            first => {
-                self.several.insert(ordinal, vec![first - 1, rank]);
-                *single = SEVERAL;
+    /// These versions have the term of a rank; if they have a list, it lies at `place` among the group's. Ranks come in
+    /// order.
+    pub fn add(&mut self, rank: u32, ordinals: &[u32], place: Option<usize>) {
+        // Lists in chunks are read again chunk by chunk; others would have to be read whole each time.
+        if let Some(place) = place.filter(|_| ordinals.len() > lists::FEW) {
+            return self.many.push((rank, ordinals.len() as u32, place));
+        }
+        for ordinal in ordinals {
+            if let Some(window) = self.few.get_mut((ordinal / WINDOW) as usize) {
+                window.push(both(*ordinal, rank));
             }
         }
     }
 
-    /// Writes the column of a group of so many terms: listed versions, values, starts of the lists, lists; and makes
-    /// the writer ready for the next group.
-    pub fn finish(&mut self, terms: u32, out: &mut Vec<u8>) -> ColumnShape {
-        let mut numbers: FxHashMap<&[u32], u32> = FxHashMap::default();
-        let (mut starts, mut lists) = (Vec::new(), Vec::new());
-        let mut ordinals: Vec<_> = self.several.keys().copied().collect();
-        ordinals.sort_unstable();
-        for ordinal in &ordinals {
-            let ranks = &*self.several[ordinal];
-            let next = numbers.len() as u32;
-            let number = *numbers.entry(ranks).or_insert_with(|| {
-                starts.push(lists.len() as u32);
-                put(&mut lists, ranks.len() as u64);
-                super::lists::write_deltas(ranks, &mut lists);
-                next
-            });
-            self.single[*ordinal as usize] = terms + 1 + number;
+    /// Writes the column of a group of so many terms with these lists: listed versions, values, starts of the lists,
+    /// lists.
+    pub fn finish(&mut self, terms: u32, of_many: &[u8], out: &mut Vec<u8>) -> ColumnShape {
+        let docs = self.values.len() as u32;
+        // Lists by their hash: of two lists with the same one the second is stored as if it were new each time.
+        let mut numbers: FxHashMap<u32, u32> = FxHashMap::default();
+        let (mut starts, mut all) = (Vec::new(), Vec::new());
+        let (mut list, mut ranks) = (Vec::new(), Vec::new());
+        let mut present = 0;
+        for (number, few) in self.few.iter_mut().enumerate() {
+            let mut window = std::mem::take(few);
+            for (rank, count, place) in &self.many {
+                let stored = Stored::read(*count, docs, of_many.get(*place..).unwrap_or_default());
+                stored.for_each_of_chunk(number as u32, |ordinal| window.push(both(ordinal, *rank)));
+            }
+            window.sort_unstable();
+            for of_one in window.chunk_by(|a, b| a >> 32 == b >> 32) {
+                present += 1;
+                let value = &mut self.values[(of_one[0] >> 32) as usize];
+                if let [one] = of_one {
+                    *value = *one as u32 + 1;
+                    continue;
+                }
+                ranks.clear();
+                ranks.extend(of_one.iter().map(|both| *both as u32));
+                list.clear();
+                put(&mut list, ranks.len() as u64);
+                lists::write_deltas(&ranks, &mut list);
+                let next = starts.len() as u32;
+                let known = *numbers.entry(crc32fast::hash(&list)).or_insert(next);
+                let is_known = starts.get(known as usize).is_some_and(|at| all[*at as usize..].starts_with(&list));
+                if !is_known {
+                    starts.push(all.len() as u32);
+                    all.extend_from_slice(&list);
+                }
+                *value = terms + 1 + if is_known { known } else { next };
+            }
         }
-        let docs = self.single.len() as u32;
-        let (several, length) = (numbers.len() as u32, lists.len() as u32);
+        let (several, length) = (starts.len() as u32, all.len() as u32);
         let wide = width(terms + several);
-        let sparse = u64::from(self.present) * u64::from(wide + width(docs)) < u64::from(docs) * u64::from(wide);
-        let listed = if sparse { self.present } else { 0 };
+        let sparse = u64::from(present) * u64::from(wide + width(docs)) < u64::from(docs) * u64::from(wide);
+        let listed = if sparse { present } else { 0 };
         if sparse {
-            let with = self.single.iter().enumerate().filter(|(_, v)| **v != 0);
+            let with = self.values.iter().enumerate().filter(|(_, v)| **v != 0);
             pack(with.map(|(o, _)| o as u32), width(docs), out);
-            pack(self.single.iter().copied().filter(|v| *v != 0), wide, out);
+            pack(self.values.iter().copied().filter(|v| *v != 0), wide, out);
         } else {
-            pack(self.single.iter().copied(), wide, out);
+            pack(self.values.iter().copied(), wide, out);
         }
         pack(starts.into_iter(), width(length), out);
-        out.extend_from_slice(&lists);
-        self.single.fill(0);
-        self.several.clear();
-        self.present = 0;
+        out.extend_from_slice(&all);
         ColumnShape { listed, several, length }
+    }
+
+    /// By version, what was written: 0 for none, the rank plus one, more for several.
+    pub fn values(&self) -> &[u32] {
+        &self.values
+    }
+
+    /// Makes the writer ready for the next group.
+    pub fn clear(&mut self) {
+        self.values.fill(0);
+        self.many.clear();
     }
 }
 
@@ -163,6 +198,13 @@ impl<'s> Column<'s> {
         })
     }
 
+    /// The rank of a version's term, if it has one only.
+    #[inline]
+    pub fn rank(&self, ordinal: u32) -> Option<u32> {
+        let value = self.value(ordinal);
+        (1..=self.terms).contains(&value).then(|| value - 1)
+    }
+
     /// Whether a version has a term whose rank is in a range.
     #[inline]
     pub fn any_in(&self, ordinal: u32, ranks: &Range<u32>) -> bool {
@@ -188,7 +230,7 @@ mod tests {
 
     #[test]
     fn columns_are_read_back() {
-        let docs = 3_000;
+        let docs = 70_000;
         let mut writer = ColumnWriter::new(docs);
         // Dense with one each; some with several; few with any; none.
         let worlds: [&dyn Fn(u32) -> Vec<u32>; 4] = [
@@ -198,18 +240,25 @@ mod tests {
             &|_| Vec::new(),
         ];
         for world in worlds {
-            let mut pairs: Vec<_> = (0..docs).flat_map(|o| world(o).into_iter().map(move |r| (r, o))).collect();
-            pairs.sort_unstable();
-            pairs.iter().for_each(|(rank, ordinal)| writer.add(*ordinal, *rank));
+            let mut of_many = Vec::new();
+            for rank in 0..100 {
+                let ordinals: Vec<u32> = (0..docs).filter(|o| world(*o).contains(&rank)).collect();
+                let place = (ordinals.len() > 8).then_some(of_many.len());
+                if place.is_some() {
+                    lists::write(&ordinals, docs, &mut of_many);
+                }
+                writer.add(rank, &ordinals, place);
+            }
             let mut bytes = Vec::new();
-            let shape = writer.finish(100, &mut bytes);
+            let shape = writer.finish(100, &of_many, &mut bytes);
             let column = Column::read(&bytes, &shape, docs, 100);
-            for o in 0..docs {
+            for o in (0..docs).step_by(7) {
                 assert_eq!(column.ranks(o).collect::<Vec<_>>(), world(o));
                 assert_eq!(column.any_in(o, &(40..61)), world(o).iter().any(|r| (40..61).contains(r)));
             }
             assert_eq!(column.ranks(docs + 5).count(), 0);
-            for cut in 0..bytes.len().min(200) {
+            writer.clear();
+            for cut in (0..bytes.len().min(200)).step_by(9) {
                 let column = Column::read(&bytes[..bytes.len() - cut], &shape, docs, 100);
                 (0..docs).step_by(97).for_each(|o| assert!(column.ranks(o).all(|r| r < 100)));
             }

@@ -4,6 +4,7 @@
 
 use super::super::coding::Reader;
 use super::column::ColumnShape;
+use super::ordered::Place;
 use super::section::{Group, Section};
 use std::fmt::{Display, Formatter};
 use std::fs::File;
@@ -15,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 /// What a segment begins with: what it is,
 const KIND: &[u8] = b"vesta segment ";
 /// and its form. Another one is not read but made again.
-pub(super) const MAGIC: &[u8; 16] = b"vesta segment 2\n";
+pub(super) const MAGIC: &[u8; 16] = b"vesta segment 3\n";
 /// What stands before the checksum.
 pub(super) const TRAILER_MAGIC: &[u8; 4] = b"end\n";
 /// Bytes of the header.
@@ -47,7 +48,8 @@ pub enum Bytes {
 }
 
 impl Bytes {
-    fn let_go(&self) {
+    /// Lets go of the memory in which a mapped file was looked at; what is needed is looked at again.
+    pub(super) fn let_go(&self) {
         if let Bytes::Mapped(map) = self {
             // SAFETY: the map is of a file and only read: its pages come back from the file unchanged.
             #[allow(unsafe_code)]
@@ -131,7 +133,7 @@ impl Segment {
     /// Lets go of the memory in which the file was looked at; what is needed is looked at again.
     pub fn let_go(&self) {
         if let Some((_, section)) = self.sections.first() {
-            section.bytes.let_go();
+            section.let_go();
         }
     }
 
@@ -231,7 +233,22 @@ fn section(bytes: &Arc<Bytes>, info: &Info, end: usize, contents: &mut Reader<'_
         let last = OnceLock::new();
         groups.push(Group { key, terms, blocks, fences, lists, column, shape, last });
     }
-    let section = Section { bytes: bytes.clone(), docs, id_parameter, groups, numbers, previous, deletes, deleted };
+    let mut ordered: Vec<Place> = Vec::new();
+    loop {
+        let (many, several) = (contents.small()?, contents.small()?);
+        if (many, several) == (0, 0) {
+            break;
+        }
+        let (group, rank, column) = (contents.small()?, contents.small()?, contents.small()?);
+        let place = Place { group, rank, column, ordered: many, several, part: part(end, contents)? };
+        let are_there = (group.max(column) as usize) < groups.len() && many.checked_add(several)? <= docs;
+        if !are_there || ordered.last().is_some_and(|last| last.key() >= place.key()) {
+            return None;
+        }
+        ordered.push(place);
+    }
+    let bytes = bytes.clone();
+    let section = Section { bytes, docs, id_parameter, groups, ordered, numbers, previous, deletes, deleted };
     section.is_sound(info).then_some(section)
 }
 

@@ -6,9 +6,9 @@ use super::super::coding::{Reader, put};
 use super::super::postings::{Bits, gallop};
 
 /// Up to so many are stored as differences.
-const FEW: usize = 256;
+pub const FEW: usize = 256;
 /// Ordinals of a chunk.
-const CHUNK: u32 = 1 << 16;
+pub const CHUNK: u32 = 1 << 16;
 /// Bytes of a row of the table of chunks: key, count less one, offset.
 const ROW: usize = 8;
 
@@ -85,6 +85,11 @@ impl<'s> Stored<'s> {
         Stored { count: count.min(docs), docs, form }
     }
 
+    /// What [`write_deltas`] wrote, however many.
+    pub fn deltas(count: u32, docs: u32, bytes: &'s [u8]) -> Stored<'s> {
+        Stored { count: count.min(docs), docs, form: Form::Deltas(bytes) }
+    }
+
     /// Versions that are in memory; as bits too, where they are many.
     pub fn slice(ordinals: &'s [u32], bits: Option<&'s Bits>) -> Stored<'s> {
         Stored { count: ordinals.len() as u32, docs: u32::MAX, form: Form::Slice(ordinals, bits) }
@@ -111,6 +116,24 @@ impl<'s> Stored<'s> {
                     });
                 }
             }
+        }
+    }
+
+    /// Those of one chunk, ascending.
+    pub fn for_each_of_chunk(&self, number: u32, mut tell: impl FnMut(u32)) {
+        let mut within = |ordinal: u32| {
+            if ordinal / CHUNK == number && ordinal < self.docs {
+                tell(ordinal);
+            }
+        };
+        match self.form {
+            Form::Chunks(chunks) => {
+                let chunk = (0..chunks.len()).find(|c| chunks.key(*c) == number).and_then(|c| chunks.get(c));
+                if let Some(chunk) = chunk {
+                    chunk.for_each(within);
+                }
+            }
+            _ => self.for_each(&mut within),
         }
     }
 

@@ -5,6 +5,7 @@ use super::super::coding::Reader;
 use super::column::{Column, ColumnShape};
 use super::file::{Bytes, Info};
 use super::lists::Stored;
+use super::ordered::{self, Ordered, Place};
 use super::terms::{BLOCK, TermTable};
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
@@ -17,6 +18,7 @@ pub struct Section {
     /// The parameter of the logical id.
     pub id_parameter: [u8; 2],
     pub(super) groups: Vec<Group>,
+    pub(super) ordered: Vec<Place>,
     pub(super) numbers: Range<usize>,
     pub(super) previous: Range<usize>,
     pub(super) deletes: Range<usize>,
@@ -47,6 +49,8 @@ pub fn key_of(term: &[u8]) -> [u8; 3] {
 /// Terms of one group that follow each other.
 #[derive(Clone)]
 pub struct Run<'s> {
+    /// Number of the group.
+    group: u32,
     table: TermTable<'s>,
     column: Column<'s>,
     ranks: Range<u32>,
@@ -82,6 +86,11 @@ impl Section {
             && numbers.iter().all(covered)
             && self.deletes().len() == self.deleted as usize
             && self.previous().all(|(ordinal, _)| ordinal < self.docs)
+    }
+
+    /// Lets go of the memory in which the whole file was looked at; what is needed is looked at again.
+    pub fn let_go(&self) {
+        self.bytes.let_go();
     }
 
     /// The number of each version.
@@ -125,6 +134,37 @@ impl Section {
         self.table(self.groups.get(at)?).find(term)
     }
 
+    /// The versions of a term, of which there are so many, in the order of the dates of a run; `None` where that is
+    /// not kept.
+    pub fn ordered<'s>(&'s self, term: &[u8], versions: usize, dates: &Run<'s>) -> Option<Ordered<'s>> {
+        if versions < ordered::LEAST || self.ordered.is_empty() {
+            return None;
+        }
+        let group = self.groups.binary_search_by_key(&key_of(term), |g| g.key).ok()?;
+        let rank = self.table(self.groups.get(group)?).rank(term);
+        let key = (group as u32, rank, dates.group);
+        let at = self.ordered.binary_search_by_key(&key, Place::key).ok()?;
+        let place = self.ordered.get(at)?;
+        Ordered::read(self.slice(&place.part), place, self.docs, dates.column, dates.table)
+    }
+
+    /// Whether the orders of dates that are kept have the versions that they should have, in order.
+    pub fn orders_are_right(&self) -> bool {
+        self.ordered.iter().all(|place| {
+            let (Some(group), Some(dates)) =
+                (self.groups.get(place.group as usize), self.groups.get(place.column as usize))
+            else {
+                return false;
+            };
+            let mut block = self.table(group).block((place.rank / BLOCK) as usize);
+            let skipped = (0..place.rank % BLOCK).all(|_| block.next().is_some());
+            let (Some(stored), true) = (block.next(), skipped) else { return false };
+            let (column, table) = (self.column(dates), self.table(dates));
+            let ordered = Ordered::read(self.slice(&place.part), place, self.docs, column, table);
+            ordered.is_some_and(|ordered| ordered.is_of(stored))
+        })
+    }
+
     /// The terms of a range, group by group.
     pub fn runs(&self, from: &[u8], to: &[u8]) -> Vec<Run<'_>> {
         let mut runs = Vec::new();
@@ -133,7 +173,7 @@ impl Section {
         }
         let (first, last) = (key_of(from), key_of(to));
         let start = self.groups.partition_point(|g| g.key < first);
-        for group in self.groups.get(start..).unwrap_or_default() {
+        for (number, group) in self.groups.iter().enumerate().skip(start) {
             if group.key > last {
                 break;
             }
@@ -149,7 +189,7 @@ impl Section {
                 (false, false) => (0, group.terms),
             };
             if low < high {
-                runs.push(Run { table, column: self.column(group), ranks: low..high });
+                runs.push(Run { group: number as u32, table, column: self.column(group), ranks: low..high });
             }
         }
         runs
@@ -187,7 +227,7 @@ impl Section {
     }
 }
 
-fn term_at(table: &TermTable<'_>, rank: u32) -> Option<Vec<u8>> {
+pub(super) fn term_at(table: &TermTable<'_>, rank: u32) -> Option<Vec<u8>> {
     let mut block = table.block((rank / BLOCK) as usize);
     for _ in 0..=rank % BLOCK {
         block.next()?;
@@ -205,6 +245,76 @@ impl Run<'_> {
     pub fn estimate(&self) -> usize {
         let share = self.column.present() as u64 * self.ranks.len() as u64 / u64::from(self.table.count.max(1));
         share as usize
+    }
+
+    /// Whether all are in one group with those of another run.
+    pub fn is_beside(&self, other: &Run<'_>) -> bool {
+        self.group == other.group
+    }
+
+    /// The ranks of the terms.
+    pub fn ranks(&self) -> Range<u32> {
+        self.ranks.clone()
+    }
+
+    /// The ranks of the terms that pass a test, as ranges in order and apart; `None` if there are many terms or ranges.
+    pub fn passing(&self, test: impl Fn(&[u8]) -> bool) -> Option<Vec<Range<u32>>> {
+        const TERMS: usize = 4096;
+        const RANGES: usize = 32;
+        if self.ranks.len() > TERMS {
+            return None;
+        }
+        let mut found: Vec<Range<u32>> = Vec::new();
+        let mut stream = Stream::new(vec![self.clone()], false);
+        for rank in self.ranks.clone() {
+            if !stream.advance() || !test(stream.term()) {
+                continue;
+            }
+            match found.last_mut().filter(|last| last.end == rank) {
+                Some(last) => last.end += 1,
+                None => found.push(rank..rank + 1),
+            }
+        }
+        (found.len() <= RANGES).then_some(found)
+    }
+
+    /// The ranks in pieces of terms that have their first bytes, so many, in common; `None` if there are many pieces.
+    pub fn alike(&self, bytes: usize) -> Option<Vec<Range<u32>>> {
+        const PIECES: usize = 16;
+        let mut pieces = Vec::new();
+        let mut from = self.ranks.start;
+        while from < self.ranks.end {
+            let head = |rank| term_at(&self.table, rank).map(|term| term[..bytes.min(term.len())].to_vec());
+            let first = head(from)?;
+            let to = match head(self.ranks.end - 1)? == first {
+                true => self.ranks.end,
+                false => {
+                    let after = |rank: u32| head(rank).is_none_or(|head| head > first);
+                    let (mut low, mut high) = (from + 1, self.ranks.end);
+                    while low < high {
+                        let middle = low + (high - low) / 2;
+                        if after(middle) { high = middle } else { low = middle + 1 }
+                    }
+                    low
+                }
+            };
+            pieces.push(from..to);
+            if pieces.len() > PIECES {
+                return None;
+            }
+            from = to;
+        }
+        Some(pieces)
+    }
+
+    /// The ranks of a version's terms that are among these, ascending.
+    pub fn ranks_of(&self, ordinal: u32) -> impl Iterator<Item = u32> {
+        self.column.ranks(ordinal).filter(move |rank| self.ranks.contains(rank))
+    }
+
+    /// The term of a rank.
+    pub fn term(&self, rank: u32) -> Option<Vec<u8>> {
+        term_at(&self.table, rank)
     }
 
     /// Whether a version has one of the terms.

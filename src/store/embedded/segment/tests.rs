@@ -103,6 +103,12 @@ fn exercise(segment: &Segment) {
                 all(stream.stored()).iter().for_each(|o| assert!(*o < section.docs));
             }
         }
+        for run in section.runs(&[], &[0xFF; 9]) {
+            if let Some(ordered) = section.ordered(b"\0\x14\x01code-1\0http://loinc.org", 1_000, &run) {
+                let _ = (ordered.count(&[0..3, 5..7]), ordered.len().min(99).checked_sub(1).map(|i| ordered.term(i)));
+                ordered.several().for_each(|o| assert!(o < section.docs));
+            }
+        }
         for ordinal in [0, 1, section.docs / 2, section.docs.saturating_sub(1), section.docs, u32::MAX] {
             section.terms_of(ordinal, &mut |_| true);
         }
@@ -134,13 +140,14 @@ fn world(number: usize) -> Vec<Vec<Vec<u8>>> {
         1 => (0..70).map(with_gaps).collect(),
         2 => (0..40).map(short).collect(),
         3 => (0..3_000).map(plain).collect(),
+        4 => (0..2_000).map(dated).collect(),
         _ => vec![vec![]],
     }
 }
 
 #[test]
 fn segments_are_read_back() {
-    for documents in (0..5).map(world) {
+    for documents in (0..6).map(world) {
         let (bytes, terms, info) = written(&documents);
         let segment = opened(bytes).expect("opened");
         assert_eq!(segment.info, info);
@@ -163,6 +170,69 @@ fn segments_are_read_back() {
             assert_eq!(read, own.into_iter().collect::<Vec<_>>());
         }
     }
+}
+
+/// Terms of many versions, with a date each, some with several and some with none.
+fn dated(o: u32) -> Vec<Vec<u8>> {
+    let id = format!("\0\x01\x0dr{o}").into_bytes();
+    let code = format!("\0\x14\x01code-{}\0http://loinc.org", o % 3).into_bytes();
+    let patient = format!("\0\x15\x09p{}\0Patient", o % 40).into_bytes();
+    let date = |n: u32| {
+        let start = u64::from(n.wrapping_mul(7919) % 1_000) * 60_000_000;
+        let class = u8::from(n % 9 == 4);
+        [&[0, 0x30, 4, class][..], &start.to_be_bytes(), &(start + 60_000_000).to_be_bytes()].concat()
+    };
+    let dates = if o % 50 == 7 {
+        vec![date(o), date(o + 1)]
+    } else if o % 31 == 3 {
+        vec![]
+    } else {
+        vec![date(o)]
+    };
+    [id, code, patient].into_iter().chain(dates).collect()
+}
+
+#[test]
+fn versions_of_terms_of_many_are_in_the_order_of_their_dates() {
+    let documents: Vec<_> = (0..4_000).map(dated).collect();
+    let (bytes, terms, _) = written(&documents);
+    let segment = opened(bytes).expect("opened");
+    let section = &segment.sections[0].1;
+    let (from, to): (&[u8], &[u8]) = (&[0, 0x30, 4], &[0, 0x30, 5]);
+    let runs = section.runs(from, to);
+    let [run] = &*runs else { panic!("one run") };
+    let mut asked = 0;
+    for (term, list) in terms.iter().filter(|(term, _)| term[1] < 0x30) {
+        let Some(ordered) = section.ordered(term, list.len(), run) else {
+            assert!(list.len() < 512, "{term:?}");
+            continue;
+        };
+        asked += 1;
+        let of = |o: u32| documents[o as usize].iter().filter(|t| t[1] == 0x30).collect::<Vec<_>>();
+        let mut expected: Vec<_> =
+            list.iter().filter(|o| of(**o).len() == 1).map(|o| (of(*o)[0].clone(), *o)).collect();
+        expected.sort();
+        let read: Vec<_> = (0..ordered.len()).map(|i| (ordered.term(i).expect("a date"), ordered.ordinal(i))).collect();
+        assert_eq!(read, expected);
+        let several: Vec<_> = list.iter().copied().filter(|o| of(*o).len() > 1).collect();
+        assert_eq!(all(Some(ordered.several())), several);
+        for (low, high) in [(0, 0), (0, 5), (3, 400), (400, run.ranks().end), (0, run.ranks().end)] {
+            let date = |rank| run.term(rank).unwrap_or(vec![0xFF]);
+            let within = |o: &&u32| of(**o).iter().any(|t| (date(low)..date(high)).contains(*t));
+            assert_eq!(ordered.count(&[low..high]), list.iter().filter(within).count(), "{low}..{high}");
+        }
+        let halves = [0..run.ranks().end / 3, run.ranks().end / 2..run.ranks().end];
+        assert!(ordered.count(&halves) <= list.len());
+    }
+    assert_eq!(asked, 3, "the codes");
+    assert!(section.orders_are_right());
+    let pieces = run.alike(4).expect("few");
+    assert_eq!(pieces.len(), 2);
+    for (class, piece) in pieces.into_iter().enumerate() {
+        assert!(piece.into_iter().all(|rank| run.term(rank).expect("a date")[3] == class as u8));
+    }
+    let odd = run.passing(|term| term[3] == 1).expect("not many");
+    assert!(odd.len() == 1 && odd[0].end == run.ranks().end);
 }
 
 #[test]
@@ -206,7 +276,7 @@ proptest! {
     /// Whatever the bytes: with a right checksum the reader neither panics nor looks outside.
     #[test]
     fn damage_with_a_right_checksum_does_no_harm(
-        world_number in 0..3_usize,
+        world_number in prop::sample::select(vec![0_usize, 1, 2, 4]),
         changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
         let documents = &world(world_number);

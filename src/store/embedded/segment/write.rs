@@ -1,12 +1,15 @@
-//! Writes a segment: header, then for each type its versions and, group by group, terms, lists and column; then the
-//! table of contents and the checksum over all of it. Only one group is held in memory at a time.
+//! Writes a segment: header, then for each type its versions and, group by group, terms, lists and column, then
+//! terms of many versions in the order of dates; then the table of contents and the checksum over all of it. Of the
+//! groups only one is held in memory at a time, but for what is to be put in order.
 
 use super::super::coding::put;
 use super::column::ColumnWriter;
 use super::file::{HEADER, Info, MAGIC, TRAILER_MAGIC};
 use super::lists::write_deltas;
+use super::ordered::{self, OrderedWriter, Place};
 use super::section::key_of;
 use super::terms::{LONGEST, TermWriter};
+use crate::index::{is_named, is_time};
 use std::io::{Error, ErrorKind, Result, Write};
 
 /// What is known of the versions of a type besides their terms.
@@ -96,7 +99,8 @@ impl<W: Write> SegmentWriter<W> {
         put(&mut self.contents, head.deletes.len() as u64);
         self.part(&bytes)?;
 
-        let mut column = ColumnWriter::new(docs);
+        let (mut column, mut ordered) = (ColumnWriter::new(docs), OrderedWriter::default());
+        let mut groups = 0;
         let (mut term, mut ordinals) = (Vec::new(), Vec::new());
         let mut open: Option<([u8; 3], TermWriter)> = None;
         while next(&mut term, &mut ordinals) {
@@ -108,30 +112,57 @@ impl<W: Write> SegmentWriter<W> {
             }
             let key = key_of(&term);
             if let Some((group, terms)) = open.take_if(|(group, _)| *group != key) {
-                self.group(group, &terms, &mut column)?;
+                self.group((groups, group), &terms, &mut column, &mut ordered)?;
+                groups += 1;
             }
             let (_, terms) = open.get_or_insert_with(|| (key, TermWriter::default()));
-            ordinals.iter().for_each(|ordinal| column.add(*ordinal, terms.count));
-            terms.add(&term, &ordinals, docs);
+            let rank = terms.count;
+            let place = terms.add(&term, &ordinals, docs);
+            column.add(rank, &ordinals, place);
+            if let Some(place) = place.filter(|_| ordinals.len() >= ordered::LEAST && is_named(&key)) {
+                ordered.list(groups, rank, ordinals.len(), &terms.lists[place..]);
+            }
         }
         if let Some((group, terms)) = open {
-            self.group(group, &terms, &mut column)?;
+            self.group((groups, group), &terms, &mut column, &mut ordered)?;
         }
         // No group has no terms: this ends them.
         put(&mut self.contents, 0);
+        drop(column);
+        ordered.finish(|place, bytes| {
+            let Place { group, rank, column, ordered, several, .. } = place;
+            // Nothing in order and nothing of several would end them.
+            if ordered + several > 0 {
+                let numbers = [ordered, several, group, rank, column];
+                numbers.iter().for_each(|n| put(&mut self.contents, (*n).into()));
+                self.part(bytes)?;
+            }
+            Ok(())
+        })?;
+        [0, 0].iter().for_each(|n| put(&mut self.contents, *n));
         Ok(())
     }
 
-    fn group(&mut self, key: [u8; 3], terms: &TermWriter, column: &mut ColumnWriter) -> Result<()> {
+    fn group(
+        &mut self,
+        (number, key): (u32, [u8; 3]),
+        terms: &TermWriter,
+        column: &mut ColumnWriter,
+        ordered: &mut OrderedWriter,
+    ) -> Result<()> {
         put(&mut self.contents, terms.count.into());
         self.contents.extend_from_slice(&key);
         self.part(&terms.blocks)?;
         self.part(&terms.fences)?;
         self.part(&terms.lists)?;
         let mut bytes = Vec::new();
-        let shape = column.finish(terms.count, &mut bytes);
+        let shape = column.finish(terms.count, &terms.lists, &mut bytes);
         self.part(&bytes)?;
         [shape.listed, shape.several, shape.length].iter().for_each(|n| put(&mut self.contents, (*n).into()));
+        if shape.listed == 0 && is_time(&key) {
+            ordered.column(number, terms.count, column.values());
+        }
+        column.clear();
         Ok(())
     }
 
