@@ -163,10 +163,10 @@ async fn fill(directory: &Path, resources: impl Iterator<Item = (String, String,
     }
     let seconds = begun.elapsed().as_secs_f64();
     let memory = memory();
-    // Merges that are due are part of it.
+    // Merges that are due are part of it. A group of many terms is put together in memory for a while.
     let (before, mut sizes) = (Instant::now(), index_files(directory));
     loop {
-        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        tokio::time::sleep(Duration::from_secs(4)).await;
         let now = index_files(directory);
         if now == sizes {
             break;

@@ -4,7 +4,8 @@
 //! `truth`, `record`, `items`, `types` and `dictionary` are what is on the disk; `writer` and `group` are the only ones that
 //! write; `index`, `type_index`, `part`, `memory`, `segment` and `postings` are the index; `keeper`, `seal`, `load` and
 //! `rebuild` make it; `evaluate`, `node`, `chain`, `dated`, `order`, `merged` and `history` answer questions; `check`
-//! compares everything with everything; `raw` and `replay` are the raw door (copy, backup, restore).
+//! compares everything with everything; `raw` and `replay` are the raw door (copy, backup, restore); `mapping` gives
+//! memory back.
 
 mod chain;
 mod check;
@@ -23,6 +24,7 @@ mod keeper;
 mod learn;
 mod load;
 mod lock;
+mod mapping;
 mod memory;
 mod merged;
 mod meter;

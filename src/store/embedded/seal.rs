@@ -22,6 +22,9 @@ use std::time::Duration;
 /// After so long without a new segment nothing is written, it is thought.
 const REST: Duration = Duration::from_secs(1);
 
+/// Bytes of terms and versions after which a merge lets go of what it has read.
+const PASSED: usize = 16 << 20;
+
 /// The threads.
 pub struct Background {
     threads: Vec<JoinHandle<()>>,
@@ -38,6 +41,8 @@ impl Background {
                 match order {
                     Order::Seal(order) => {
                         seal(&sealing, &order);
+                        // What was written since the last time was looked at, too.
+                        sealing.truth.let_go();
                         let _ = sealed.send(Some(order.tenant));
                     }
                     Order::Tend => drop(sealed.send(None)),
@@ -183,11 +188,18 @@ pub fn build(
             deletes: &stretch.deletes,
         };
         let mut merged = Merged::of(stretch);
-        let mut ended = false;
+        let (mut ended, mut passed) = (false, 0);
         writer.section(&head, |term, ordinals| {
             ended = !must && keeper.is_stopping();
+            // What is merged is read once, from beginning to end: it need not all be in memory at a time.
+            passed += term.len() + 4 * ordinals.len();
+            if passed > PASSED {
+                passed = 0;
+                stretch.let_go();
+            }
             !ended && merged.next(term, ordinals)
         })?;
+        stretch.let_go();
         if ended {
             return Err(ErrorKind::Interrupted.into());
         }

@@ -3,6 +3,7 @@
 //! what is no resource (see the file `items`). What the writer does with them is in `writer`.
 
 use super::cipher::{self, Cipher, MasterKey};
+use super::mapping;
 use super::record::{Header, Newest, current_key, version_key, version_of};
 use crate::base::{TenantId, Timestamp};
 use crate::store::{Hash, StoreError};
@@ -288,6 +289,13 @@ impl Truth {
             Ok(at)
         };
         enlarged().unwrap_or(used + LEAST)
+    }
+
+    /// Lets go of the memory in which the file was looked at; what is needed is looked at again.
+    pub fn let_go(&self) {
+        // The map stays where it is.
+        let _gate = self.gate.read_recursive();
+        mapping::let_go(&self.env.path().join("data.mdb"));
     }
 
     /// Bytes of the data file.

@@ -92,6 +92,16 @@ impl Stretch {
         })
     }
 
+    /// Lets go of the memory in which sealed parts were looked at.
+    pub fn let_go(&self) {
+        let sealed = |held: &Held| {
+            if let Held::Sealed(section) = held {
+                section.let_go()
+            }
+        };
+        self.parts.iter().for_each(sealed);
+    }
+
     /// The same versions with the terms that these sections have; `None` if those are of other versions.
     pub fn with_sections(self, sections: Vec<Arc<Section>>) -> Option<Stretch> {
         let numbers = sections.iter().flat_map(|section| section.numbers());
