@@ -4,7 +4,7 @@
 
 use crate::base::{ResourceId, Timestamp};
 use crate::definitions::{CustomParameters, Definitions, TypeId};
-use crate::index::{self, Extractor, Term, Terms};
+use crate::index::{self, Extractor, Leads, Term, Terms};
 use crate::json::Value;
 use std::sync::Arc;
 
@@ -53,6 +53,11 @@ pub trait Vocabulary: Send + Sync {
     }
     /// The resource that a term of [`Vocabulary::reference_term`] refers to; nothing for other terms.
     fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)>;
+    /// By which of its search parameters a type is led to; the same for ever, whatever parameters are added.
+    fn leads(&self, kind: TypeId) -> Option<&Leads> {
+        let _ = kind;
+        None
+    }
 }
 
 /// The types and terms of FHIR.
@@ -61,6 +66,8 @@ pub struct FhirVocabulary {
     extractor: Arc<Extractor>,
     /// By type: the number of its parameter `_id`.
     ids: Vec<u16>,
+    /// By type.
+    leads: Vec<Leads>,
 }
 
 impl FhirVocabulary {
@@ -68,7 +75,12 @@ impl FhirVocabulary {
     pub fn new(definitions: Arc<Definitions>, extractor: Arc<Extractor>) -> FhirVocabulary {
         let number = |kind| definitions.search_parameter(kind, "_id").map_or(u16::MAX, |p| p.number);
         let ids = definitions.structures.iter().map(|s| number(s.id)).collect();
-        FhirVocabulary { definitions, extractor, ids }
+        let leads = |kind| match definitions.resources.contains(&kind) {
+            true => Leads::of(&definitions, kind),
+            false => Leads::default(),
+        };
+        let leads = definitions.structures.iter().map(|s| leads(s.id)).collect();
+        FhirVocabulary { definitions, extractor, ids, leads }
     }
 }
 
@@ -138,5 +150,9 @@ impl Vocabulary for FhirVocabulary {
     fn target_of<'t>(&self, term: &'t Term) -> Option<(TypeId, &'t str)> {
         let (kind, id) = index::target_of(term)?;
         Some((self.definitions.resource(kind)?, id))
+    }
+
+    fn leads(&self, kind: TypeId) -> Option<&Leads> {
+        self.leads.get(usize::from(kind.0))
     }
 }

@@ -17,6 +17,8 @@ mod encryption;
 mod guards;
 mod history;
 mod items;
+#[cfg(feature = "mongodb")]
+mod leading;
 mod lease;
 mod moving;
 mod paging;

@@ -4,6 +4,7 @@ mod composite;
 mod date;
 mod examples;
 mod hostile;
+mod lead;
 mod number;
 mod official;
 mod reference;

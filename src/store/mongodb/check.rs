@@ -3,6 +3,7 @@
 //! trails are whole. Repairs nothing. Pages are checksummed by the database itself, bodies by zstd.
 
 use super::document::{CURRENT, Head, terms_of, version_key, version_of};
+use super::lead::{self, Mark};
 use super::terms::Found;
 use super::{MongoStore, Shared};
 use crate::base::{ResourceId, TenantId, Timestamp};
@@ -28,6 +29,8 @@ struct Check<'c> {
     log: TenantId,
     /// Whether everything is indexed by the search parameters that were added.
     indexed: bool,
+    /// How far versions have what leads to them.
+    mark: Mark,
     resources: HashMap<(TypeId, ResourceId), Last>,
     last: Option<(u64, Timestamp)>,
 }
@@ -43,7 +46,9 @@ impl MongoStore {
         for (log, end) in ends {
             // Records of the audit trail are found by the specification's parameters, whatever they contain.
             let indexed = indexed && !log.is_trail();
-            let mut check = Check { shared: &self.shared, log, indexed, resources: HashMap::new(), last: None };
+            let shared = self.shared.clone();
+            let (_, mark) = self.shared.run(async move { shared.stands(log).await }).await?;
+            let mut check = Check { shared: &self.shared, log, indexed, mark, resources: HashMap::new(), last: None };
             let mut chain = log.owner().map(Chain::of);
             let mut after = 0;
             while after < end {
@@ -163,6 +168,12 @@ impl Check<'_> {
             Err(_) if self.log.is_trail() => self.shared.stamped(*kind, id, *last_updated),
             Err(error) => return Err(format!("its body cannot be read: {error}")),
         };
+        if !self.log.is_trail() && (self.mark.has(version.number) || found.contains_key("y")) {
+            let fields = lead::fields(self.shared.vocabulary.leads(version.kind), &terms);
+            if !lead::has(found, &fields) {
+                return Err("what leads to it is other than its body gives".into());
+            }
+        }
         match terms_of(found) {
             Ok(stored) if stored == terms => Ok(()),
             Ok(stored) if !self.indexed && specified(&stored).eq(specified(&terms)) => Ok(()),

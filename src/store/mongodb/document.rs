@@ -12,6 +12,7 @@
 //! | `d` | whether it is a delete |
 //! | `b` | body (zstd) |
 //! | `x` | terms |
+//! | `y`, `a`, `l`, `z` | what leads to it (`lead`) |
 //! | `w` | the attempt that wrote it, by which a commit of unknown outcome is looked up |
 
 use crate::base::{ResourceId, TenantId, Timestamp};

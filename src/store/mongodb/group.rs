@@ -5,6 +5,7 @@
 use super::Shared;
 use super::document::{CURRENT, Head, NewVersion, is_older, name_of, terms_of, unpack, version_key};
 use super::filter::{Settled, led};
+use super::lead::{Mark, fields, has_too_many};
 use super::notices::increments;
 use super::queue::{Job, Prepared};
 use super::terms::{Found, TRIES};
@@ -42,6 +43,10 @@ pub struct Group<'g> {
     tenant: TenantId,
     attempt: &'g str,
     position: u64,
+    /// Where the group begins, and how far versions have what leads to them.
+    begun: (u64, Mark),
+    /// Whether one of the group has too many digests.
+    crowded: bool,
     last_updated: Timestamp,
     /// The newest version of each resource that was asked for, as it is with what the group has added.
     newest: HashMap<(TypeId, ResourceId), Option<Head>>,
@@ -110,6 +115,8 @@ impl<'g> Group<'g> {
             tenant,
             attempt,
             position,
+            begun: (position, Mark::of(counter.as_ref())),
+            crowded: false,
             last_updated,
             newest: HashMap::new(),
             added: HashMap::new(),
@@ -334,7 +341,13 @@ impl<'g> Group<'g> {
             content,
             attempt: self.attempt,
         };
-        self.versions.push(new.document());
+        let mut document = new.document();
+        if let Some(terms) = &terms {
+            let fields = fields(self.shared.vocabulary.leads(prepared.kind), terms);
+            self.crowded |= has_too_many(&fields);
+            document.extend(fields);
+        }
+        self.versions.push(document);
         if let Some(newest) = &newest {
             self.superseded.push((newest.number, number, now));
         }
@@ -390,6 +403,10 @@ impl<'g> Group<'g> {
             self.shared.put_trail(self.tenant, head, session).await?;
         }
         let mut end = doc! { "n": self.position as i64, "u": self.last_updated.0 };
+        if !versions.is_empty() {
+            let (begun, mark) = self.begun;
+            end.extend(mark.moved(begun, self.position, self.crowded));
+        }
         if let Some(fence) = self.fence {
             end.insert("f", fence as i64);
         }

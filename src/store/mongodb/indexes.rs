@@ -29,6 +29,18 @@ pub const INDEXES: &[Index] = &[
         keys: &[("t", 1), ("k", 1), ("x", 1), ("n", 1), ("s", 1)],
         unique: false,
     },
+    Index {
+        collection: "versions",
+        name: "lead",
+        keys: &[("t", 1), ("k", 1), ("y", 1), ("n", 1), ("s", 1), ("z", 1), ("a", 1)],
+        unique: false,
+    },
+    Index {
+        collection: "versions",
+        name: "dated",
+        keys: &[("t", 1), ("k", 1), ("y", 1), ("l", -1), ("n", 1), ("s", 1), ("z", 1), ("a", 1)],
+        unique: false,
+    },
     Index { collection: "versions", name: "instance", keys: &[("t", 1), ("k", 1), ("i", 1), ("n", 1)], unique: true },
     Index { collection: "versions", name: "kind", keys: &[("t", 1), ("k", 1), ("n", 1), ("s", 1)], unique: false },
     Index { collection: "versions", name: "log", keys: &[("t", 1), ("n", 1)], unique: true },

@@ -3,6 +3,7 @@
 //! `database` connects and knows concerns, indexes and errors; `document` is how versions look; `writer` and `group`
 //! commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items` keeps what is no resource,
 //! `trail` the audit trail; `notices` learns what other processes have changed.
+//! `lead` is what versions carry besides their terms and how searches are led by it, `fill` fills it in.
 //! `terms` keeps the vocabulary at the search parameters that are stored, `reindex` indexes again by them and `progress`
 //! remembers how far that is.
 //! `raw` is the raw door (copy, backup, restore), `check` verifies.
@@ -13,10 +14,12 @@
 mod check;
 mod database;
 mod document;
+mod fill;
 mod filter;
 mod group;
 mod indexes;
 mod items;
+mod lead;
 mod notices;
 mod progress;
 mod queue;
@@ -41,6 +44,7 @@ use async_trait::async_trait;
 use database::{Collections, Missing};
 use document::{version_key, version_of};
 use futures_util::TryStreamExt;
+use lead::Mark;
 use mongodb::bson::doc;
 use queue::{Job, Prepared, Ticket};
 use snapshot::MongoSnapshot;
@@ -123,8 +127,16 @@ impl Shared {
     }
 
     async fn position(&self, tenant: TenantId) -> Result<u64, StoreError> {
-        let found = self.tenants.find_one(doc! { "_id": i64::from(tenant.0) }).projection(doc! { "n": 1 }).await?;
-        Ok(found.and_then(|f| f.get_i64("n").ok()).unwrap_or(0) as u64)
+        Ok(self.stands(tenant).await?.0)
+    }
+
+    /// The position of a tenant, and how far its versions have what leads to them.
+    async fn stands(&self, tenant: TenantId) -> Result<(u64, Mark), StoreError> {
+        let mut fields = doc! { "n": 1 };
+        fields.insert(lead::MARK, 1);
+        let found = self.tenants.find_one(doc! { "_id": i64::from(tenant.0) }).projection(fields).await?;
+        let position = found.as_ref().and_then(|f| f.get_i64("n").ok()).unwrap_or(0) as u64;
+        Ok((position, Mark::of(found.as_ref())))
     }
 
     async fn changes(&self, tenant: TenantId, after: u64, limit: usize) -> Result<ChangeLog, StoreError> {
@@ -288,6 +300,9 @@ impl MongoStore {
         // Who only reads takes over no job.
         let works = missing == Missing::Made;
         let worker = works.then(|| runtime.spawn(reindex::run(Arc::downgrade(&shared))));
+        if works {
+            runtime.spawn(fill::run(Arc::downgrade(&shared)));
+        }
         Ok(MongoStore { shared, queue, crier, streaming, runtime: Some(runtime), worker })
     }
 
@@ -325,16 +340,17 @@ impl MongoStore {
 impl Store for MongoStore {
     async fn snapshot(&self, tenant: TenantId) -> Result<Box<dyn Snapshot>, StoreError> {
         let shared = self.shared.clone();
-        let position = self.shared.run(async move { shared.position(tenant).await }).await?;
-        Ok(Box::new(MongoSnapshot { shared: self.shared.clone(), tenant, position }))
+        let (position, mark) = self.shared.run(async move { shared.stands(tenant).await }).await?;
+        Ok(Box::new(MongoSnapshot { shared: self.shared.clone(), tenant, position, mark }))
     }
 
     async fn snapshot_at(&self, tenant: TenantId, position: u64) -> Result<Box<dyn Snapshot>, StoreError> {
         let shared = self.shared.clone();
-        if position > self.shared.run(async move { shared.position(tenant).await }).await? {
+        let (newest, mark) = self.shared.run(async move { shared.stands(tenant).await }).await?;
+        if position > newest {
             return Err(StoreError::UnknownPosition);
         }
-        Ok(Box::new(MongoSnapshot { shared: self.shared.clone(), tenant, position }))
+        Ok(Box::new(MongoSnapshot { shared: self.shared.clone(), tenant, position, mark }))
     }
 
     async fn commit(&self, tenant: TenantId, transaction: Transaction) -> Result<Vec<Committed>, StoreError> {

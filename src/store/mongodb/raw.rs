@@ -5,6 +5,7 @@
 use super::database::{Collections, is_transient, is_unknown, transaction_options};
 use super::document::{CURRENT, NewVersion, name_of, pack, version_key, version_of};
 use super::items::{item_of, key_of};
+use super::lead::{Mark, fields, has_too_many};
 use super::terms::Found;
 use super::trail::{binary, hash_of};
 use super::{MongoStore, Shared};
@@ -122,6 +123,9 @@ impl Shared {
             attempt,
         };
         let mut document = version.document();
+        if let Some((_, terms)) = packed.as_ref().filter(|_| !log.is_trail()) {
+            document.extend(fields(self.vocabulary.leads(raw.kind), terms));
+        }
         if let Some(hash) = &raw.hash {
             document.insert("h", binary(hash));
         }
@@ -180,7 +184,8 @@ impl Shared {
         }
         let taken = self.tenants.find_one_and_update(doc! { "_id": i64::from(log.0) }, doc! { "$set": set });
         let before = taken.upsert(true).session(&mut session).await?;
-        let position = before.and_then(|c| c.get_i64("n").ok()).unwrap_or(0) as u64;
+        let position = before.as_ref().and_then(|c| c.get_i64("n").ok()).unwrap_or(0) as u64;
+        let mark = Mark::of(before.as_ref());
         if first.number != position + 1 {
             return Err(Error::custom(not_next(log, first, position + 1)));
         }
@@ -199,6 +204,11 @@ impl Shared {
                 let why = format!("of {} superseded versions {count} were marked", some.len());
                 return Err(Error::custom(StoreError::Broken(why)));
             }
+        }
+        if !log.is_trail() {
+            let moved = mark.moved(position, last.number, documents.iter().any(has_too_many));
+            let counter = doc! { "_id": i64::from(log.0) };
+            self.tenants.update_one(counter, doc! { "$set": moved }).session(&mut session).await?;
         }
         session.commit_transaction().await
     }

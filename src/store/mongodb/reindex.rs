@@ -8,6 +8,7 @@
 
 use super::Shared;
 use super::document::{damaged, terms_array, terms_of, version_key, version_of};
+use super::lead;
 use super::progress::{Progress, Session, Still, Stored, covers};
 use super::queue::{Job, Ticket, answer};
 use super::terms::Found;
@@ -274,7 +275,7 @@ impl Shared {
     }
 
     /// The tenant after another. Audit trails are found by the specification's parameters only.
-    async fn next_tenant(&self, after: Option<TenantId>) -> Result<Option<TenantId>, StoreError> {
+    pub async fn next_tenant(&self, after: Option<TenantId>) -> Result<Option<TenantId>, StoreError> {
         let after = after.map_or(-1, |tenant| i64::from(tenant.0));
         let logs = doc! { "_id": { "$gt": after, "$lt": i64::from(TenantId(0).trail().0) } };
         let next = self.tenants.find_one(logs).sort(doc! { "_id": 1 }).projection(doc! { "_id": 1 }).await?;
@@ -349,7 +350,17 @@ impl Shared {
             }
             if !terms_of(row).is_ok_and(|stored| stored == terms) {
                 let query = doc! { "_id": row.get_str("_id").map_err(|_| damaged(row))? };
-                batch.updates.push(doc! { "q": query, "u": { "$set": { "x": terms_array(&terms) } } });
+                let mut set = doc! { "x": terms_array(&terms) };
+                let mut change = doc! {};
+                // What was never filled in is left to that.
+                if row.contains_key("y") {
+                    let unset = lead::replacing(lead::fields(self.vocabulary.leads(kind), &terms), &mut set);
+                    if !unset.is_empty() {
+                        change.insert("$unset", unset);
+                    }
+                }
+                change.insert("$set", set);
+                batch.updates.push(doc! { "q": query, "u": change });
             }
         }
         Ok(Some(batch))

@@ -4,7 +4,8 @@
 use super::Shared;
 use super::document::{name_of, terms_of};
 use super::filter::Settled;
-use super::snapshot::{Spending, visible};
+use super::lead::Mark;
+use super::snapshot::{Spending, Visible};
 use crate::base::TenantId;
 use crate::definitions::TypeId;
 use crate::index::Condition;
@@ -22,6 +23,8 @@ pub struct Asked<'s> {
     pub shared: &'s Shared,
     pub tenant: TenantId,
     pub position: u64,
+    /// How far versions have what leads to them.
+    pub mark: Mark,
     pub budget: &'s Budget,
 }
 
@@ -89,14 +92,15 @@ async fn each(
     terms: bool,
     mut take: impl FnMut(&Document) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    let Asked { shared, tenant, position, budget } = asked;
+    let Asked { shared, tenant, position, mark, budget } = asked;
     let settled = settle(asked, kinds, condition).await?;
     let filter = settled.filter(&*shared.vocabulary);
     let mut fields = doc! { "k": 1, "i": 1 };
     if terms || !filter.exact {
         fields.insert("x", 1);
     }
-    let query = visible(shared, tenant, position, kinds, None, filter.document);
+    let visible = Visible { shared, tenant, position, mark };
+    let query = visible.filter(kinds, None, visible.led(kinds, &settled, &[]).as_ref(), filter.document);
     let find = shared.versions.find(query).projection(fields);
     let mut rows = find.optional(budget.left(), |find, left| find.max_time(left)).await?;
     let mut spending = Spending::of(budget);

@@ -3,6 +3,7 @@
 use super::Shared;
 use super::document::{damaged, name_of, terms_of, version_of};
 use super::filter::{Settled, leading_term, led};
+use super::lead::{self, Led, Mark};
 use super::resolve::{Asked, settle};
 use crate::base::{ResourceId, TenantId};
 use crate::definitions::TypeId;
@@ -20,40 +21,65 @@ pub struct MongoSnapshot {
     pub(super) shared: Arc<Shared>,
     pub(super) tenant: TenantId,
     pub(super) position: u64,
+    /// How far versions have what leads to them.
+    pub(super) mark: Mark,
 }
 
-/// The filter of the current resources of some types at a position that fulfil a filter; those with a number after
-/// another, if that is given.
-pub fn visible(
-    shared: &Shared,
-    tenant: TenantId,
-    position: u64,
-    kinds: &[TypeId],
-    after: Option<u64>,
-    and: Document,
-) -> Document {
-    let names: Vec<_> = kinds.iter().map(|kind| Bson::from(shared.vocabulary.name(*kind))).collect();
-    let mut numbers = doc! { "$lte": position as i64 };
-    if let Some(after) = after {
-        numbers.insert("$gt", after.min(position) as i64);
+/// What is visible of a tenant at a position.
+#[derive(Clone, Copy)]
+pub struct Visible<'s> {
+    pub shared: &'s Shared,
+    pub tenant: TenantId,
+    pub position: u64,
+    /// How far versions have what leads to them.
+    pub mark: Mark,
+}
+
+impl Visible<'_> {
+    /// How a search for some types is led, if it is, and may be: nobody relies on what some versions lack.
+    pub fn led(&self, kinds: &[TypeId], settled: &Settled, sorts: &[Sort]) -> Option<Led> {
+        let [kind] = kinds else { return None };
+        let leads = self.shared.vocabulary.leads(*kind).filter(|_| self.mark.covers(self.position))?;
+        lead::led(leads, settled, sorts)
     }
-    let moment = doc! { "s": { "$gt": position as i64 }, "d": false };
-    let mut lead = doc! { "t": i64::from(tenant.0) };
-    let [one] = &names[..] else {
-        lead.insert("k", doc! { "$in": names });
-        return led(lead, vec![doc! { "n": numbers }, moment, and]);
-    };
-    lead.insert("k", one.clone());
-    let (term, mut rest) = leading_term(and);
-    rest.insert(0, moment);
-    match term {
-        Some(term) => {
-            lead.insert("x", term);
-            rest.insert(0, doc! { "n": numbers });
+
+    /// The filter of the current resources of some types at a position that fulfil a filter; those with a number after
+    /// another, if that is given.
+    pub fn filter(&self, kinds: &[TypeId], after: Option<u64>, by: Option<&Led>, and: Document) -> Document {
+        let position = self.position as i64;
+        let names: Vec<_> = kinds.iter().map(|kind| Bson::from(self.shared.vocabulary.name(*kind))).collect();
+        let mut numbers = doc! { "$lte": position };
+        if let Some(after) = after {
+            numbers.insert("$gt", after.min(self.position) as i64);
         }
-        None => drop(lead.insert("n", numbers)),
+        let mut moment = doc! { "s": { "$gt": position }, "d": false };
+        let mut lead = doc! { "t": i64::from(self.tenant.0) };
+        let [one] = &names[..] else {
+            lead.insert("k", doc! { "$in": names });
+            return led(lead, vec![doc! { "n": numbers }, moment, and]);
+        };
+        lead.insert("k", one.clone());
+        if let Some((digests, limits)) = by.map(|by| by.filter(self.mark.is_crowded())) {
+            // A delete is led to and found by nothing: what an index says is enough.
+            moment.remove("d");
+            lead.insert("y", digests);
+            return led(lead, vec![doc! { "n": numbers }, moment, limits, and]);
+        }
+        let (term, mut rest) = leading_term(and);
+        match term {
+            Some(term) => {
+                moment.remove("d");
+                lead.insert("x", term);
+                rest.insert(0, moment);
+                rest.insert(0, doc! { "n": numbers });
+            }
+            None => {
+                lead.insert("n", numbers);
+                rest.insert(0, moment);
+            }
+        }
+        led(lead, rest)
     }
-    led(lead, rest)
 }
 
 /// The sort keys of a row and its number.
@@ -114,6 +140,8 @@ struct Search<'s> {
     query: &'s Query,
     kinds: Vec<TypeId>,
     settled: Settled,
+    /// How it is led, if it is.
+    led: Option<Led>,
 }
 
 impl Search<'_> {
@@ -121,8 +149,7 @@ impl Search<'_> {
     fn filter(&self, after: Option<u64>) -> (Document, bool) {
         let snapshot = self.snapshot;
         let filter = self.settled.filter(&*snapshot.shared.vocabulary);
-        let MongoSnapshot { shared, tenant, position } = snapshot;
-        let query = visible(shared, *tenant, *position, &self.kinds, after, filter.document);
+        let query = snapshot.visible().filter(&self.kinds, after, self.led.as_ref(), filter.document);
         (query, filter.exact)
     }
 
@@ -157,6 +184,10 @@ impl Search<'_> {
         let needed = self.query.limit.saturating_add(1);
         let mut find = shared.versions.find(query).sort(doc! { "n": 1 });
         let mut left_out = self.query.skip;
+        if self.led.is_some() && !exact {
+            // Almost all that it is led to are wanted.
+            find = find.batch_size(batch((needed as u64).saturating_add(left_out)));
+        }
         if exact {
             find = find.skip(left_out).limit(i64::try_from(needed).unwrap_or(i64::MAX)).projection(doc! { "x": 0 });
             left_out = 0;
@@ -197,6 +228,39 @@ impl Search<'_> {
             let number = found.get_i64("n").map_err(|_| damaged(&found))? as u64;
             rows.push((keys(&self.query.sort, &terms_of(&found)?), number));
         }
+        self.page_of(rows).await
+    }
+
+    /// The page in the order of the main date, newest first: the keys of those with the latest starts, as many as the
+    /// page needs and all with the start of the last of these, then the bodies of the page.
+    async fn in_order_of_dates(&self) -> Result<(Vec<Version>, bool), StoreError> {
+        let (query, exact) = self.filter(self.query.after);
+        let needed = (self.query.limit as u64).saturating_add(1).saturating_add(self.query.skip);
+        let find = self.snapshot.shared.versions.find(query).sort(doc! { "l": -1, "n": 1 });
+        let find = find.projection(doc! { "n": 1, "k": 1, "i": 1, "x": 1, "l": 1 }).batch_size(batch(needed));
+        let mut found = find.optional(self.query.budget.left(), |find, left| find.max_time(left)).await?;
+        let mut spending = Spending::of(&self.query.budget);
+        let mut rows: Vec<Row> = Vec::new();
+        let mut last = None;
+        while let Some(found) = found.try_next().await? {
+            spending.row()?;
+            let start = found.get_i64("l").ok();
+            // Without a date they are in the order of their numbers already.
+            if rows.len() as u64 >= needed && (start.is_none() || start != last) {
+                break;
+            }
+            if !exact && !self.fulfils(&found)? {
+                continue;
+            }
+            last = start;
+            let number = found.get_i64("n").map_err(|_| damaged(&found))? as u64;
+            rows.push((keys(&self.query.sort, &terms_of(&found)?), number));
+        }
+        self.page_of(rows).await
+    }
+
+    /// The page of some rows that has all that come before its end.
+    async fn page_of(&self, mut rows: Vec<Row>) -> Result<(Vec<Version>, bool), StoreError> {
         rows.sort_by(|a, b| compare(&self.query.sort, a, b));
         let start = usize::try_from(self.query.skip).unwrap_or(usize::MAX).min(rows.len());
         let end = start.saturating_add(self.query.limit).min(rows.len());
@@ -205,7 +269,16 @@ impl Search<'_> {
     }
 }
 
+/// Rows that are fetched at once where so many are needed.
+fn batch(needed: u64) -> u32 {
+    u32::try_from(needed).unwrap_or(u32::MAX).clamp(2, 1000)
+}
+
 impl MongoSnapshot {
+    fn visible(&self) -> Visible<'_> {
+        Visible { shared: &self.shared, tenant: self.tenant, position: self.position, mark: self.mark }
+    }
+
     /// Versions by number, in the order of the numbers given.
     async fn load(&self, numbers: &[u64], budget: &Budget) -> Result<Vec<Version>, StoreError> {
         let mut loaded = std::collections::HashMap::with_capacity(numbers.len());
@@ -237,13 +310,16 @@ impl MongoSnapshot {
         kinds.sort();
         kinds.dedup();
         query.budget.check()?;
-        let asked = Asked { shared: &self.shared, tenant: self.tenant, position: self.position, budget: &query.budget };
+        let Visible { shared, tenant, position, mark } = self.visible();
+        let asked = Asked { shared, tenant, position, mark, budget: &query.budget };
         let settled = settle(asked, &kinds, &query.condition).await?;
-        let search = Search { snapshot: self, query: &query, kinds, settled };
+        let led = self.visible().led(&kinds, &settled, &query.sort);
+        let search = Search { snapshot: self, query: &query, kinds, settled, led };
         let total = if query.total { Some(search.total().await?) } else { None };
         let (rows, more) = match (query.limit, query.sort.is_empty(), total) {
             (0, _, Some(total)) if query.after.is_none() => (Vec::new(), total > query.skip),
             (_, true, _) => search.in_order_of_numbers().await?,
+            (_, false, _) if search.led.as_ref().is_some_and(Led::is_in_order) => search.in_order_of_dates().await?,
             (_, false, _) => search.in_order_of_keys().await?,
         };
         Ok(Page { rows, total, more })
@@ -320,7 +396,8 @@ impl MongoSnapshot {
     }
 
     fn copy(&self) -> MongoSnapshot {
-        MongoSnapshot { shared: self.shared.clone(), tenant: self.tenant, position: self.position }
+        let MongoSnapshot { shared, tenant, position, mark } = self;
+        MongoSnapshot { shared: shared.clone(), tenant: *tenant, position: *position, mark: *mark }
     }
 }
 
