@@ -189,7 +189,8 @@ pub(super) async fn perform(
     Err(too_many_races())
 }
 
-fn matches_nothing() -> Failure {
+/// The refusal where criteria match nothing, or only what may not be read.
+pub(super) fn matches_nothing() -> Failure {
     Failure::not_found("the criteria match nothing")
 }
 

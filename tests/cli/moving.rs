@@ -257,12 +257,12 @@ fn a_store_is_moved_with_everything_through_every_engine() {
     for to in places(folder.path(), database.as_ref().map(|database| database.uri())) {
         let done = copy(&from, &to);
         assert!(done.status.success(), "{} to {}: {}{}", from.name, to.name, out(&done), err(&done));
+        // Each trail tells its side of it: what left before it left, what came when it was whole.
+        assert_eq!(details(&last_record(&from))[..1], [format!("export=copy to {}", to.shown())]);
+        assert_eq!(details(&last_record(&to))[..2], ["action=copy".to_owned(), format!("store={}", from.shown())]);
         let found = looked_at(&to);
         assert_eq!(found.1, before.1, "{}", to.name);
         assert!(found.0 == before.0, "the history of {} is another", to.name);
-        // Each trail tells its side of it: what left before it left, what came when it was whole.
-        assert_eq!(details(&last_record(&from)), [format!("export=copy to {}", to.shown())]);
-        assert_eq!(details(&last_record(&to))[..2], ["action=copy".to_owned(), format!("store={}", from.shown())]);
         let again = copy(&from, &to);
         assert_eq!(again.status.code(), Some(1), "it is not empty");
         assert!(err(&again).contains("is not empty and no unfinished copy"), "{}", err(&again));

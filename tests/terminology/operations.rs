@@ -249,6 +249,8 @@ fn searches_know_hierarchies_and_value_sets() {
 #[test]
 fn a_value_set_finds_what_it_contains() {
     let set = json!({"resourceType": "ValueSet", "id": "holding", "url": "http://test/vs/holding", "status": "active",
+        // Whatever is contained has to be referred to (dom-3), and a system is named by its canonical.
+        "extension": [{"url": "http://test/holds", "valueUri": "#s"}],
         "contained": [
             {"resourceType": "CodeSystem", "id": "s", "url": "http://test/own", "status": "active", "content": "complete",
              "concept": [{"code": "x", "display": "Ex"}, {"code": "y"}]},

@@ -8,7 +8,7 @@ use crate::index::{Alone, Condition, Term};
 use crate::interaction::conditional::{self, Found};
 use crate::interaction::entry::{at_entry, rank};
 use crate::interaction::update;
-use crate::interaction::{Context, Interaction, Service, delete, outcome};
+use crate::interaction::{Context, Interaction, Service, delete, outcome, patch};
 use crate::store::{Budget, Expect, Guard, Snapshot, Version, Write};
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -130,7 +130,7 @@ async fn settle_one(
                     update::holds(request, Some(version.version))?;
                     Ok(one(*kind, version.id, Expect::Version(version.version), false))
                 }
-                Found::None => Err(Failure::not_found("the criteria match nothing")),
+                Found::None => Err(patch::matches_nothing()),
                 Found::Many => Err(conditional::several()),
             }
         }

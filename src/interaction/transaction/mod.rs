@@ -234,7 +234,10 @@ async fn patched(
     let Ground { service, context, snapshot, .. } = ground;
     let newest = snapshot.read(target.kind, &target.id).await.map_err(outcome::of_store)?;
     let newest = service.readable(ground.context, newest).await?;
-    let before = read::existing(service, target.kind, &target.id, newest)?;
+    let before = match (newest, &item.entry.interaction) {
+        (None, Interaction::ConditionalPatch { .. }) => return Err(patch::matches_nothing()),
+        (newest, _) => read::existing(service, target.kind, &target.id, newest)?,
+    };
     let Some(resource) = item.entry.resource else {
         return Err(Failure::malformed(IssueCode::Required, "the entry has no 'resource'"));
     };

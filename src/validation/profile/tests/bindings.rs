@@ -48,8 +48,9 @@ fn a_binding_is_narrowed_but_not_widened() {
             assert_eq!(found.iter().take(1).collect::<Vec<_>>(), expected, "{name} {code}: {found:?}");
         }
     }
-    // What the base requires holds, also where the profile's own set is not known.
-    assert_eq!(errors(&validator, &married("c"), Some("unknown")), wrong);
+    // What the base requires holds, also where nobody knows the codes of the profile's own set: those of another system are
+    // surely none of them.
+    assert_eq!(errors(&validator, &married("c"), Some("unknown")), [wrong[0]; 2]);
     // Who stores such a definition is told where, as far as it is known.
     let told: Vec<&str> = all
         .iter()
