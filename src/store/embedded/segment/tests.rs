@@ -219,7 +219,11 @@ fn versions_of_terms_of_many_are_in_the_order_of_their_dates() {
         for (low, high) in [(0, 0), (0, 5), (3, 400), (400, run.ranks().end), (0, run.ranks().end)] {
             let date = |rank| run.term(rank).unwrap_or(vec![0xFF]);
             let within = |o: &&u32| of(**o).iter().any(|t| (date(low)..date(high)).contains(*t));
-            assert_eq!(ordered.count(&[low..high]), list.iter().filter(within).count(), "{low}..{high}");
+            assert_eq!(
+                ordered.count(std::slice::from_ref(&(low..high))),
+                list.iter().filter(within).count(),
+                "{low}..{high}"
+            );
         }
         let halves = [0..run.ranks().end / 3, run.ranks().end / 2..run.ranks().end];
         assert!(ordered.count(&halves) <= list.len());
