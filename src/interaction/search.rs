@@ -120,6 +120,10 @@ pub(crate) async fn run(service: &Service, context: &Context, plan: &Plan) -> Re
     let page = snapshot.search(&plan.query(context.budget.clone())).await.map_err(outcome::of_store)?;
     let total = plan.cursor.and_then(|c| c.total).or(page.total);
     let mut issues = plan.issues.clone();
+    if total.is_none() && plan.counts() && plan.cursor.is_none() {
+        let why = "the total is not told: so many of the matches would have to be judged one by one";
+        issues.push(Issue::warning(IssueCode::Incomplete, why));
+    }
     let included = if page.rows.is_empty() || (plan.includes.is_empty() && plan.revincludes.is_empty()) {
         Vec::new()
     } else {

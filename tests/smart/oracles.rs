@@ -79,6 +79,28 @@ fn a_change_does_not_tell_what_may_not_be_read() {
     assert_eq!(done.is(200).json()["language"], "en");
 }
 
+/// Where too many would have to be judged one by one, the total is missing and the answer says so.
+#[test]
+fn a_total_that_is_not_told_is_said_to_be_missing() {
+    let scene = Scene::new();
+    let entry = |_| {
+        let binary = json!({"resourceType": "Binary", "contentType": "text/plain", "data": "TUFSSy1B",
+            "securityContext": {"reference": "Observation/lab-amy"}});
+        json!({"resource": binary, "request": {"method": "POST", "url": "Binary"}})
+    };
+    let entries: Vec<Value> = (0..1_001).map(entry).collect();
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    scene.quiet(&scene.world.operator(), "POST", "", Some(&bundle)).is(200);
+    let nurse = scene.staff(Role::Nurse);
+    for query in ["Binary?_summary=count", "Binary?_count=1"] {
+        let page = scene.world.fhir(query, &nurse).is(200).json();
+        let told = page["entry"]
+            .as_array()
+            .is_some_and(|entries| entries.iter().any(|entry| entry["resource"]["issue"][0]["code"] == "incomplete"));
+        assert!(told && page.get("total").is_none(), "{page}");
+    }
+}
+
 /// Whose a Binary is cannot be searched by: those that are hidden count nowhere and leave no gap.
 #[test]
 fn hidden_binaries_leave_no_trace_in_totals_and_pages() {

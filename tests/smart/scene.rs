@@ -1,14 +1,12 @@
 //! A server with two patients, whose every resource is marked, and tokens for one of them: what the attacks of `attack`
 //! and `oracles` are made on.
 
-use super::world::{World, query_of};
+use super::world::{World, person, query_of};
 use crate::support::Answer;
 use serde_json::{Value, json};
 use vesta::access::Role;
 use vesta::authorization::client::ClientKind;
 use vesta::authorization::consent::{Answer as Consent, Person};
-use vesta::authorization::people::NewUser;
-use vesta::base::{Clock, SystemClock};
 
 /// What only resources of the other patient hold.
 pub const SECRET: &str = "SECRET-B";
@@ -134,18 +132,7 @@ impl Scene {
     /// A token of somebody in a role, for all that the role may.
     pub fn staff(&self, role: Role) -> String {
         let name = format!("{}-{}", role.code(), uuid::Uuid::new_v4());
-        let new = NewUser { resource: Some("Practitioner/doc".into()), ..NewUser::new(name, role) };
-        let user = self.world.wait(self.world.authorization().people.add(new)).expect("a new user");
-        let person = Person {
-            subject: user.id,
-            name: user.name,
-            role: role.code().to_owned(),
-            user: user.resource,
-            session: None,
-            authenticated: SystemClock.now(),
-        };
-        let token = self.world.authorization().token_for(&person, &["user/*.cruds"], &self.world.base, 600);
-        self.world.wait(token).expect("a token")
+        person(&self.world, &name, role, Some("Practitioner/doc")).1
     }
 
     /// What is the other patient's is as it was.

@@ -1,7 +1,7 @@
 //! The audit trail where there is access control: who may read it with which token, what patients learn of it, what is
 //! recorded of the server and of administration, and that records keep the profiles of IHE BALP.
 
-use super::world::{Key, World, form};
+use super::world::{Key, World, form, person};
 use crate::support::{TestServer, shared_data};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -9,26 +9,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use vesta::access::Role;
 use vesta::authorization::client::ClientKind;
-use vesta::authorization::consent::Person;
-use vesta::authorization::people::NewUser;
-use vesta::base::{Clock, SystemClock};
 use vesta::cli::settings::Settings;
-
-/// A person with a role, and a token of theirs.
-fn person(world: &World, name: &str, role: Role, resource: Option<&str>) -> (Person, String) {
-    let new = NewUser { resource: resource.map(str::to_owned), ..NewUser::new(name, role) };
-    let user = world.wait(world.authorization().people.add(new)).expect("a new user");
-    let person = Person {
-        subject: user.id,
-        name: user.name,
-        role: role.code().to_owned(),
-        user: user.resource,
-        session: None,
-        authenticated: SystemClock.now(),
-    };
-    let token = world.wait(world.authorization().token_for(&person, &["user/*.cruds"], &world.base, 600));
-    (person, token.expect("a token"))
-}
 
 fn observation(id: &str, patient: &str) -> Value {
     json!({"resourceType": "Observation", "id": id, "status": "final", "code": {"text": "pulse"},

@@ -360,3 +360,19 @@ impl World {
 pub fn digest_of(secret: &str) -> String {
     vesta::authorization::secret::digest(secret)
 }
+
+/// A person with a role, and a token of theirs.
+pub fn person(world: &World, name: &str, role: Role, resource: Option<&str>) -> (Person, String) {
+    let new = NewUser { resource: resource.map(str::to_owned), ..NewUser::new(name, role) };
+    let user = world.wait(world.authorization().people.add(new)).expect("a new user");
+    let person = Person {
+        subject: user.id,
+        name: user.name,
+        role: role.code().to_owned(),
+        user: user.resource,
+        session: None,
+        authenticated: SystemClock.now(),
+    };
+    let token = world.wait(world.authorization().token_for(&person, &["user/*.cruds"], &world.base, 600));
+    (person, token.expect("a token"))
+}
