@@ -49,20 +49,36 @@ fn a_lost_answer_is_looked_up_though_the_commit_waited_long_for_its_turn() {
     let Some((database, set, store, runtime)) = opened() else { return };
     runtime.block_on(async {
         store.commit(TENANT, super::bounds::of(0..1)).await.expect("committed");
-        for (n, mishap) in [(1, Mishap::DoneAndForgotten), (2, Mishap::EndedAndForgotten), (3, Mishap::DoneAndCut)] {
-            let before = set.happened();
-            set.befall(&[mishap]);
-            let began = Instant::now();
-            let (writing, ()) = tokio::join!(
-                async {
-                    tokio::time::sleep(Duration::from_millis(300)).await;
-                    store.commit(TENANT, super::bounds::of(n..n + 1)).await
-                },
-                hold_the_counter(&database, Duration::from_secs(7)),
-            );
-            writing.unwrap_or_else(|error| panic!("{mishap:?}: {error}"));
-            assert!(began.elapsed() > Duration::from_secs(7) && set.happened() == before + 1, "it did not happen");
-            assert!(is_there(&database, n).await, "{mishap:?}");
+        let mut n = 0;
+        for mishap in [Mishap::DoneAndForgotten, Mishap::EndedAndForgotten, Mishap::DoneAndCut] {
+            // On a busy machine patience may be at its end: that must be told as it is, and is then tried once more.
+            let mut committed = false;
+            while !committed {
+                n += 1;
+                assert!(n <= 15, "{mishap:?}: never committed");
+                let before = set.happened();
+                set.befall(&[mishap]);
+                let began = Instant::now();
+                let (writing, ()) = tokio::join!(
+                    async {
+                        tokio::time::sleep(Duration::from_millis(300)).await;
+                        store.commit(TENANT, super::bounds::of(n..n + 1)).await
+                    },
+                    hold_the_counter(&database, Duration::from_secs(6)),
+                );
+                assert!(began.elapsed() > Duration::from_secs(6));
+                let there = is_there(&database, n).await;
+                match writing {
+                    Ok(_) => {
+                        assert!(there && set.happened() == before + 1, "{mishap:?}: {there}");
+                        committed = true;
+                    }
+                    Err(StoreError::Unavailable(why)) => assert!(!there, "{mishap:?}: stored, and told as not: {why}"),
+                    Err(StoreError::Undecided(why)) => println!("{mishap:?}: {why} ({there})"),
+                    Err(error) => panic!("{mishap:?}: {error}"),
+                }
+                set.forget_mishaps();
+            }
         }
     });
     assert!(store.looked_up() >= 2, "{}", store.looked_up());

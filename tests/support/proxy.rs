@@ -157,6 +157,11 @@ impl ReplicaSet {
         self.state.mishaps.lock().expect("a lock").extend(mishaps);
     }
 
+    /// What was to become of commits that never came is called off.
+    pub fn forget_mishaps(&self) {
+        self.state.mishaps.lock().expect("a lock").clear();
+    }
+
     /// The next transaction that inserts something takes so long that the database gives it up.
     pub fn outlive(&self, after: Duration) {
         *self.state.outlives.lock().expect("a lock") = Some(after);
