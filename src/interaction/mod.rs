@@ -31,6 +31,7 @@ mod include;
 pub(crate) mod incoming;
 mod indexed;
 pub mod outcome;
+pub(crate) mod outside;
 mod packages;
 pub(crate) mod page;
 mod patch;

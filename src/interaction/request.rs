@@ -261,6 +261,8 @@ pub struct Context {
     pub budget: Budget,
     /// What the expressions of all patches of the request may still take.
     pub(crate) steps: Steps,
+    /// What may still be asked of the outside terminology server.
+    pub(crate) outside: super::outside::Allowance,
     /// Who asks.
     pub caller: Caller,
     /// Where from, if that is known.
@@ -289,6 +291,7 @@ impl Context {
             request_id: String::new(),
             budget: Budget::default(),
             steps: Steps::default(),
+            outside: Default::default(),
             ledger: Arc::default(),
             trail: false,
             granted: Arc::default(),

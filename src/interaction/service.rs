@@ -99,6 +99,7 @@ pub struct Service {
     pub(crate) terminology: super::terminology::Terminology,
     pub(super) stored: super::conformance::Stored,
     pub(super) parameters: super::search_parameters::Parameters,
+    pub(crate) outside: super::outside::Outside,
 }
 
 impl Service {
@@ -117,6 +118,7 @@ impl Service {
         let parameters = super::search_parameters::Parameters::default();
         let gate = Gate::new(store, &definitions);
         let stored = super::conformance::Stored::default();
+        let outside = super::outside::Outside::new(settings.terminology_server.as_deref());
         Service {
             gate,
             definitions,
@@ -129,6 +131,7 @@ impl Service {
             terminology,
             parameters,
             stored,
+            outside,
         }
     }
 

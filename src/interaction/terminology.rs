@@ -2,6 +2,7 @@
 //! each resource and kept until the change log tells of another. Behind it stands what packages bring. Whoever asks works with those that they may read, by
 //! the gate's judgement: what is hidden from them is not there, under whatever name it is asked for.
 
+use super::outside::{Of, around};
 use super::{Context, Service, outcome};
 use crate::access::Action;
 use crate::base::{Failure, ResourceId, TenantId};
@@ -10,7 +11,7 @@ use crate::index::Condition;
 use crate::json::Tree;
 use crate::search::{CodeList, CodesOf};
 use crate::store::{Query, Snapshot, Version};
-use crate::terminology::{self, Both, CodeSystem, ConceptMap, Library, Packaged, Rules, Shelf, ValueSet};
+use crate::terminology::{self, Both, CodeSystem, ConceptMap, Library, Packaged, Problem, Rules, Shelf, ValueSet};
 use parking_lot::Mutex;
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::sync::Arc;
@@ -176,7 +177,8 @@ impl Service {
         Ok(fresh)
     }
 
-    /// Looks up what searches want to know: the codes of value sets, and those below or above a code.
+    /// Looks up what searches want to know: the codes of value sets, and those below or above a code. What is not held
+    /// here is asked of the outside terminology server, if there is one.
     pub(crate) async fn codes(&self, context: &Context, wanted: Vec<(CodesOf, String)>) -> Result<Vec<Known>, Failure> {
         let held = self.terminology(context).await?;
         let mut known = Vec::new();
@@ -188,6 +190,11 @@ impl Service {
                 },
                 CodesOf::Below => hierarchy(&held, &what, true),
                 CodesOf::Above => hierarchy(&held, &what, false),
+            };
+            let found = match found {
+                Ok(codes) => Ok(codes),
+                Err(Refused::Missing(problem, of)) => self.listed_outside(context, &problem, of, CODES).await,
+                Err(Refused::Otherwise(why)) => Err(why),
             };
             known.push(((of, what), found));
         }
@@ -269,32 +276,42 @@ fn shelved<'m>(releases: Vec<Arc<CodeSystem>>, all: impl Iterator<Item = &'m Mad
     shelf
 }
 
-fn listed_by_canonical(held: &Readable, canonical: &str) -> Result<CodeList, String> {
+/// Why there are no codes.
+enum Refused {
+    /// Something is wrong or not here; of whom could be asked what, if it is not here.
+    Missing(Box<Problem>, Of),
+    Otherwise(String),
+}
+
+fn listed_by_canonical(held: &Readable, canonical: &str) -> Result<CodeList, Refused> {
     let set = terminology::with_core(&Shelf::default(), held, |library| {
         terminology::value_set(library, canonical, &Rules::default())
     });
-    listed(held, &*set.map_err(|problem| problem.sentence())?)
+    match set {
+        Ok(set) => listed(held, &set),
+        Err(problem) => Err(Refused::Missing(Box::new(problem), Of::Canonical(canonical.to_owned()))),
+    }
 }
 
 /// The codes of a value set.
-fn listed(held: &Readable, set: &ValueSet) -> Result<CodeList, String> {
+fn listed(held: &Readable, set: &ValueSet) -> Result<CodeList, Refused> {
     let rules = Rules { limit: CODES, ..Rules::default() };
-    let expansion =
-        terminology::with_core(&Shelf::default(), held, |library| terminology::expand(library, set, &rules));
-    let items = expansion.map_err(|problem| problem.sentence())?.items;
-    Ok(items.into_iter().map(|item| (item.system.into_string(), item.code.into_string())).collect())
+    terminology::with_core(&Shelf::default(), held, |library| match terminology::expand(library, set, &rules) {
+        Ok(found) => Ok(found.items.into_iter().map(|i| (i.system.into_string(), i.code.into_string())).collect()),
+        Err(problem) => Err(Refused::Missing(Box::new(problem), Of::Sets(terminology::bare(library, set)))),
+    })
 }
 
 /// A code, `system|code`, and those below or above it.
-fn hierarchy(held: &Readable, what: &str, below: bool) -> Result<CodeList, String> {
+fn hierarchy(held: &Readable, what: &str, below: bool) -> Result<CodeList, Refused> {
     let Some((system, code)) = what.rsplit_once('|').filter(|(system, _)| !system.is_empty()) else {
-        return Err("a code is written with its system: system|code".to_owned());
+        return Err(Refused::Otherwise("a code is written with its system: system|code".to_owned()));
     };
     let found =
         terminology::with_core(&Shelf::default(), held, |library| terminology::hierarchy(library, system, code, below));
-    let codes = found.map_err(|problem| problem.sentence())?;
+    let codes = found.map_err(|problem| Refused::Missing(Box::new(problem), around(system, code, below)))?;
     if codes.len() > CODES {
-        return Err(format!("it means more than {CODES} codes"));
+        return Err(Refused::Otherwise(format!("it means more than {CODES} codes")));
     }
     Ok(codes.into_iter().map(|code| (system.to_owned(), code.into_string())).collect())
 }

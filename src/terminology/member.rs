@@ -236,7 +236,7 @@ fn in_system(system: Option<Arc<CodeSystem>>, set: &ConceptSet, code: &str) -> R
 /// Why nothing can be said of a code that is not in what is here of a code system.
 fn in_part(system: &CodeSystem) -> Problem {
     let text = format!("Not all codes of the CodeSystem '{}' are here", system.canonical());
-    let problem = Problem::error("not-found", "not-found", "CODESYSTEM_IN_PART", text);
+    let problem = Problem::error("not-found", "not-found", super::problem::IN_PART, text);
     Problem { unknown: Some(system.url.clone()), ..problem }
 }
 

@@ -3,6 +3,7 @@
 //! is above and below, what is it elsewhere. Where the resources come from is the business of a [`Library`]. Nothing
 //! here waits for anything.
 
+mod bare;
 mod code_system;
 mod concept_map;
 mod contained;
@@ -23,6 +24,7 @@ pub(crate) mod tree;
 mod validate;
 mod value_set;
 
+pub use bare::bare;
 pub use code_system::{CodeSystem, Concept, Content, Designation, Fault, Property};
 pub use concept_map::{ConceptMap, Match, translate};
 pub use expand::expand;
@@ -128,7 +130,9 @@ pub fn hierarchy(library: &dyn Library, url: &str, code: &str, below: bool) -> R
     let number = system.find(code).ok_or_else(|| {
         let short: String = code.chars().take(100).collect();
         let text = format!("the code '{short}' is not in the code system {}", system.canonical());
-        Problem::error("not-found", "not-found", "Unknown_Code_in_Version", text)
+        // Of a code system that is here only in part or by name, somebody else may have it.
+        let id = if system.content == Content::Complete { "Unknown_Code_in_Version" } else { problem::IN_PART };
+        Problem::error("not-found", "not-found", id, text)
     })?;
     let mut marked = if below { system.below(number) } else { system.above(number) };
     if let Some(itself) = marked.get_mut(number as usize) {

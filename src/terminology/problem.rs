@@ -9,6 +9,12 @@ const KINDS: &str = "http://hl7.org/fhir/tools/CodeSystem/tx-issue-type";
 /// The extension with the id of a message.
 const MESSAGE_ID: &str = "http://hl7.org/fhir/StructureDefinition/operationoutcome-message-id";
 
+/// The id of the message that not all of a code system is here.
+pub(super) const IN_PART: &str = "CODESYSTEM_IN_PART";
+/// How the ids of messages begin that say that a code system or value set is not here, or not in full.
+const MISSING: [&str; 5] =
+    ["UNKNOWN_CODESYSTEM", "Unable_to_resolve_value_Set_", "VS_EXP_IMPORT_UNK", "CODESYSTEM_NO_CONTENT", IN_PART];
+
 /// Something that is wrong, or worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
@@ -59,6 +65,16 @@ impl Problem {
     pub fn at(mut self, place: impl Into<String>) -> Problem {
         self.place = Some(place.into()).filter(|p: &String| !p.is_empty()).map(String::into_boxed_str);
         self
+    }
+
+    /// Whether it says that a code system or value set is not here, so that somebody else may know what is asked.
+    pub fn is_missing(&self) -> bool {
+        Problem::says_missing(self.id)
+    }
+
+    /// The same of a message of which only the id is at hand.
+    pub fn says_missing(id: &str) -> bool {
+        MISSING.iter().any(|begin| id.starts_with(begin))
     }
 
     /// Whether it is an error.

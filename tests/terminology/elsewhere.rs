@@ -1,10 +1,11 @@
 //! An outside terminology server: asked for what is not held here, and for nothing else.
 
+use super::between::{Between, learned};
 use crate::support::TestServer;
 use serde_json::json;
 use vesta::cli::settings::Settings;
 
-fn asking(base: &str) -> TestServer {
+pub(super) fn asking(base: &str) -> TestServer {
     TestServer::with(Settings { terminology_server: Some(base.to_owned()), ..Settings::default() })
 }
 
@@ -79,4 +80,106 @@ fn an_outside_server_that_is_away_is_said() {
     assert_eq!(answer["issue"][0]["code"], "transient");
     let known = "CodeSystem/$lookup?system=http://hl7.org/fhir/administrative-gender&code=male";
     server.get(known).is(200);
+}
+
+/// A terminology server that knows fruit, and sweet fruit.
+pub(super) fn knows_fruit() -> TestServer {
+    let outside = TestServer::start();
+    let system = json!({"resourceType": "CodeSystem", "url": "http://away.example/fruit", "status": "active",
+        "content": "complete", "concept": [{"code": "fruit", "concept": [{"code": "apple"}, {"code": "pear"}]},
+            {"code": "stone"}]});
+    outside.put("POST", "CodeSystem", &system).is(201);
+    let set = json!({"resourceType": "ValueSet", "url": "http://away.example/sweet", "status": "active",
+        "compose": {"include": [{"system": "http://away.example/fruit", "concept": [{"code": "pear"}]}]}});
+    outside.put("POST", "ValueSet", &set).is(201);
+    outside
+}
+
+#[test]
+fn searches_ask_for_what_is_not_held_here() {
+    let outside = knows_fruit();
+    let between = Between::before(&outside.base);
+    let server = asking(&between.base);
+    for code in ["fruit", "apple", "pear", "stone"] {
+        server.create(&json!({"resourceType": "Basic", "language": "en-NZ", "code": {"text": "of a patient", "coding":
+            [{"system": "http://away.example/fruit", "code": code, "display": "of a patient"}]}}));
+    }
+    // Value sets that are held here, of a code system that is not.
+    let own = json!({"resourceType": "ValueSet", "id": "own", "url": "http://here.example/own", "status": "active",
+        "publisher": "Nobody's business", "compose": {"include": [{"system": "http://away.example/fruit",
+            "filter": [{"property": "concept", "op": "is-a", "value": "fruit"}]}]}});
+    server.put("PUT", "ValueSet/own", &own).is(201);
+    let over = json!({"resourceType": "ValueSet", "url": "http://here.example/over", "status": "active",
+        "compose": {"include": [{"valueSet": ["http://here.example/own"]}],
+            "exclude": [{"system": "http://away.example/fruit", "concept": [{"code": "apple", "display": "Apfel"}]}]}});
+    server.put("POST", "ValueSet", &over).is(201);
+    // So does a code system of which only the name is here.
+    let name = json!({"resourceType": "CodeSystem", "url": "http://away.example/fruit", "status": "active",
+        "content": "not-present"});
+    server.put("POST", "CodeSystem", &name).is(201);
+    between.heard();
+
+    let found = |query: &str| {
+        let bundle = server.get(&format!("Basic?{query}")).is(200).json();
+        let all = bundle["entry"].as_array().cloned().unwrap_or_default();
+        let code = |e: &serde_json::Value| e["resource"]["code"]["coding"][0]["code"].as_str().map(str::to_owned);
+        let mut codes: Vec<String> = all.iter().filter_map(code).collect();
+        codes.sort();
+        codes.join(" ")
+    };
+    let questions = [
+        ("code:in=http://away.example/sweet", "pear"),
+        ("code:not-in=http://away.example/sweet", "apple fruit stone"),
+        ("code:in=http://here.example/own", "apple fruit pear"),
+        ("code:in=ValueSet/own", "apple fruit pear"),
+        ("code:in=http://here.example/over", "fruit pear"),
+        ("code:below=http://away.example/fruit|fruit", "apple fruit pear"),
+        ("code:above=http://away.example/fruit|pear", "fruit pear"),
+    ];
+    for (query, expected) in questions {
+        assert_eq!(found(query), expected, "{query}");
+    }
+    let heard = between.heard();
+    // Two of the seven were asked before in other words.
+    assert_eq!(heard.len(), 5, "{heard:?}");
+    assert!(heard.iter().all(|(path, _)| path == "/fhir/ValueSet/$expand"), "{heard:?}");
+    let known = [
+        "http://away.example/fruit",
+        "http://away.example/sweet",
+        "http://here.example/own",
+        "apple",
+        "fruit",
+        "http://here.example/over",
+        "pear",
+        "is-a",
+        "generalizes",
+        "concept",
+        "Parameters",
+        "ValueSet",
+        "active",
+        "url",
+        "valueSet",
+        "tx-resource",
+        "count",
+    ];
+    let learned = learned(&heard);
+    assert!(learned.iter().all(|text| known.contains(&text.as_str())), "{learned:?}");
+
+    // Neither has it: a refusal with both reasons.
+    let refused = server.get("Basic?code:in=http://nowhere.example/set").is(400).text();
+    assert!(refused.contains("http://nowhere.example/set") && refused.contains("has no answer either"), "{refused}");
+    server.get("Basic?code:below=http://away.example/fruit|plum").is(400);
+    // What is wrong here is not asked there.
+    between.heard();
+    server.get("Basic?code:below=http://hl7.org/fhir/administrative-gender|plum").is(400);
+    server.get("Basic?code:in=http://hl7.org/fhir/ValueSet/administrative-gender").is(200);
+    assert_eq!(between.heard(), []);
+
+    // What was answered is kept; that the server is away is said.
+    between.hangs_up(true);
+    for (query, expected) in questions {
+        assert_eq!(found(query), expected, "{query}");
+    }
+    let refused = server.get("Basic?code:in=http://away.example/other").is(400).text();
+    assert!(refused.contains("does not answer"), "{refused}");
 }

@@ -1,5 +1,6 @@
 //! Terminology over HTTP: the published tests of terminology servers (mode `general`), and ours for what they leave out.
 
+mod between;
 mod compare;
 mod elsewhere;
 mod operations;

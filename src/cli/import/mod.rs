@@ -31,7 +31,7 @@ pub fn run(settings: &Settings, paths: &[PathBuf]) -> Result<(), Fault> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Fault::Server)?;
     let import = Import {
         service,
-        context: Arc::new(Context::open(TenantId::default(), base)),
+        base,
         report: Arc::new(Mutex::new(Report::default())),
         room: Arc::new(Semaphore::new(IN_FLIGHT as usize)),
         runtime: runtime.handle().clone(),
@@ -71,7 +71,7 @@ fn progress(files: &[PathBuf]) -> ProgressBar {
 #[derive(Clone)]
 struct Import {
     service: Arc<Service>,
-    context: Arc<Context>,
+    base: String,
     report: Arc<Mutex<Report>>,
     room: Arc<Semaphore>,
     runtime: tokio::runtime::Handle,
@@ -121,15 +121,17 @@ impl Import {
 
     /// Others write at the same time: who loses a race tries again.
     async fn perform(&self, request: Request) -> Result<Reply, Failure> {
+        // What a request may cost counts for each by itself.
+        let context = Context::open(TenantId::default(), &*self.base);
         for _ in 0..5 {
-            match self.service.perform(&self.context, request.clone()).await {
+            match self.service.perform(&context, request.clone()).await {
                 Err(failure) if matches!(failure.kind, FailureKind::Conflict | FailureKind::Unavailable) => {
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 }
                 answered => return answered,
             }
         }
-        self.service.perform(&self.context, request).await
+        self.service.perform(&context, request).await
     }
 
     /// Counts what became of a request. The entries of a batch have each their own status.
