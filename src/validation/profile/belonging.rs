@@ -1,6 +1,6 @@
 //! Whether a value belongs to a slice: its discriminators against what the slice says there (`expectation`). There are
-//! three answers: a value set whose codes are not known here, a profile that is not at hand or a target that lies outside
-//! of the document can leave it open.
+//! three answers: a value set whose codes are not known here, a profile that is not at hand, a target that lies outside
+//! of the document, or a slice without discriminators of which nothing is said can leave it open.
 
 use super::super::place::Place;
 use super::super::walk::{Scope, Walk};
@@ -69,15 +69,18 @@ impl<'d> Walk<'_, 'd> {
         if discriminators.is_empty() {
             let mut expectations = Vec::new();
             collect(slice.profile, slice.number, &mut expectations, 0);
+            if expectations.is_empty() {
+                let why = "the slicing has no discriminator, and no fixed value or pattern tells the slice apart";
+                return Belongs::Unknown(why.to_owned());
+            }
             let Some(value) = node.value else { return Belongs::No };
-            let agrees = !expectations.is_empty()
-                && expectations.iter().all(|(path, expected)| {
-                    let mut at = vec![value];
-                    for name in path {
-                        at = at.into_iter().filter_map(|v| v.get(name)).flat_map(|v| v.each()).collect();
-                    }
-                    at.into_iter().any(|v| agrees_plainly(expected, v))
-                });
+            let agrees = expectations.iter().all(|(path, expected)| {
+                let mut at = vec![value];
+                for name in path {
+                    at = at.into_iter().filter_map(|v| v.get(name)).flat_map(|v| v.each()).collect();
+                }
+                at.into_iter().any(|v| agrees_plainly(expected, v))
+            });
             return agrees.into();
         }
         // Where a slice says nothing at one of several discriminators, the others tell it apart.

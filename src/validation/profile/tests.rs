@@ -355,3 +355,31 @@ fn a_statement_names_search_parameters_by_their_types() {
     let place = Some("CapabilityStatement.rest[0].resource[0].searchParam[1].type");
     assert!(told.iter().any(|i| i.expression.as_deref() == place && !i.is_error()), "{told:?}");
 }
+
+#[test]
+fn without_a_discriminator_a_slice_needs_something_fixed() {
+    let sliced = |rules: &str, more: Value| {
+        let mut elements = json!([
+            {"id": "Patient.identifier", "path": "Patient.identifier", "slicing": {"rules": rules}},
+            {"id": "Patient.identifier:a", "path": "Patient.identifier", "sliceName": "a", "min": 1, "max": "1"},
+            {"id": "Patient.identifier:a.value", "path": "Patient.identifier.value", "min": 1}]);
+        elements.as_array_mut().expect("a list").extend(more.as_array().cloned().unwrap_or_default());
+        knowing(&[of_patient("p", elements)])
+    };
+    let one = patient(&[("s:a", None)]);
+    // Nothing tells it apart: that is said, and nothing is concluded from it.
+    for rules in ["open", "closed"] {
+        let validator = sliced(rules, json!([]));
+        assert_eq!(errors(&validator, &one, Some("p")), Vec::<String>::new(), "{rules}");
+        let all = told(&validator, &one, Some("p"));
+        let warning = all.iter().find(|issue| issue.diagnostics.contains("has no discriminator")).expect("a warning");
+        assert_eq!(warning.severity, Severity::Warning);
+        assert!(warning.diagnostics.contains("belongs to the slice 'a' of"), "{warning:?}");
+    }
+    // By what is fixed in it, it is told apart as before.
+    let fixed = json!([{"id": "Patient.identifier:a.system", "path": "Patient.identifier.system", "fixedUri": "s:a"}]);
+    let validator = sliced("closed", fixed);
+    assert_eq!(errors(&validator, &one, Some("p")), ["required Patient.identifier[0].value"]);
+    let all = errors(&validator, &patient(&[("s:b", Some("1"))]), Some("p"));
+    assert_eq!(all, ["structure Patient.identifier[0]", "required Patient.identifier"]);
+}
