@@ -85,8 +85,8 @@ pub struct Settings {
     #[arg(long, env = "VESTA_REFUSE_UNKNOWN_PROFILES", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
     pub refuse_unknown_profiles: Option<bool>,
 
-    /// Base of an outside terminology server (FHIR R4); the operations of terminology ask it for code systems and value
-    /// sets that are not held here
+    /// Base of an outside terminology server (FHIR R4); operations, searches and validation ask it about code systems and
+    /// value sets that are not held here
     #[arg(long, env = "VESTA_TERMINOLOGY_SERVER", value_name = "URL", global = true)]
     pub terminology_server: Option<String>,
 

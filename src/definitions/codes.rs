@@ -27,6 +27,8 @@ pub struct Unfit {
     pub why: Arc<str>,
     /// The place in the resource of terminology.
     pub place: Option<Arc<str>>,
+    /// Whether a code system or value set is not here, so that somebody else may know the answer.
+    pub missing: bool,
 }
 
 /// Knows which codes are in which value sets.
@@ -55,6 +57,12 @@ pub trait Codes: Send + Sync {
     /// The same with what a resource contains, found under `#id`.
     fn with_contained<'c>(&'c self, _contained: &[Tree]) -> Option<Box<dyn Codes + 'c>> {
         None
+    }
+
+    /// The definition of a value set, cut down to what it takes from where, and behind it those of its imports; empty
+    /// where it is not here.
+    fn definition(&self, _value_set: &str) -> Vec<Tree> {
+        Vec::new()
     }
 
     /// Whether a canonical (without version) is that of a value set or code system.

@@ -23,7 +23,7 @@ pub(super) async fn perform(
     let draft = {
         let text = incoming::resource_text(service, request, kind)?;
         let document = incoming::parse(&text, &service.settings.limits)?;
-        service.draft(&examiner, kind, document.root())?
+        service.draft(context, &examiner, kind, document.root()).await?
     };
     let id = service.ids.next();
     let body = shows_body(request).then(|| draft.content.body.0.clone());

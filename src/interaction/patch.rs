@@ -120,17 +120,23 @@ pub(crate) fn read_changed<'t>(service: &Service, text: &'t str) -> Result<Docum
     Document::parse(text.as_bytes(), &service.settings.limits).map_err(unreadable)
 }
 
-/// The draft of the next version. `links`: what references become in a transaction.
+/// The draft of the next version in a transaction; `links`: what references become. What only others could decide is
+/// noted by the examiner; `again`: it was asked.
 pub(crate) fn draft(
     service: &Service,
-    examiner: &Examiner,
+    (examiner, again): (&Examiner, bool),
     kind: TypeId,
     document: &Document<'_>,
-    links: Option<&Rewriter>,
+    links: &Rewriter,
 ) -> Result<Draft, Failure> {
-    match links.and_then(|l| l.rewrite(&service.definitions, kind, document.root(), None)) {
-        None => service.draft(examiner, kind, document.root()),
-        Some(text) => service.draft(examiner, kind, read_changed(service, &text)?.root()),
+    let of = |resource: Value<'_>| {
+        service.check_type(kind, resource)?;
+        let looked = if again { examiner.look_again(kind, resource) } else { examiner.look(kind, resource) };
+        service.drafted(kind, resource, looked?)
+    };
+    match links.rewrite(&service.definitions, kind, document.root(), None) {
+        None => of(document.root()),
+        Some(text) => of(read_changed(service, &text)?.root()),
     }
 }
 
@@ -163,11 +169,11 @@ pub(super) async fn perform(
             (Target::Criteria, None) => return Err(Failure::internal("a conditional patch without criteria")),
         };
         holds(request, Some(before.version))?;
+        drop(snapshot);
         let text = changed(service, context, &before, &patch)?;
-        let draft = draft(service, &examiner, kind, &read_changed(service, &text)?, None)?;
+        let draft = service.draft(context, &examiner, kind, read_changed(service, &text)?.root()).await?;
         let body = draft.content.body.0.clone();
         let expect = Expect::Version(before.version);
-        drop(snapshot);
         let write = Write { kind, id: before.id.clone(), method: Method::Patch, expect, content: Some(draft.content) };
         match commit(service, context, request, vec![write], guards).await {
             Ok(committed) => {

@@ -30,7 +30,7 @@ pub(super) async fn commit(
             // Nothing will be written (a delete of what is not there), so there is nothing to tell of.
             return service.commit(context, attempt).await.map_err(Refused::Store);
         }
-        let content = about(service, &examiner, &template, targets)?;
+        let content = about(service, context, &examiner, &template, targets).await?;
         let expect = Expect::Absent;
         attempt.writes.push(Write { kind, id: id.clone(), method: Method::Create, expect, content: Some(content) });
         match service.commit(context, attempt).await {
@@ -79,11 +79,18 @@ async fn settle(service: &Service, context: &Context, writes: &mut [Write]) -> R
 }
 
 /// The Provenance with its targets.
-fn about(service: &Service, examiner: &Examiner, template: &Tree, targets: Vec<Tree>) -> Result<Content, Failure> {
+async fn about(
+    service: &Service,
+    context: &Context,
+    examiner: &Examiner,
+    template: &Tree,
+    targets: Vec<Tree>,
+) -> Result<Content, Failure> {
     let mut provenance = template.clone();
     provenance.set("target", Tree::Array(targets));
     let text = provenance.to_json();
     let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(incoming::of_syntax)?;
     let kind = service.definitions.resource("Provenance").ok_or_else(|| Failure::internal("no Provenance"))?;
-    Ok(service.draft(examiner, kind, document.root()).map_err(|f| f.at("X-Provenance"))?.content)
+    let draft = service.draft(context, examiner, kind, document.root()).await;
+    Ok(draft.map_err(|f| f.at("X-Provenance"))?.content)
 }

@@ -18,7 +18,13 @@ struct Incoming {
     id: Option<ResourceId>,
 }
 
-fn read_body(service: &Service, examiner: &Examiner, request: &Request, kind: TypeId) -> Result<Incoming, Failure> {
+async fn read_body(
+    service: &Service,
+    context: &Context,
+    examiner: &Examiner,
+    request: &Request,
+    kind: TypeId,
+) -> Result<Incoming, Failure> {
     let text = incoming::resource_text(service, request, kind)?;
     let document = incoming::parse(&text, &service.settings.limits)?;
     let resource = document.root();
@@ -28,7 +34,7 @@ fn read_body(service: &Service, examiner: &Examiner, request: &Request, kind: Ty
         Some(text) => Some(ResourceId::new(&text).ok_or_else(|| illegal_id(name))?),
         None => None,
     };
-    Ok(Incoming { draft: service.draft(examiner, kind, resource)?, id })
+    Ok(Incoming { draft: service.draft(context, examiner, kind, resource).await?, id })
 }
 
 fn illegal_id(kind: &str) -> Failure {
@@ -127,7 +133,7 @@ pub(super) async fn perform(
     id: ResourceId,
 ) -> Result<Reply, Failure> {
     let examiner = service.examiner(context, request).await?;
-    let Incoming { draft, id: own } = read_body(service, &examiner, request, kind)?;
+    let Incoming { draft, id: own } = read_body(service, context, &examiner, request, kind).await?;
     // The content of a Binary as it is has no place for an id (R4 binary.html#rest).
     let raw = request.body.as_ref().is_some_and(|body| matches!(body.media, Media::Raw(_)));
     if !raw {
@@ -262,7 +268,7 @@ pub(super) async fn perform_conditional(
     let criteria = conditional::of_address(request)?;
     let condition = conditional::criteria(service, context, kind, &criteria)?;
     let examiner = service.examiner(context, request).await?;
-    let Incoming { draft, id: own } = read_body(service, &examiner, request, kind)?;
+    let Incoming { draft, id: own } = read_body(service, context, &examiner, request, kind).await?;
     let body = shows_body(request).then(|| draft.content.body.0.clone());
     for _ in 0..ATTEMPTS {
         let (resolved, guard) = matching(service, context, kind, &condition, own.as_ref()).await?;

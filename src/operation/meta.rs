@@ -149,7 +149,7 @@ pub(super) async fn change(call: Call<'_>, change: Change) -> Result<Reply, Fail
         drop(snapshot);
         let before = call.service.readable(call.context, before).await?;
         let before = read::existing(call.service, kind, &id, before)?;
-        let (write, meta) = changed(&call, &examiner, &before, &given, change)?;
+        let (write, meta) = changed(&call, &examiner, &before, &given, change).await?;
         let Some(write) = write else { return Ok(answer(meta)) };
         let transaction = Transaction { writes: vec![write], ..Transaction::default() };
         match call.service.commit(call.context, transaction).await {
@@ -179,7 +179,7 @@ fn parameter(root: Value<'_>) -> Result<Tree, Failure> {
 }
 
 /// The write that a change comes to (none if it changes nothing), and the meta afterwards.
-fn changed(
+async fn changed(
     call: &Call<'_>,
     examiner: &Examiner,
     before: &Version,
@@ -207,7 +207,7 @@ fn changed(
     resource.set("meta", meta.clone());
     let text = resource.to_json();
     let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(Failure::internal)?;
-    let draft = call.service.draft(examiner, before.kind, document.root())?;
+    let draft = call.service.draft(call.context, examiner, before.kind, document.root()).await?;
     let write = Write {
         kind: before.kind,
         id: before.id.clone(),

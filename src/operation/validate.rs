@@ -77,7 +77,7 @@ pub(super) async fn perform(call: Call<'_>) -> Result<Reply, Failure> {
     match (resource, mode) {
         (_, Some("delete")) => issues.extend(stored(&call, &validator, kind, None).await?),
         (Some(resource), _) => {
-            issues.extend(judge(&call, &validator, kind, resource, &asked));
+            issues.extend(judge(&call, &validator, kind, resource, &asked).await);
             if mode == Some("update") {
                 issues.extend(under_id(&call, kind, resource));
             }
@@ -107,9 +107,9 @@ fn from_parameters<'d>(parameters: Value<'d>, given: &mut Parameters) -> Option<
     resource
 }
 
-fn judge(call: &Call<'_>, validator: &Validator, kind: TypeId, resource: Value<'_>, asked: &Asked) -> Vec<Issue> {
+async fn judge(call: &Call<'_>, validator: &Validator, kind: TypeId, resource: Value<'_>, asked: &Asked) -> Vec<Issue> {
     match call.service.check_type(kind, resource) {
-        Ok(()) => validator.judge(Some(kind), resource, asked),
+        Ok(()) => call.service.judged(call.context, validator, kind, resource, asked).await,
         Err(failure) => failure.issues,
     }
 }
@@ -144,7 +144,7 @@ async fn stored(
     let json = version.to_json(call.service.definitions.name(kind)).unwrap_or_default();
     let document = parse(&json, &Limits::NONE)?;
     let asked = Asked { columns: false, ..asked.clone() };
-    Ok(validator.judge(Some(kind), document.root(), &asked))
+    Ok(call.service.judged(call.context, validator, kind, document.root(), &asked).await)
 }
 
 fn answer(mut issues: Vec<Issue>) -> Reply {

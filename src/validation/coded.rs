@@ -1,7 +1,9 @@
 //! Codes against what the terminology knows: is it one of its system, is the display right, is it in the value set that
-//! the element is bound to. What the terminology does not know is said once and refused nowhere.
+//! the element is bound to. What the terminology does not know, and nobody elsewhere either, is said once and refused
+//! nowhere.
 
 use super::binding::absent_with_reason;
+use super::elsewhere::{Answer, Coded};
 use super::place::Place;
 use super::plan::Row;
 use super::walk::{Walk, shown};
@@ -69,19 +71,31 @@ impl<'d> Walk<'_, 'd> {
                 let message = format!("'{}' is not a unit of UCUM", shown(&code));
                 self.note(Severity::Warning, IssueCode::CodeInvalid, &place.child("code"), message);
             }
-            Standing::Missing => {
-                let message = format!("'{}' is not a code of {}", shown(&code), shown(&system));
-                self.note(Severity::Warning, IssueCode::CodeInvalid, &place.child("code"), message);
-            }
+            Standing::Missing => self.no_code(&system, &code, "", place),
             Standing::Unknown if *system == *ucum::SYSTEM => {}
-            Standing::Unknown => self.unknown_system(&system, place),
+            Standing::Unknown => match self.stands_elsewhere(&system, text("version").as_deref(), &code) {
+                Some(Answer::Is(true)) => {}
+                Some(Answer::Is(false)) => {
+                    self.no_code(&system, &code, ", says the outside terminology server", place);
+                }
+                Some(Answer::Open(why)) => {
+                    self.unknown_system(&system, &format!("; the outside terminology server {why}"), place);
+                }
+                None => self.unknown_system(&system, "", place),
+            },
         }
     }
 
+    fn no_code(&mut self, system: &str, code: &str, says: &str, place: &Place<'_>) {
+        let message = format!("'{}' is not a code of {}{says}", shown(code), shown(system));
+        self.note(Severity::Warning, IssueCode::CodeInvalid, &place.child("code"), message);
+    }
+
     /// Says once that a code system is not known.
-    fn unknown_system(&mut self, system: &str, place: &Place<'_>) {
+    fn unknown_system(&mut self, system: &str, elsewhere: &str, place: &Place<'_>) {
         if self.unknown_systems.insert(system.to_owned()) {
-            let message = format!("the code system {} is not known here, its codes are not judged", shown(system));
+            let system = shown(system);
+            let message = format!("the code system {system} is not known here, its codes are not judged{elsewhere}");
             self.note(Severity::Information, IssueCode::NotFound, &place.child("system"), message);
         }
     }
@@ -91,14 +105,13 @@ impl<'d> Walk<'_, 'd> {
         let Some(binding) = element.binding.as_ref().filter(|b| b.strength == BindingStrength::Required) else {
             return;
         };
-        match self.validator.codes.contains(&binding.value_set, None, None, code) {
+        let coded = [Coded::bare(code)];
+        match self.any_in(&binding.value_set, &coded) {
             Some(true) => {}
-            None => {
-                let codes = [(None, code.to_owned())];
-                self.undecided(&binding.value_set, &codes, place, ", which is required here");
-            }
+            None => self.undecided(&binding.value_set, &coded, place, ", which is required here"),
             Some(false) => {
-                let message = format!("'{}' is not in the value set {}", shown(code), binding.value_set);
+                let says = self.by_whom(&binding.value_set, &coded);
+                let message = format!("'{}' is not in the value set {}{says}", shown(code), binding.value_set);
                 self.report(IssueCode::CodeInvalid, place, message);
             }
         }
@@ -124,10 +137,11 @@ impl<'d> Walk<'_, 'd> {
             Some(false) if severity != Severity::Error && codes.is_empty() => {}
             Some(false) => {
                 let what = match codes.first() {
-                    Some((_, code)) => format!("'{}' is not", shown(code)),
+                    Some(coded) => format!("'{}' is not", shown(&coded.code)),
                     None => "no code is given that is".to_owned(),
                 };
-                let message = format!("{what} in the value set {}, {word}{from}", binding.value_set);
+                let says = self.by_whom(binding.value_set, &codes);
+                let message = format!("{what} in the value set {}, {word}{from}{says}", binding.value_set);
                 self.note(severity, IssueCode::CodeInvalid, place, message);
             }
         }
@@ -136,17 +150,18 @@ impl<'d> Walk<'_, 'd> {
             Some(true) => {}
             None => self.undecided(most, &codes, place, &format!(", beyond which there are none{from}")),
             Some(false) => {
-                let message = format!("the codes are not in the value set {most}, beyond which there are none{from}");
+                let says = self.by_whom(most, &codes);
+                let message =
+                    format!("the codes are not in the value set {most}, beyond which there are none{from}{says}");
                 self.note(Severity::Error, IssueCode::CodeInvalid, place, message);
             }
         }
     }
 
     /// Says once that codes could not be held against a value set, and why.
-    fn undecided(&mut self, set: &str, codes: &[(Option<String>, String)], place: &Place<'_>, role: &str) {
+    fn undecided(&mut self, set: &str, codes: &[Coded<'_>], place: &Place<'_>, role: &str) {
         let known = self.validator.codes.clone();
-        let codes: Vec<(Option<&str>, &str)> = codes.iter().map(|(s, code)| (s.as_deref(), code.as_str())).collect();
-        self.undecided_by(&*known, set, &codes, place, role);
+        self.undecided_by(&*known, set, codes, place, role);
     }
 
     /// The same by a terminology of its own.
@@ -154,17 +169,19 @@ impl<'d> Walk<'_, 'd> {
         &mut self,
         known: &dyn Codes,
         set: &str,
-        codes: &[(Option<&str>, &str)],
+        codes: &[Coded<'_>],
         place: &Place<'_>,
         role: &str,
     ) {
         if !self.undecided.insert(set.to_owned()) {
             return;
         }
-        let mut reasons = codes.iter().map(|(system, code)| known.undecided(set, *system, code));
+        let mut reasons = codes.iter().map(|coded| known.undecided(set, coded.system.as_deref(), &coded.code));
         let Some(unfit) = reasons.find_map(|reason| reason) else { return };
         let at = unfit.place.map(|place| format!(" ({place})")).unwrap_or_default();
-        let message = format!("it is not known whether the code is in the value set {set}{role}: {}{at}", unfit.why);
+        let elsewhere = self.not_even_elsewhere(set, codes);
+        let message =
+            format!("it is not known whether the code is in the value set {set}{role}: {}{at}{elsewhere}", unfit.why);
         self.note(Severity::Warning, unfit.code, place, message);
     }
 
@@ -175,21 +192,25 @@ impl<'d> Walk<'_, 'd> {
 
     /// Why that is not known.
     pub(super) fn why_undecided(&self, set: &str, node: Node<'d>) -> String {
+        self.why_undecided_of(set, &self.codes_of(node))
+    }
+
+    /// The same of some codes.
+    pub(super) fn why_undecided_of(&self, set: &str, codes: &[Coded<'_>]) -> String {
         let known = &self.validator.codes;
-        let mut codes = self.codes_of(node).into_iter();
-        match codes.find_map(|(system, code)| known.undecided(set, system.as_deref(), &code)) {
+        match codes.iter().find_map(|coded| known.undecided(set, coded.system.as_deref(), &coded.code)) {
             Some(unfit) => {
                 let at = unfit.place.map(|place| format!(" ({place})")).unwrap_or_default();
-                format!("value set {set}: {}{at}", unfit.why)
+                format!("value set {set}: {}{at}{}", unfit.why, self.not_even_elsewhere(set, codes))
             }
             None => format!("nobody here has all codes of the value set {set}"),
         }
     }
 
-    fn any_in(&self, set: &str, codes: &[(Option<String>, String)]) -> Option<bool> {
+    fn any_in(&self, set: &str, codes: &[Coded<'_>]) -> Option<bool> {
         let mut known = true;
-        for (system, code) in codes {
-            match self.validator.codes.contains(set, system.as_deref(), None, code) {
+        for coded in codes {
+            match self.member(set, coded) {
                 Some(true) => return Some(true),
                 Some(false) => {}
                 None => known = false,
@@ -198,13 +219,21 @@ impl<'d> Walk<'_, 'd> {
         known.then_some(false)
     }
 
-    /// System and code of the codings of a value.
-    fn codes_of(&self, node: Node<'d>) -> Vec<(Option<String>, String)> {
-        let text = |value: Value<'_>, name: &str| value.get(name).and_then(Value::as_str).map(|t| t.into_owned());
+    /// The codings of a value.
+    fn codes_of(&self, node: Node<'d>) -> Vec<Coded<'d>> {
         let Some(value) = node.value else { return Vec::new() };
-        let coding = |value: Value<'_>| Some((Some(text(value, "system").unwrap_or_default()), text(value, "code")?));
+        let coding = |value: Value<'d>| {
+            let text = |name: &str| value.get(name).and_then(Value::as_str);
+            Some(Coded {
+                system: Some(text("system").unwrap_or_default()),
+                version: text("version"),
+                code: text("code")?,
+            })
+        };
         match node.kind {
-            NodeType::Primitive(_) => value.as_str().map(|code| (None, code.into_owned())).into_iter().collect(),
+            NodeType::Primitive(_) => {
+                value.as_str().map(|code| Coded { system: None, version: None, code }).into_iter().collect()
+            }
             NodeType::Complex(_) => match node.type_name(self.definitions()) {
                 "CodeableConcept" => {
                     value.get("coding").into_iter().flat_map(Value::items).filter_map(coding).collect()

@@ -5,7 +5,9 @@ use crate::base::IssueCode;
 use crate::definitions::{Codes, Standing, Unfit};
 use crate::json::Tree;
 use crate::terminology::tree::split;
-use crate::terminology::{self, Both, CodeSystem, ConceptMap, Content, Library, Packaged, Problem, Shelf, ValueSet};
+use crate::terminology::{
+    self, Both, CodeSystem, ConceptMap, Content, Library, Packaged, Problem, Rules, Shelf, ValueSet,
+};
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
 use std::sync::Arc;
@@ -158,6 +160,11 @@ impl Codes for KnownCodes {
         Some(Box::new(Contained { own, library: &self.library }))
     }
 
+    fn definition(&self, value_set: &str) -> Vec<Tree> {
+        let found = terminology::value_set(&self.library, value_set, &Rules::default());
+        found.map(|set| terminology::bare(&self.library, &set)).unwrap_or_default()
+    }
+
     fn knows(&self, url: &str) -> bool {
         !self.library.value_sets(url).is_empty() || !self.library.code_systems(url).is_empty()
     }
@@ -213,7 +220,8 @@ fn unfit(problem: &Problem) -> Unfit {
         "invalid" => IssueCode::Invalid,
         _ => IssueCode::Processing,
     };
-    Unfit { code, why: (&*problem.text).into(), place: problem.place.as_deref().map(Arc::from) }
+    let place = problem.place.as_deref().map(Arc::from);
+    Unfit { code, why: (&*problem.text).into(), place, missing: problem.is_missing() }
 }
 
 #[cfg(test)]

@@ -123,7 +123,7 @@ impl<'d> Walk<'_, 'd> {
     /// Whether an expression on the resource leads to a node.
     fn names_node(&mut self, expression: &str, node: Node<'d>, place: &Place<'_>, scope: Scope<'_, 'd>) -> bool {
         let Ok(parsed) = crate::fhirpath::parse(expression) else { return false };
-        let world = super::world::Around { walk: self, scope };
+        let world = super::world::Around::new(self, scope);
         let evaluator = Evaluator::new(self.definitions(), scope.resource, self.validator.now(), &world).lenient();
         // It is read at every use.
         let mut budget = self.budget.saturating_sub(expression.len() as u64);

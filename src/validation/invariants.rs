@@ -1,12 +1,24 @@
 //! Invariants are judged: by FHIRPath on the borrowed document, within the steps that the whole validation may take.
-//! What is not decided (an expression that does not parse, that fails, or takes too long) is said, never passed over.
+//! What is not decided (an expression that does not parse, that fails, takes too long, or hangs on a value set whose codes
+//! are not known) is said, never passed over.
 
 use super::place::Place;
 use super::rule::Rule;
 use super::walk::{Scope, Walk};
 use super::world::Around;
 use crate::base::{IssueCode, Severity};
+use crate::fhirpath::Expression;
 use crate::fhirpath::eval::{Evaluator, Item, Node};
+
+/// What an evaluation came to.
+enum Judged {
+    Holds,
+    Broken,
+    /// It took more steps than were left.
+    TooLong,
+    /// It failed, for this reason.
+    Failed(String),
+}
 
 impl<'d> Walk<'_, 'd> {
     /// Judges the rules of the base definitions with these numbers.
@@ -51,23 +63,63 @@ impl<'d> Walk<'_, 'd> {
             self.out_of_budget(rule, place);
             return true;
         }
-        let world = Around { walk: self, scope };
+        let (judged, unknown) = self.judged(expression, node, scope, None);
+        let Some(why) = unknown else { return self.concluded(judged, rule, place) };
+        // It is the same whether the codes are in the value set or not, or it is not known.
+        let others = [true, false].map(|assumed| self.judged(expression, node, scope, Some(assumed)).0);
+        match others {
+            [Judged::Holds, Judged::Holds] => true,
+            [Judged::Broken, Judged::Broken] => false,
+            [Judged::TooLong, _] | [_, Judged::TooLong] => {
+                self.out_of_budget(rule, place);
+                true
+            }
+            _ => {
+                let message = format!("the rule {} was not judged: {why}", rule.name());
+                self.note(Severity::Warning, IssueCode::NotFound, place, message);
+                true
+            }
+        }
+    }
+
+    /// Evaluates an expression; and why it was not known of a code whether it is in a value set.
+    fn judged(
+        &mut self,
+        expression: &Expression,
+        node: Node<'d>,
+        scope: Scope<'_, 'd>,
+        assumed: Option<bool>,
+    ) -> (Judged, Option<String>) {
+        let world = Around::new(self, scope).assuming(assumed);
         let evaluator = Evaluator::new(self.definitions(), scope.resource, self.validator.now(), &world);
         let evaluator = evaluator.within(scope.container.node).lenient();
         let mut budget = self.budget;
         let result = evaluator.evaluate_within(expression, vec![Item::Node(node)], &mut budget);
         let exhausted = evaluator.exhausted();
+        drop(evaluator);
+        let unknown = world.unknown();
         self.budget = budget;
-        match result {
-            Ok(values) => !matches!(
-                values.as_slice(),
-                [one] if matches!(one.system(&self.validator.definitions), Item::Boolean(false))
-            ),
-            Err(_) if exhausted => {
+        let judged = match result {
+            Ok(values) => match values.as_slice() {
+                [one] if matches!(one.system(&self.validator.definitions), Item::Boolean(false)) => Judged::Broken,
+                _ => Judged::Holds,
+            },
+            Err(_) if exhausted => Judged::TooLong,
+            Err(why) => Judged::Failed(why.to_string()),
+        };
+        (judged, unknown)
+    }
+
+    /// What comes of it: whether the rule is taken to hold.
+    fn concluded(&mut self, judged: Judged, rule: &Rule, place: &Place<'_>) -> bool {
+        match judged {
+            Judged::Holds => true,
+            Judged::Broken => false,
+            Judged::TooLong => {
                 self.out_of_budget(rule, place);
                 true
             }
-            Err(why) => {
+            Judged::Failed(why) => {
                 let message = format!("the rule {} was not judged, its expression failed: {why}", rule.name());
                 self.note(Severity::Warning, IssueCode::Processing, place, message);
                 true

@@ -10,6 +10,7 @@ mod bundle;
 mod coded;
 mod codes;
 mod definition;
+mod elsewhere;
 mod entries;
 mod extension;
 mod invariants;
@@ -38,10 +39,11 @@ mod guides;
 mod tests;
 
 pub use codes::KnownCodes;
+pub use elsewhere::{Answer, Inquiry, Kept, Question};
 
 use crate::base::{Clock, Issue, Severity, SystemClock};
 use crate::definitions::{Codes, Definitions, Registry, TypeId};
-use crate::json;
+use crate::json::{self, Tree};
 use crate::terminology::Packaged;
 use parking_lot::RwLock;
 use rustc_hash::FxHashMap;
@@ -75,6 +77,8 @@ pub struct Asked {
     pub other_than_measure: Severity,
     /// Whether columns in a text of one line mean something; if not, only texts of several lines give positions.
     pub columns: bool,
+    /// Where codes that nothing here decides are noted, and what was said of them elsewhere; none: nobody is asked.
+    pub elsewhere: Option<Arc<Inquiry>>,
 }
 
 impl Default for Asked {
@@ -86,6 +90,7 @@ impl Default for Asked {
             unknown_extensions: None,
             other_than_measure: Severity::Warning,
             columns: false,
+            elsewhere: None,
         }
     }
 }
@@ -112,6 +117,8 @@ pub struct Validator {
     codes: Arc<dyn Codes>,
     /// Profiles that were read, by canonical.
     profiles: RwLock<FxHashMap<Box<str>, profile::Digest>>,
+    /// What was said elsewhere of codes that nothing here decides.
+    said: Arc<Kept>,
     /// The structure of `Extension`, for the extensions of primitives.
     extension: Option<TypeId>,
 }
@@ -126,7 +133,8 @@ impl Validator {
         let registry = Registry::core();
         let packaged = Arc::new(Packaged::of(registry.clone()));
         let codes = Arc::new(KnownCodes::of(packaged.clone()));
-        Validator { definitions, plans, rules, registry, packaged, codes, profiles: RwLock::default(), extension }
+        let (profiles, said) = Default::default();
+        Validator { definitions, plans, rules, registry, packaged, codes, profiles, said, extension }
     }
 
     /// The same over other packages.
@@ -146,6 +154,7 @@ impl Validator {
             codes,
             registry,
             profiles: RwLock::default(),
+            said: Arc::default(),
             extension: self.extension,
         }
     }
@@ -158,6 +167,17 @@ impl Validator {
     /// The terminology of the packages that it knows.
     pub fn packaged(&self) -> &Arc<Packaged> {
         &self.packaged
+    }
+
+    /// The answers to codes that nothing here decides, as far as they are kept.
+    pub fn said(&self) -> &Arc<Kept> {
+        &self.said
+    }
+
+    /// The definition of a value set, cut down to what it takes from where, and behind it those of its imports; empty
+    /// where it is not known here.
+    pub fn value_set(&self, canonical: &str) -> Vec<Tree> {
+        self.codes.definition(canonical)
     }
 
     /// Whether a profile, or a type of the specification, is known.

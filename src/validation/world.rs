@@ -1,17 +1,47 @@
 //! What lies around a resource while its invariants are judged: what references of the same document point to, and
 //! what the terminology and the profiles say. The same for expressions that are evaluated on their own.
 
+use super::elsewhere::Coded;
 use super::place::Place;
 use super::reference::Container;
 use super::walk::{Scope, Walk};
 use super::{Asked, Validator, narrative};
 use crate::fhirpath::eval::{Item, Node, World};
 use crate::json::Value;
+use std::cell::RefCell;
 
 /// The surroundings of one evaluation.
 pub(super) struct Around<'a, 'v, 's, 'd> {
-    pub walk: &'a Walk<'v, 'd>,
-    pub scope: Scope<'s, 'd>,
+    walk: &'a Walk<'v, 'd>,
+    scope: Scope<'s, 'd>,
+    /// What is taken to be so of codes of which it is not known whether they are in a value set.
+    assumed: Option<bool>,
+    /// Why it was not known of the first of them.
+    unknown: RefCell<Option<String>>,
+}
+
+impl<'a, 'v, 's, 'd> Around<'a, 'v, 's, 'd> {
+    pub(super) fn new(walk: &'a Walk<'v, 'd>, scope: Scope<'s, 'd>) -> Self {
+        Around { walk, scope, assumed: None, unknown: RefCell::default() }
+    }
+
+    /// The same with something assumed of codes of which it is not known whether they are in a value set.
+    pub(super) fn assuming(self, assumed: Option<bool>) -> Self {
+        Around { assumed, ..self }
+    }
+
+    /// Why it was not known of some code whether it is in a value set.
+    pub(super) fn unknown(self) -> Option<String> {
+        self.unknown.into_inner()
+    }
+
+    fn is_member(&self, item: &Item<'d>, value_set: &str) -> Option<bool> {
+        match item {
+            Item::Node(node) => self.walk.any_code_in(value_set, *node),
+            Item::String(code) => self.walk.member(value_set, &Coded::bare(code)),
+            _ => None,
+        }
+    }
 }
 
 impl<'d> World<'d> for Around<'_, '_, '_, 'd> {
@@ -23,11 +53,19 @@ impl<'d> World<'d> for Around<'_, '_, '_, 'd> {
     }
 
     fn member_of(&self, item: &Item<'d>, value_set: &str) -> Option<bool> {
-        match item {
-            Item::Node(node) => self.walk.any_code_in(value_set, *node),
-            Item::String(code) => self.walk.validator.codes.contains(value_set, None, None, code),
-            _ => None,
+        let known = self.is_member(item, value_set);
+        if known.is_some() {
+            return known;
         }
+        let mut unknown = self.unknown.borrow_mut();
+        if unknown.is_none() {
+            *unknown = match item {
+                Item::Node(node) => Some(self.walk.why_undecided(value_set, *node)),
+                Item::String(code) => Some(self.walk.why_undecided_of(value_set, &[Coded::bare(code)])),
+                _ => return None,
+            };
+        }
+        self.assumed
     }
 
     fn conforms_to(&self, node: &Node<'d>, canonical: &str, steps: &mut u64) -> Option<bool> {
@@ -96,6 +134,6 @@ impl Validator {
         let walk = Walk::new(self, document, &asked);
         let container = Container::new(document, &self.definitions);
         let scope = Scope { container: &container, resource: container.node, contained: false };
-        work(&Told { around: Around { walk: &walk, scope }, told })
+        work(&Told { around: Around::new(&walk, scope), told })
     }
 }

@@ -1,6 +1,7 @@
 //! Terminology over HTTP: the published tests of terminology servers (mode `general`), and ours for what they leave out.
 
 mod between;
+mod bindings;
 mod compare;
 mod elsewhere;
 mod operations;

@@ -1,7 +1,7 @@
 //! The codes that a search means by a value set, or by a code with what is above or below it, as the outside terminology
 //! server lists them. What it listed is kept for some minutes, by the question in its words.
 
-use super::{Away, Call, KEPT, KEPT_FAILURE, brought, named, parameter, parameters};
+use super::{Away, Call, KEPT, KEPT_FAILURE, LONGEST, brought, named, parameter, parameters};
 use crate::interaction::{Context, Service};
 use crate::json::Tree;
 use crate::search::CodeList;
@@ -10,8 +10,9 @@ use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use std::time::Instant;
 
-/// Lists that are kept at most; then it begins again.
+/// Lists that are kept at most, and codes in all of them together; then it begins again.
 const LISTS: usize = 100;
+const CODES: usize = 200_000;
 
 /// The codes that a question came to, or why there are none.
 type Listed = Result<CodeList, String>;
@@ -27,7 +28,9 @@ impl Lists {
 
     fn keep(&self, body: Vec<u8>, listed: &Listed) {
         let mut kept = self.0.lock();
-        if kept.len() >= LISTS {
+        let codes = |listed: &Listed| listed.as_ref().map_or(0, Vec::len);
+        let held: usize = kept.values().map(|(_, listed)| codes(listed)).sum();
+        if kept.len() >= LISTS || held + codes(listed) > CODES {
             kept.clear();
         }
         let until = Instant::now() + if listed.is_ok() { KEPT } else { KEPT_FAILURE };
@@ -64,6 +67,9 @@ impl Service {
             return known;
         }
         let why = |what: &str| Err(format!("{}; the outside terminology server {what}", problem.sentence()));
+        if body.len() > LONGEST {
+            return why("is not asked: the value set is too large");
+        }
         if context.outside.take(1) == 0 {
             return why("is not asked more in one request");
         }

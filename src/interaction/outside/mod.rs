@@ -1,9 +1,10 @@
 //! The outside terminology server, where the settings name one: how it is asked, within which bounds, and for how long it
 //! is left alone when it does not answer. All that is asked of it goes through here: operations that are passed on
-//! (`operation::terminology`), the codes that searches mean (`lists`).
+//! (`operation::terminology`), the codes that searches mean (`lists`), and what validation could not decide (`verdicts`).
 //! When it is asked, is decided by those who need it. Nothing is asked while the store is being written.
 
 mod lists;
+mod verdicts;
 
 pub(super) use lists::{Lists, Of, around};
 
@@ -26,6 +27,8 @@ const AT_ONCE: usize = 16;
 const LEFT_ALONE: Duration = Duration::from_secs(5);
 /// Bytes of an answer at most.
 const LARGEST: u64 = 64 << 20;
+/// Bytes of a question of searches and validation at most: value sets can be large.
+const LONGEST: usize = 1 << 20;
 /// How long its answers are kept, and how long that it had none.
 const KEPT: Duration = Duration::from_secs(600);
 const KEPT_FAILURE: Duration = Duration::from_secs(30);

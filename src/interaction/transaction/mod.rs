@@ -1,6 +1,7 @@
 //! transaction (R4 http.html#trules): all entries in one commit, or none.
 //!
-//! 1. All resources are checked before anything else (`perform`).
+//! 1. All resources are checked before anything else (`perform`): what of their codes only the outside terminology server
+//!    could decide is asked for all of them together.
 //! 2. `identity`: which resource each entry is about: new ids, criteria, preconditions.
 //! 3. `links`: references to other entries and conditional references become references to what is stored.
 //! 4. `attempt`: one commit, guarded; if another client came between, all from 2 again.
@@ -35,6 +36,8 @@ struct Item<'d> {
     own: Option<ResourceId>,
     /// Warnings of the validation.
     warnings: Vec<Issue>,
+    /// Whether the validation left something open that others may decide: then it says nothing yet.
+    open: bool,
 }
 
 /// What became of the entries.
@@ -76,12 +79,23 @@ pub(super) async fn perform(
         }
     }
     drop(full_urls);
+    // What is wrong already stays wrong, whatever others would say.
+    if failures.is_empty() && examiner.ask(service, context).await {
+        for item in items.iter_mut().filter(|item| item.open) {
+            if let Err(failure) = item.judge_again(service, &examiner) {
+                failures.push(at_entry(item.entry.index, failure));
+            }
+        }
+    }
     if let Some(failure) = join(failures) {
         return Err(failure);
     }
-    for _ in 0..ATTEMPTS {
-        match attempt(service, context, request, &examiner, &items).await {
-            Ok(done) => return answer::reply(service, context, items, done).await,
+    // Once more where patches left something open.
+    let mut again = false;
+    for _ in 0..=ATTEMPTS {
+        match attempt(service, context, request, (&examiner, again), &items).await {
+            Ok(Some(done)) => return answer::reply(service, context, items, done).await,
+            Ok(None) => again = examiner.ask(service, context).await,
             Err(Refused::Store(_)) => {}
             Err(Refused::Failed(failure)) => return Err(failure),
         }
@@ -96,7 +110,7 @@ fn same_full_url(index: usize) -> Failure {
 
 /// Checks an entry by itself.
 fn check<'d>(service: &Service, examiner: &Examiner, entry: Entry<'d>) -> Result<Item<'d>, Failure> {
-    let mut item = Item { entry, writes: None, fresh: None, own: None, warnings: Vec::new() };
+    let mut item = Item { entry, writes: None, fresh: None, own: None, warnings: Vec::new(), open: false };
     let kind = match &item.entry.interaction {
         Interaction::Create { kind } | Interaction::ConditionalUpdate { kind } | Interaction::Update { kind, .. } => {
             *kind
@@ -129,20 +143,35 @@ fn check<'d>(service: &Service, examiner: &Examiner, entry: Entry<'d>) -> Result
         }
         _ => item.fresh = Some(service.ids.next()),
     }
-    item.warnings = examiner.examine(kind, resource)?;
-    item.warnings.extend(service.check_search_parameter(kind, resource)?);
     item.writes = Some(kind);
+    let before = examiner.missed();
+    let looked = examiner.look(kind, resource);
+    item.open = examiner.missed() > before;
+    // What is not decided yet may be right as well as wrong.
+    item.warnings = if item.open { Vec::new() } else { looked? };
+    item.warnings.extend(service.check_search_parameter(kind, resource)?);
     Ok(item)
 }
 
-/// Settles everything on one snapshot and commits. A lost race is given back as what the store said.
+impl Item<'_> {
+    /// Judges the resource with what the outside terminology server said.
+    fn judge_again(&mut self, service: &Service, examiner: &Examiner) -> Result<(), Failure> {
+        let (Some(kind), Some(resource)) = (self.writes, self.entry.resource) else { return Ok(()) };
+        self.warnings = examiner.look_again(kind, resource)?;
+        self.warnings.extend(service.check_search_parameter(kind, resource)?);
+        Ok(())
+    }
+}
+
+/// Settles everything on one snapshot and commits. A lost race is given back as what the store said. None: nothing was
+/// done, since patches left something open that the outside terminology server may decide.
 async fn attempt(
     service: &Service,
     context: &Context,
     request: &Request,
-    examiner: &Examiner,
+    (examiner, again): (&Examiner, bool),
     items: &[Item<'_>],
-) -> Result<Done, Refused> {
+) -> Result<Option<Done>, Refused> {
     let snapshot = service.snapshot_to_write(context).await?;
     let identities = identity::settle(service, context, &*snapshot, items).await?;
     let ground = Ground { service, context, snapshot: &*snapshot, items, identities: &identities };
@@ -169,8 +198,11 @@ async fn attempt(
                     (method, Some(content))
                 }
                 (Interaction::Patch { .. } | Interaction::ConditionalPatch { .. }, None) => {
-                    let draft = patched(ground, examiner, item, target, &mut links).await;
-                    let draft = draft.map_err(|f| at_entry(index, f))?;
+                    let draft = match patched(ground, (examiner, again), item, target, &mut links).await {
+                        // With the answers it may turn out differently.
+                        Err(_) if examiner.is_open() => continue,
+                        draft => draft.map_err(|f| at_entry(index, f))?,
+                    };
                     *noticed = draft.warnings;
                     (Method::Patch, Some(draft.content))
                 }
@@ -181,12 +213,15 @@ async fn attempt(
             writes.push(Write { kind: target.kind, id: target.id.clone(), method, expect: target.expect, content });
         }
     }
+    if examiner.is_open() {
+        return Ok(None);
+    }
     identity::no_new_duplicates(items, &identities, &owners, &writes)?;
     answer::check_reads(service, context, &*snapshot, items, &identities.about, &writes).await?;
     drop(snapshot);
     let guards: Vec<Guard> = identities.guards.clone();
     match commit(service, context, request, writes, guards).await {
-        Ok(committed) => Ok(Done { identities, committed, bodies, noticed }),
+        Ok(committed) => Ok(Some(Done { identities, committed, bodies, noticed })),
         Err(Refused::Store(StoreError::VersionConflict { write, current })) => {
             let owner = owners.get(write).copied();
             let firm = owner.filter(|index| identities.about.get(*index).is_some_and(About::is_firm));
@@ -226,7 +261,7 @@ fn content(
 /// The draft of a patched resource.
 async fn patched(
     ground: Ground<'_, '_>,
-    examiner: &Examiner,
+    (examiner, again): (&Examiner, bool),
     item: &Item<'_>,
     target: &identity::Target,
     links: &mut Links,
@@ -248,5 +283,5 @@ async fn patched(
     let stored = before.to_json(service.definitions.name(target.kind)).unwrap_or_default();
     let stored = Document::parse(&stored, &Limits::NONE).map_err(Failure::internal)?;
     links.resolve_new(ground, target.kind, stored.root(), after.root()).await?;
-    patch::draft(service, &examiner.clone().of_own_making(), target.kind, &after, Some(&links.rewriter))
+    patch::draft(service, (&examiner.clone().of_own_making(), again), target.kind, &after, &links.rewriter)
 }

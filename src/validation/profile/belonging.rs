@@ -159,7 +159,7 @@ impl<'d> Walk<'_, 'd> {
         scope: Scope<'_, 'd>,
     ) -> Vec<Item<'d>> {
         let mut budget = self.budget;
-        let world = super::super::world::Around { walk: self, scope };
+        let world = super::super::world::Around::new(self, scope);
         let evaluator = Evaluator::new(self.definitions(), scope.resource, self.validator.now(), &world);
         let evaluator = evaluator.within(scope.container.node).lenient();
         let found = evaluator.evaluate_within(expression, vec![Item::Node(node)], &mut budget);

@@ -1,5 +1,6 @@
 //! One answer: its type, its options, its bounds.
 
+use super::super::elsewhere::Coded;
 use super::super::place::Place;
 use super::super::walk::{Walk, shown};
 use super::{extension, text};
@@ -121,10 +122,9 @@ impl<'d> Walk<'_, 'd> {
         if let (Some(set), Some(code)) =
             (text(question, "answerValueSet").filter(|_| name == "Coding"), text(found, "code"))
         {
-            let all = self.validator.codes.clone();
-            let known = contained.filter(|_| set.starts_with('#')).unwrap_or(&*all);
-            let one = (text(found, "system"), code);
-            self.answer_of_set(known, &set, (one.0.as_deref(), &*one.1), &at, "the answer");
+            let contained = contained.filter(|_| set.starts_with('#'));
+            let coded = Coded { system: text(found, "system"), version: text(found, "version"), code };
+            self.answer_of_set(contained, &set, coded, &at, "the answer");
         }
         self.bounds(question, found, &at);
         match name.as_str() {
@@ -136,16 +136,30 @@ impl<'d> Walk<'_, 'd> {
         }
     }
 
-    /// Whether a code is in the value set of a question.
-    fn answer_of_set(&mut self, known: &dyn Codes, set: &str, code: (Option<&str>, &str), at: &Place<'_>, what: &str) {
-        match known.contains(set, code.0, None, code.1) {
+    /// Whether a code is in the value set of a question, which may be one that the Questionnaire contains.
+    fn answer_of_set(
+        &mut self,
+        contained: Option<&dyn Codes>,
+        set: &str,
+        coded: Coded<'_>,
+        at: &Place<'_>,
+        what: &str,
+    ) {
+        let found = match contained {
+            Some(known) => known.contains(set, coded.system.as_deref(), None, &coded.code),
+            None => self.member(set, &coded),
+        };
+        let coded = [coded];
+        match found {
             Some(true) => {}
             Some(false) => {
-                self.report(IssueCode::CodeInvalid, at, format!("{what} is not in the value set {set}"));
+                let says = self.by_whom(set, &coded);
+                self.report(IssueCode::CodeInvalid, at, format!("{what} is not in the value set {set}{says}"));
             }
             None => {
                 let role = format!(", from which {what} is to be");
-                self.undecided_by(known, set, &[code], at, &role);
+                let all = self.validator.codes.clone();
+                self.undecided_by(contained.unwrap_or(&*all), set, &coded, at, &role);
             }
         }
     }
@@ -240,11 +254,10 @@ impl<'d> Walk<'_, 'd> {
         let set = extension(question, &format!("{CORE}questionnaire-unitValueSet"));
         if let Some(set) = set.and_then(|e| text(e, "valueCanonical")) {
             let (system, code) = (text(found, "system"), text(found, "code"));
-            let all = self.validator.codes.clone();
-            match &code {
+            match code {
                 Some(code) => {
-                    let one = (Some(system.as_deref().unwrap_or_default()), &**code);
-                    self.answer_of_set(&*all, &set, one, at, "the unit");
+                    let coded = Coded { system: Some(system.unwrap_or_default()), version: None, code };
+                    self.answer_of_set(None, &set, coded, at, "the unit");
                 }
                 None => self.report(IssueCode::CodeInvalid, at, format!("the unit is not in the value set {set}")),
             }
