@@ -98,6 +98,27 @@ impl<'i> Visible<'i> {
         }
     }
 
+    /// The visible versions that fulfil several conditions at once, where one of those has few: sought together, once for
+    /// their number and for the rows of a page.
+    pub fn few(&self, node: &mut Node<'_>) -> Option<Vec<u32>> {
+        let Node::And(nodes) = node else { return None };
+        let (lead, rest) = nodes.split_first_mut()?;
+        if lead.estimate(self.index) > TOGETHER {
+            return None;
+        }
+        let mut some = Vec::with_capacity(lead.estimate(self.index));
+        let is_set = lead.for_each_of_set(&mut |ordinal| {
+            if self.sees(ordinal) {
+                some.push(ordinal);
+            }
+        });
+        if !is_set || self.index.meter.spend(some.len() as u32) {
+            return None;
+        }
+        rest.iter_mut().for_each(|node| node.sift(self.index, &mut some));
+        Some(some)
+    }
+
     /// The first visible version that fulfils a condition and is not below `from`; none once the search must end.
     pub fn seek(&self, node: &mut Node<'_>, mut from: u32) -> Option<u32> {
         loop {

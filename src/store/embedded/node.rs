@@ -94,16 +94,16 @@ impl<'i> Node<'i> {
 
     /// The versions with a term in a range: a list if it is clear that there are few.
     pub fn of_range(index: Look<'i>, range: &'i Range) -> Node<'i> {
-        const TERMS: usize = 48;
-        const FEW: usize = 1024;
-        let node = Node::open_range(index, range);
-        let few = matches!(&node, Node::Range(_, _, (versions, terms)) if *terms <= TERMS && *versions <= FEW);
-        if few { node.settled(index, usize::MAX) } else { node }
+        let spread = index.index.spread(&range.from, &range.to);
+        few(index, range, &spread).unwrap_or_else(|| Node::spread(range, spread))
     }
 
     /// The versions with a term in a range, to be found by their own terms.
     pub fn open_range(index: Look<'i>, range: &'i Range) -> Node<'i> {
-        let spread = index.index.spread(&range.from, &range.to);
+        Node::spread(range, index.index.spread(&range.from, &range.to))
+    }
+
+    fn spread(range: &'i Range, spread: Spread<'i>) -> Node<'i> {
         let (versions, terms) = spread.estimate();
         if terms == 0 { Node::Nothing } else { Node::Range(range, spread, (versions, terms)) }
     }
@@ -348,6 +348,32 @@ fn seek_list(list: &[u32], at: &mut usize, from: u32) -> Option<u32> {
     }
     *at = gallop(list, *at, from);
     list.get(*at).copied()
+}
+
+/// The versions with a term in a range as a list; `None` where terms or versions are not few.
+fn few<'i>(index: Look<'i>, range: &Range, spread: &Spread<'i>) -> Option<Node<'i>> {
+    const TERMS: usize = 48;
+    const FEW: usize = 1024;
+    if spread.sealed_terms() > TERMS {
+        return None;
+    }
+    let (mut terms, mut found) = (0, Vec::new());
+    for (base, mut stream) in spread.streams(false) {
+        while stream.advance() {
+            terms += 1;
+            let stored = stream.stored()?;
+            if terms > TERMS || found.len() + stored.len() > FEW {
+                return None;
+            }
+            if range.test.as_ref().is_none_or(|test| test.accepts(stream.term())) {
+                if index.meter.spend(1 + stored.len() as u32 / 8) {
+                    return Some(Node::Nothing);
+                }
+                stored.for_each(|ordinal| found.push(base + ordinal));
+            }
+        }
+    }
+    Some(Node::of_set(found))
 }
 
 /// The versions with a term in a range as a set; `None` if it costs more than the budget.

@@ -125,6 +125,12 @@ impl<'i> Search<'_, 'i> {
         let node = self.moment.compile(kind, self.index, &self.query.condition, goal);
         let mut node = node.leading(self.index, goal);
         if self.query.sort.is_empty() {
+            if self.query.total
+                && let Some(few) = self.visible.few(&mut node)
+            {
+                let count = few.len();
+                return self.by_number(&mut Node::List(few, 0), first, Some(count), &mut rows.list);
+            }
             let known = if self.query.total { self.visible.count(&mut node) } else { Some(0) };
             self.by_number(&mut node, first, known, &mut rows.list)
         } else {
@@ -163,7 +169,7 @@ impl<'i> Search<'_, 'i> {
         let few = match node {
             Node::Term(hits) if hits.len() <= FEW => self.visible.collect(node),
             Node::List(list, _) if list.len() <= FEW => self.visible.collect(node),
-            _ => Vec::new(),
+            _ => self.visible.few(node).filter(|few| few.len() <= FEW).unwrap_or_default(),
         };
         if !few.is_empty() && self.merged(Source::Rows(&few), first, few.len(), |_| true, rows) {
             return few.len();

@@ -282,6 +282,15 @@ impl<'i> Spread<'i> {
         (versions, terms)
     }
 
+    /// How many of its terms are in sealed parts, each counted in each part.
+    pub fn sealed_terms(&self) -> usize {
+        let count = |piece: &Extent<'_>| match &piece.held {
+            Held::Memory(_) => 0,
+            Held::Sealed(runs) => runs.iter().map(Run::len).sum(),
+        };
+        self.pieces.iter().map(count).sum()
+    }
+
     /// Goes through the terms of each part, with the part's first ordinal.
     pub fn streams(&self, descending: bool) -> impl Iterator<Item = (u32, Stream<'i>)> {
         self.pieces.iter().map(move |piece| {

@@ -11,6 +11,8 @@ pub const FEW: usize = 256;
 pub const CHUNK: u32 = 1 << 16;
 /// Bytes of a row of the table of chunks: key, count less one, offset.
 const ROW: usize = 8;
+/// Items that are looked at one after the other, about: they share a line of memory.
+const NEAR: usize = 16;
 
 /// Writes the versions of a term, of which there are several.
 pub fn write(ordinals: &[u32], docs: u32, out: &mut Vec<u8>) {
@@ -211,6 +213,8 @@ struct Chunks<'s> {
 #[derive(Clone, Copy)]
 struct Chunk<'s> {
     first: u32,
+    /// How many versions it could have.
+    span: u32,
     bytes: &'s [u8],
     is_bits: bool,
 }
@@ -242,7 +246,8 @@ impl<'s> Chunks<'s> {
         let is_bits = count * 2 > length;
         let start = u32::from_le_bytes(*offset) as usize;
         let bytes = self.data.get(start..)?.get(..if is_bits { length } else { count * 2 })?;
-        Some(Chunk { first: key * CHUNK, bytes, is_bits })
+        let first = key * CHUNK;
+        Some(Chunk { first, span: self.docs.saturating_sub(first).min(CHUNK), bytes, is_bits })
     }
 }
 
@@ -302,13 +307,15 @@ impl<'s> Chunk<'s> {
         }
         let count = self.bytes.len() / 2;
         let below = |i: usize| self.item(i).is_some_and(|item| item < low);
-        let mut start = if *at <= count && (*at == 0 || below(*at - 1)) { *at } else { 0 };
-        let mut step = 1;
-        while start + step < count && below(start + step - 1) {
-            start += step;
-            step *= 2;
-        }
-        let mut end = (start + step).min(count);
+        let known = *at <= count && (*at == 0 || below(*at - 1));
+        let (mut start, mut end) = if known && !below(*at + NEAR) {
+            (*at, (*at + NEAR).min(count))
+        } else {
+            // Far from the last one: where it would be if all were spread evenly is seldom far off, and few lines of
+            // memory are touched on the way there.
+            let even = count as u64 * u64::from(low) / u64::from(self.span.max(1));
+            around((even as usize).min(count), count, below)
+        };
         while start < end {
             let middle = start + (end - start) / 2;
             if below(middle) { start = middle + 1 } else { end = middle }
@@ -316,6 +323,29 @@ impl<'s> Chunk<'s> {
         *at = start;
         self.item(start)
     }
+}
+
+/// Where the first of some items can be that is not below, as a range, sought from a guess in steps that double.
+fn around(guess: usize, count: usize, below: impl Fn(usize) -> bool) -> (usize, usize) {
+    let mut step = NEAR;
+    if guess < count && below(guess) {
+        let mut start = guess + 1;
+        while start + step < count {
+            if !below(start + step) {
+                return (start, start + step);
+            }
+            (start, step) = (start + step + 1, step * 2);
+        }
+        return (start, count);
+    }
+    let mut end = guess;
+    while let Some(probe) = end.checked_sub(step) {
+        if below(probe) {
+            return (probe + 1, end);
+        }
+        (end, step) = (probe, step * 2);
+    }
+    (0, end)
 }
 
 /// The versions of a term, to be searched. Cheapest if asked in ascending order.

@@ -177,12 +177,14 @@ impl Section {
             if group.key > last {
                 break;
             }
-            // What is asked for often lies behind all that is there: dates of other precisions, present times.
+            // What is asked for often lies, or ends, behind all that is there: dates of other precisions, present times,
+            // everything since.
+            let bounded = group.key == last && !self.ends_before(group, to);
             if group.key == first && self.ends_before(group, from) {
                 continue;
             }
             let table = self.table(group);
-            let (low, high) = match (group.key == first, group.key == last) {
+            let (low, high) = match (group.key == first, bounded) {
                 (true, true) => table.ranks(from, to),
                 (true, false) => (table.rank(from), group.terms),
                 (false, true) => (0, table.rank(to)),
@@ -372,9 +374,17 @@ impl<'s> Stream<'s> {
                 self.bytes.clear();
                 self.entries.clear();
                 let mut block = run.table.block((rank / BLOCK) as usize);
-                while let Some(stored) = block.next() {
+                // Of the block only what is still to come.
+                let begin = rank - rank % BLOCK;
+                let wanted = if self.descending { run.ranks.start..rank + 1 } else { rank..run.ranks.end };
+                let wanted = wanted.start.saturating_sub(begin) as usize..wanted.end.saturating_sub(begin) as usize;
+                while self.entries.len() < wanted.end
+                    && let Some(stored) = block.next()
+                {
                     let start = self.bytes.len();
-                    self.bytes.extend_from_slice(&block.term);
+                    if wanted.contains(&self.entries.len()) {
+                        self.bytes.extend_from_slice(&block.term);
+                    }
                     self.entries.push((start..self.bytes.len(), stored));
                 }
             }
