@@ -14,6 +14,8 @@ pub struct Connection {
     buffer: Vec<u8>,
     host: String,
     path: String,
+    /// The header with the access token, where there is one.
+    authorization: String,
 }
 
 /// Status and body of an answer.
@@ -25,21 +27,22 @@ pub struct Answer<'c> {
 }
 
 impl Connection {
-    /// Connects to `http://host:port/path`.
-    pub async fn open(base: &str) -> Result<Connection, String> {
+    /// Connects to `http://host:port/path`, to send an access token with each request.
+    pub async fn open(base: &str, token: Option<&str>) -> Result<Connection, String> {
         let rest = base.strip_prefix("http://").ok_or("only http:// is measured")?;
         let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
         let stream = TcpStream::connect(host).await.map_err(|e| format!("{host}: {e}"))?;
         stream.set_nodelay(true).map_err(|e| e.to_string())?;
         let path = if path.is_empty() { String::new() } else { format!("/{path}") };
-        Ok(Connection { stream, buffer: Vec::with_capacity(1 << 16), host: host.to_owned(), path })
+        let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+        Ok(Connection { stream, buffer: Vec::with_capacity(1 << 16), host: host.to_owned(), path, authorization })
     }
 
     /// Sends one request and reads its answer whole.
     pub async fn send(&mut self, call: &Call) -> Result<Answer<'_>, String> {
         let mut head = format!(
-            "{} {}{} HTTP/1.1\r\nHost: {}\r\nAccept: application/fhir+json\r\n",
-            call.method, self.path, call.target, self.host
+            "{} {}{} HTTP/1.1\r\nHost: {}\r\nAccept: application/fhir+json\r\n{}",
+            call.method, self.path, call.target, self.host, self.authorization
         );
         if let Some(body) = &call.body {
             head.push_str(&format!("Content-Type: application/fhir+json\r\nContent-Length: {}\r\n", body.len()));
@@ -75,6 +78,10 @@ impl Connection {
             Err(e) => Err(format!("reading: {e}")),
         }
     }
+}
+
+fn token_of(server: Option<&Server>) -> Option<String> {
+    server?.token.clone()
 }
 
 /// What a loop measured.
@@ -131,9 +138,9 @@ pub async fn closed_loop(
         .run_until(async {
             let tasks: Vec<_> = (0..connections)
                 .map(|n| {
-                    let (base, latencies) = (base.to_owned(), latencies.clone());
+                    let (base, token, latencies) = (base.to_owned(), token_of(server), latencies.clone());
                     tokio::task::spawn_local(async move {
-                        let mut connection = Connection::open(&base).await?;
+                        let mut connection = Connection::open(&base, token.as_deref()).await?;
                         let mut calls = workload.calls(n as u64);
                         while start.elapsed() < slice {
                             let call = calls.next();
@@ -179,9 +186,10 @@ pub async fn open_loop(
         .run_until(async {
             let tasks: Vec<_> = (0..CONNECTIONS)
                 .map(|n| {
-                    let (base, latencies, next) = (base.to_owned(), latencies.clone(), next.clone());
+                    let (base, token) = (base.to_owned(), token_of(server));
+                    let (latencies, next) = (latencies.clone(), next.clone());
                     tokio::task::spawn_local(async move {
-                        let mut connection = Connection::open(&base).await?;
+                        let mut connection = Connection::open(&base, token.as_deref()).await?;
                         let mut calls = workload.calls(1000 + n as u64);
                         loop {
                             let due = start + Duration::from_secs_f64(next.get() as f64 / rate);

@@ -10,6 +10,7 @@ mod database;
 mod generator;
 mod probe;
 mod server;
+mod turns;
 mod workload;
 
 use std::time::Duration;
@@ -22,6 +23,8 @@ pub struct Options {
     only: Vec<String>,
     stores: Vec<String>,
     url: Option<String>,
+    against: Option<turns::Against>,
+    pairs: usize,
 }
 
 const HELP: &str = "Measures a Vesta server over HTTP.
@@ -32,8 +35,19 @@ const HELP: &str = "Measures a Vesta server over HTTP.
   --only LIST         workloads whose name contains one of these
   --store STORE       embedded, or the connection string of a MongoDB replica set, in which a database is made and dropped
                       again; may be given several times, to measure one after the other (embedded)
+  --against WHAT      instead, two servers in turns, slice by slice, the other one stopped: the plain one, and one with
+                      WHAT, which is auth (access control without an audit trail), audit (access control and all of the
+                      trail), encryption, or another program by its path
+  --pairs N           pairs of slices for each workload then, at the greatest number of connections (8)
   --url BASE          measure a server that runs already, filled by an earlier run (no start, no load, no CPU figures)
 ";
+
+impl Options {
+    fn workloads(&self) -> impl Iterator<Item = &'static workload::Workload> {
+        let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|o| name.contains(o.as_str()));
+        workload::ALL.iter().filter(move |workload| wanted(workload.name))
+    }
+}
 
 fn options() -> Result<Options, String> {
     let mut options = Options {
@@ -43,6 +57,8 @@ fn options() -> Result<Options, String> {
         only: Vec::new(),
         stores: Vec::new(),
         url: None,
+        against: None,
+        pairs: 8,
     };
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -57,6 +73,8 @@ fn options() -> Result<Options, String> {
             }
             "--only" => options.only = value()?.split(',').map(str::to_owned).collect(),
             "--store" => options.stores.push(value()?),
+            "--against" => options.against = Some(turns::Against::of(&value()?)?),
+            "--pairs" => options.pairs = number(value()?)?.max(1),
             "--url" => options.url = Some(value()?),
             _ => return Err(HELP.to_owned()),
         }
@@ -100,11 +118,14 @@ async fn run(options: Options) -> Result<(), String> {
     if let Some(base) = &options.url {
         return measure(base, &options, None, fixed.rate).await;
     }
+    if let Some(against) = &options.against {
+        return turns::run(against, &options).await;
+    }
     for store in &options.stores {
         let database = database::Database::new(store);
         let place = database.as_ref().map(|d| d.uri.as_str());
         println!("\n== {}", if place.is_some() { "mongodb" } else { "embedded" });
-        let server = server::Server::start(env!("CARGO_BIN_EXE_vesta"), place)?;
+        let server = server::Server::start(env!("CARGO_BIN_EXE_vesta"), place, &[])?;
         let measured = fill_and_measure(&server, database.as_ref(), &options, fixed.rate).await;
         drop(server);
         if let Some(database) = database {
@@ -126,7 +147,7 @@ async fn fill_and_measure(
         server.started_in.as_secs_f64() * 1e3,
         server.resident_mb()
     );
-    let load = workload::load(&server.base, options.resources).await?;
+    let load = workload::load(&server.base, server.token.as_deref(), options.resources).await?;
     let bytes = match database {
         None => server.disk_bytes() as f64,
         Some(database) => database.bytes().await.unwrap_or(f64::NAN),
@@ -149,10 +170,7 @@ async fn measure(base: &str, options: &Options, server: Option<&server::Server>,
         "{:<34} {:>5} {:>10} {:>10} {:>9} {:>9} {:>8}",
         "workload", "conn.", "per s", "CPU µs", "p50 ms", "p99 ms", "static"
     );
-    for workload in workload::ALL {
-        if !options.only.is_empty() && !options.only.iter().any(|o| workload.name.contains(o.as_str())) {
-            continue;
-        }
+    for workload in options.workloads() {
         let mut best: f64 = 0.0;
         for connections in &options.connections {
             let measured = client::closed_loop(base, workload, *connections, slice, server).await?;

@@ -39,7 +39,7 @@ pub async fn static_body(slice: Duration) -> Result<Fixed, String> {
         BufReader::new(out).read_line(&mut line).map_err(|e| e.to_string())?;
     }
     let base = line.trim().to_owned();
-    Connection::open(&base).await?;
+    Connection::open(&base, None).await?;
     let before = cpu_of(child.id());
     let measured = closed_loop(&base, &STATIC, 64, slice, None).await;
     let cpu = cpu_of(child.id()) - before;

@@ -11,21 +11,25 @@ pub struct Server {
     data: tempfile::TempDir,
     /// FHIR base URL.
     pub base: String,
+    /// The access token that it printed at its first start, where it has access control.
+    pub token: Option<String>,
     /// From starting the process to the line that names the base.
     pub started_in: Duration,
 }
 
 impl Server {
     /// Starts the binary with a data directory of its own (below `VESTA_BENCH_DIR` or the temporary directory),
-    /// or on a database.
-    pub fn start(binary: &str, database: Option<&str>) -> Result<Server, String> {
+    /// or on a database, with open access unless the settings say otherwise.
+    pub fn start(binary: &str, database: Option<&str>, settings: &[&str]) -> Result<Server, String> {
         let below = std::env::var_os("VESTA_BENCH_DIR").map_or_else(std::env::temp_dir, Into::into);
         let data = tempfile::tempdir_in(below).map_err(|e| e.to_string())?;
         let begun = Instant::now();
         let mut child = Command::new(binary)
             .args(["serve", "--bind", "127.0.0.1:0", "--data"])
             .arg(data.path())
-            .args(["--log-level", "warn", "--auth", "off", "--store", database.unwrap_or("embedded")])
+            .args(["--log-level", "warn", "--store", database.unwrap_or("embedded")])
+            .args(if settings.contains(&"--auth") { &[][..] } else { &["--auth", "off"] })
+            .args(settings)
             .stdout(Stdio::piped())
             .spawn()
             .map_err(|e| format!("{binary}: {e}"))?;
@@ -42,11 +46,26 @@ impl Server {
             }
         };
         let started_in = begun.elapsed();
+        let mut token = None;
+        while settings.contains(&"--auth") && token.is_none() {
+            line.clear();
+            if lines.read_line(&mut line).map_err(|e| e.to_string())? == 0 {
+                return Err("the server ended before it printed a token".to_owned());
+            }
+            token = line.trim().strip_prefix("TOKEN=").map(str::to_owned);
+        }
         std::thread::spawn(move || {
             let mut rest = Vec::new();
             let _ = lines.read_to_end(&mut rest);
         });
-        Ok(Server { child, data, base, started_in })
+        Ok(Server { child, data, base, token, started_in })
+    }
+
+    /// Stops the process for a while, or lets it go on.
+    pub fn pause(&self, paused: bool) -> Result<(), String> {
+        let signal = if paused { "-STOP" } else { "-CONT" };
+        let sent = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+        sent.map_err(|e| e.to_string())?.success().then_some(()).ok_or_else(|| format!("kill {signal} failed"))
     }
 
     /// CPU time used so far, user and system.

@@ -205,10 +205,10 @@ pub struct Load {
 }
 
 /// Loads patients and their observations in transactions of 500, one after the other.
-pub async fn load(base: &str, resources: usize) -> Result<Load, String> {
+pub async fn load(base: &str, token: Option<&str>, resources: usize) -> Result<Load, String> {
     let patients = generator::patients(resources);
     PATIENTS.store(patients, Ordering::Relaxed);
-    let mut connection = Connection::open(base).await?;
+    let mut connection = Connection::open(base, token).await?;
     let start = Instant::now();
     let mut json_bytes = 0;
     let mut at = 0;
