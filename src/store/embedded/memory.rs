@@ -6,7 +6,7 @@ use super::postings::Postings;
 use super::runs::{Range, Runs};
 use super::segment::Stored;
 use crate::index::{Term, Terms};
-use rustc_hash::{FxBuildHasher, FxHashMap};
+use rustc_hash::{FxBuildHasher, FxHashMap, FxHashSet};
 use std::hash::BuildHasher;
 
 /// A term and where it stands.
@@ -33,6 +33,8 @@ pub struct Memory {
     /// Hash of the bytes to the term. Where two terms have the same hash, the second is found in `ordered`.
     by_hash: FxHashMap<u64, u32>,
     ordered: Runs,
+    /// The groups of its terms: their first three bytes, the parameter and the form of the value.
+    groups: FxHashSet<u32>,
 }
 
 /// The terms of each version, one after the other in pieces that never move.
@@ -97,7 +99,9 @@ impl Memory {
         }
         let term = self.slots.len() as u32;
         self.by_hash.entry(hash(bytes)).or_insert(term);
-        self.heads.push(head(bytes));
+        let head = head(bytes);
+        self.heads.push(head);
+        self.groups.insert(group(head));
         self.slots.push(Slot { bytes: bytes.into(), postings: Postings::default() });
         self.ordered.push(term, |t| &self.slots[t as usize].bytes);
         term
@@ -134,6 +138,12 @@ impl Memory {
     /// The versions of a term.
     pub fn find(&self, bytes: &[u8]) -> Option<Stored<'_>> {
         Some(self.slots[self.term(bytes)? as usize].stored())
+    }
+
+    /// Whether there can be terms in a range. That there are none is often clear at once, such as of security labels.
+    pub fn may_have(&self, from: &[u8], to: &[u8]) -> bool {
+        let of = group(head(from));
+        from.len() < 3 || group(head(to)) != of || self.groups.contains(&of)
     }
 
     /// Goes through the terms of a range, forwards or backwards.
@@ -221,6 +231,11 @@ fn head(bytes: &[u8]) -> u64 {
     let length = bytes.len().min(8);
     first[..length].copy_from_slice(&bytes[..length]);
     u64::from_be_bytes(first)
+}
+
+/// The first three bytes of a head.
+fn group(head: u64) -> u32 {
+    (head >> 40) as u32
 }
 
 fn hash(bytes: &[u8]) -> u64 {

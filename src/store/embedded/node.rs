@@ -354,6 +354,9 @@ fn seek_list(list: &[u32], at: &mut usize, from: u32) -> Option<u32> {
 fn few<'i>(index: Look<'i>, range: &Range, spread: &Spread<'i>) -> Option<Node<'i>> {
     const TERMS: usize = 48;
     const FEW: usize = 1024;
+    if spread.is_empty() {
+        return Some(Node::Nothing);
+    }
     if spread.sealed_terms() > TERMS {
         return None;
     }

@@ -282,6 +282,14 @@ impl<'i> Spread<'i> {
         (versions, terms)
     }
 
+    /// Whether it is clear at once that there are no such terms.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.iter().all(|piece| match &piece.held {
+            Held::Memory(memory) => !memory.may_have(self.from, self.to),
+            Held::Sealed(runs) => runs.is_empty(),
+        })
+    }
+
     /// How many of its terms are in sealed parts, each counted in each part.
     pub fn sealed_terms(&self) -> usize {
         let count = |piece: &Extent<'_>| match &piece.held {
