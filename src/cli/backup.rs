@@ -5,7 +5,6 @@ use super::progress::Steps;
 use super::settings::Settings;
 use super::wire;
 use super::wire::moving::Until;
-use crate::audit::Event;
 use crate::base::Timestamp;
 use crate::primitive::{DateTime, Precision};
 use std::path::{Path, PathBuf};
@@ -25,10 +24,8 @@ pub fn save(settings: &Settings, file: &Path, since: Option<&Path>, key: &Key, p
         let why = "the store is encrypted: name a key for the backup with --backup-key, or say --plain";
         return Err(Fault::Settings(why.into()));
     }
-    // Told before anything leaves. A server that has the directory open is not in the way of the backup, only of this.
-    if let Err(why) = wire::record_at(settings, Event::export(&format!("backup to {}", file.display()))) {
-        eprintln!("this backup leaves no record in the audit trail: {why}");
-    }
+    // Told before anything leaves.
+    wire::leaving(settings, &format!("backup to {}", file.display()))?;
     let mut steps = Steps::of("versions");
     let key = key.backup_key.as_deref();
     let done = wire::moving::backup(settings, file, since, key, &mut |step, done, all| steps.tell(step, done, all))?;

@@ -1,5 +1,6 @@
 //! The command line: commands and settings, and the one place where the parts are wired together (`wire`).
 
+mod aside;
 mod audit;
 mod backup;
 mod check;

@@ -25,6 +25,9 @@ pub fn run(settings: &Settings) -> Result<(), Fault> {
         }
         let following = service.clone();
         actix_web::rt::spawn(async move { following.follow().await });
+        if settings.database().is_none() {
+            actix_web::rt::spawn(super::aside::listen(service.clone(), settings.clone()));
+        }
         let shared = authorization.clone();
         let told = service.clone();
         let server = Server::bind(service, authorization, definitions, settings.http()).map_err(bind_failed)?;

@@ -273,6 +273,17 @@ pub fn record_at(settings: &Settings, event: Event) -> Result<(), Fault> {
     wait(record(&service, settings, event))?
 }
 
+/// Tells the audit trail that all of a store is about to leave, and for where; by way of the server, if one has the data
+/// directory.
+pub fn leaving(settings: &Settings, what: &str) -> Result<(), Fault> {
+    match record_at(settings, Event::export(what)) {
+        Err(Fault::Store(why)) if why.contains(embedded::IN_USE) => {
+            super::aside::tell(settings.data(), &format!("{what}, beside the server"))
+        }
+        other => other,
+    }
+}
+
 /// Waits for something that a store does, on a thread of its own: the caller's may have a runtime at work already.
 pub fn wait<T: Send>(work: impl Future<Output = T> + Send) -> Result<T, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Fault::Server)?;

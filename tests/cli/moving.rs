@@ -405,6 +405,38 @@ fn a_backup_of_a_database_under_writers_is_of_one_moment() {
     saved_under_writers(&Place::database(database.uri()), folder.path());
 }
 
+/// Beside a server the server tells the trail; where it does not, nothing leaves.
+#[test]
+fn a_backup_beside_a_server_is_told_by_the_server() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let place = Place::directory(&folder.path().join("data"), None);
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let copy = folder.path().join("copy").to_string_lossy().into_owned();
+    {
+        let running = place.serve(&["--auth", "off", "--audit", "all"]);
+        place.must(&["backup", &path("a"), "--plain"]);
+        place.must(&["store", "copy", &folder.path().join("data").to_string_lossy(), &copy]);
+        let signal = |name: &str| {
+            let sent = Command::new("kill").args([name, &running.child.id().to_string()]).status();
+            assert!(sent.expect("sent").success());
+        };
+        signal("-STOP");
+        let refused = place.run(&["backup", &path("b"), "--plain"]);
+        signal("-CONT");
+        assert!(err(&refused).contains("nobody records this"), "{}", err(&refused));
+        assert!(!Path::new(&path("b")).exists(), "nothing left");
+        running.client.get("metadata").is(200);
+    }
+    let text = place.must(&["audit", "list", "--limit", "100", "--json"]);
+    let records = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let told: Vec<String> =
+        records.flat_map(|record| details(&record)).filter(|d| d.contains("beside the server")).collect();
+    let expected = [format!("export=backup to {}, beside the server", path("a"))];
+    assert!(told.contains(&expected[0]) && told.iter().any(|d| d.contains("export=copy to")), "{told:?}");
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(place.must(&["audit", "verify"]).contains("\nsound"));
+}
+
 #[test]
 fn backups_are_refused_by_name_of_what_is_wrong() {
     let folder = tempfile::tempdir().expect("a directory");

@@ -128,10 +128,8 @@ pub fn copy(settings: &Settings, [from, to]: [Side<'_>; 2], progress: &mut Progr
     let vocabulary = vocabulary(settings);
     let names = [shown(from.0), shown(to.0)];
     let leaving = at(settings, from);
-    if super::filled(&leaving).is_ok()
-        && let Err(why) = super::record_at(&leaving, Event::export(&format!("copy to {}", names[1])))
-    {
-        eprintln!("this copy leaves no record in the audit trail of {}: {why}", names[0]);
+    if super::filled(&leaving).is_ok() {
+        super::leaving(&leaving, &format!("copy to {}", names[1]))?;
     }
     let source = source(from, &vocabulary)?;
     let target = target(to, &vocabulary)?;
