@@ -64,13 +64,17 @@ pub async fn run(against: &Against, options: &crate::Options) -> Result<(), Stri
         // The first pair only warms both.
         for pair in 0..=options.pairs {
             let mut measured = Vec::new();
-            for (server, idle) in [(&plain, &other), (&other, &plain)] {
+            // Each goes first in every second pair.
+            let mut order = [(&plain, &other), (&other, &plain)];
+            order.rotate_left(pair % 2);
+            for (server, idle) in order {
                 idle.pause(true)?;
                 server.pause(false)?;
                 let slice = Duration::from_secs(options.seconds);
                 let found = closed_loop(&server.base, workload, connections, slice, Some(server)).await?;
                 measured.push((found.rate * workload.weight as f64, found.cpu_micros.unwrap_or(f64::NAN)));
             }
+            measured.rotate_left(pair % 2);
             if let ([a, b], true) = (measured.as_slice(), pair > 0) {
                 rates.push((a.0, b.0));
                 costs.push((a.1 / workload.weight as f64, b.1 / workload.weight as f64));
@@ -91,7 +95,9 @@ pub async fn run(against: &Against, options: &crate::Options) -> Result<(), Stri
 fn medians(pairs: &[(f64, f64)]) -> (f64, f64, f64) {
     let median = |mut values: Vec<f64>| {
         values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+        // Of an even number the two in the middle.
+        let at = |index: usize| values.get(index).copied().unwrap_or(f64::NAN);
+        (at(values.len() / 2) + at(values.len().saturating_sub(1) / 2)) / 2.0
     };
     let of = |take: fn(&(f64, f64)) -> f64| median(pairs.iter().map(take).collect());
     (of(|p| p.0), of(|p| p.1), of(|p| p.1 / p.0))

@@ -1,12 +1,14 @@
 //! What a command does beside a running server goes into the audit trail by way of that server, which alone can write
 //! there: the command leaves a note in the data directory and waits until the server has recorded it. If it does not,
-//! the command does not do it either. Who can leave notes has the data directory anyway.
+//! the command does not do it either. Who can leave notes has the data directory anyway. The folder is the server's, so
+//! that it can take notes away whoever left them.
 
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
 use crate::audit::Event;
 use crate::interaction::Service;
+use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,7 +32,14 @@ pub fn tell(data: &Path, what: &str) -> Result<(), Fault> {
         let path = path.to_owned();
         move |why| Fault::file(&path, why)
     };
-    std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
+    let nobody = || {
+        let why =
+            "nobody records this in the audit trail: what has the data directory is no server, or does not answer";
+        Fault::Store(why.into())
+    };
+    if !folder.is_dir() {
+        return Err(nobody());
+    }
     let name = uuid::Uuid::new_v4().simple().to_string();
     let [part, note, refused] = ENDINGS.map(|ending| folder.join(format!("{name}.{ending}")));
     let text: String = what.chars().take(LONGEST / 4).collect();
@@ -48,19 +57,28 @@ pub fn tell(data: &Path, what: &str) -> Result<(), Fault> {
     match std::fs::remove_file(&note) {
         // It was taken in the last moment.
         Err(error) if error.kind() == ErrorKind::NotFound && !refused.exists() => Ok(()),
-        _ => Err(Fault::Store(
-            "nobody records this in the audit trail: whatever has the data directory is no server, or is not answering"
-                .into(),
-        )),
+        _ => Err(nobody()),
     }
 }
 
 /// Records what commands leave notes of, for as long as the server runs.
 pub async fn listen(service: Arc<Service>, settings: Settings) {
     let folder = settings.data().join(FOLDER);
+    if let Err(error) = std::fs::create_dir_all(&folder) {
+        tracing::error!(%error, "without a folder for notes no command can work beside this server");
+        return;
+    }
+    // Nobody waits any more for what was not written whole, or refused, before this start.
+    let left = [ENDINGS[0], ENDINGS[2]].map(|ending| files(&folder, ending)).concat();
+    left.iter().for_each(|path| drop(std::fs::remove_file(path)));
+    // Those that are recorded and cannot be taken away.
+    let mut stuck: HashSet<PathBuf> = HashSet::new();
     loop {
         actix_web::rt::time::sleep(LOOK).await;
-        for note in notes(&folder) {
+        for note in files(&folder, ENDINGS[1]) {
+            if stuck.contains(&note) {
+                continue;
+            }
             let Some(what) = read(&note) else { continue };
             let taken = match wire::record(&service, &settings, Event::export(&what)).await {
                 Ok(()) => std::fs::remove_file(&note),
@@ -69,25 +87,29 @@ pub async fn listen(service: Arc<Service>, settings: Settings) {
                     std::fs::rename(&note, note.with_extension(ENDINGS[2]))
                 }
             };
-            if let Err(error) = taken {
-                tracing::error!(%error, "a note of a command cannot be taken away: notes are not read any more");
-                return;
+            match taken {
+                // A command that has waited long enough takes its note with it.
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    tracing::error!(%error, "a note of a command cannot be taken away");
+                    stuck.insert(note);
+                }
+                _ => {}
             }
         }
     }
 }
 
-/// The notes that are there. Mostly there is not even a folder.
-fn notes(folder: &Path) -> Vec<PathBuf> {
+/// What has such an ending in the folder. Mostly nothing is there.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.filter(|path| path.extension().is_some_and(|ending| ending == ENDINGS[1])).collect()
+    entries.filter(|path| path.extension().is_some_and(|own| own == ending)).collect()
 }
 
 /// What a note says; none if it is none.
 fn read(note: &Path) -> Option<String> {
-    let is_file = std::fs::symlink_metadata(note).is_ok_and(|metadata| metadata.is_file());
-    let mut text = String::new();
-    let file = std::fs::File::open(note).ok().filter(|_| is_file)?;
+    // Nothing else is opened: a pipe would have the server wait.
+    std::fs::symlink_metadata(note).ok().filter(std::fs::Metadata::is_file)?;
+    let (file, mut text) = (std::fs::File::open(note).ok()?, String::new());
     file.take(LONGEST as u64).read_to_string(&mut text).ok()?;
     Some(text)
 }

@@ -276,7 +276,14 @@ pub fn record_at(settings: &Settings, event: Event) -> Result<(), Fault> {
 /// Tells the audit trail that all of a store is about to leave, and for where; by way of the server, if one has the data
 /// directory.
 pub fn leaving(settings: &Settings, what: &str) -> Result<(), Fault> {
-    match record_at(settings, Event::export(what)) {
+    // Whether there is a trail is the server's to say, where one has the directory.
+    let recorded = match settings.database() {
+        None if !settings.audit_level().is_on() => {
+            embedded::is_free(settings.data()).map_err(|error| Fault::Store(error.to_string()))
+        }
+        _ => record_at(settings, Event::export(what)),
+    };
+    match recorded {
         Err(Fault::Store(why)) if why.contains(embedded::IN_USE) => {
             super::aside::tell(settings.data(), &format!("{what}, beside the server"))
         }

@@ -190,6 +190,11 @@ impl<'d> Walk<'_, 'd> {
         self.any_in(set, &self.codes_of(node))
     }
 
+    /// The same as far as it is known here: nobody else is asked.
+    pub(super) fn any_code_in_here(&self, set: &str, node: Node<'d>) -> Option<bool> {
+        any(self.codes_of(node).iter().map(|coded| self.member_here(set, coded)))
+    }
+
     /// Why that is not known.
     pub(super) fn why_undecided(&self, set: &str, node: Node<'d>) -> String {
         self.why_undecided_of(set, &self.codes_of(node))
@@ -208,15 +213,7 @@ impl<'d> Walk<'_, 'd> {
     }
 
     fn any_in(&self, set: &str, codes: &[Coded<'_>]) -> Option<bool> {
-        let mut known = true;
-        for coded in codes {
-            match self.member(set, coded) {
-                Some(true) => return Some(true),
-                Some(false) => {}
-                None => known = false,
-            }
-        }
-        known.then_some(false)
+        any(codes.iter().map(|coded| self.member(set, coded)))
     }
 
     /// The codings of a value.
@@ -242,6 +239,16 @@ impl<'d> Walk<'_, 'd> {
             },
         }
     }
+}
+
+/// Whether any is so; not known, where none is and one is not known.
+fn any(mut all: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut known = true;
+    let found = all.any(|one| {
+        known &= one.is_some();
+        one == Some(true)
+    });
+    if found { Some(true) } else { known.then_some(false) }
 }
 
 fn kind_of(row: &Row) -> NodeType {

@@ -123,12 +123,18 @@ impl Inquiry {
 
     /// The answer, if it is known. If not, the question is noted.
     fn answer(&self, question: Question) -> Option<Answer> {
-        let known = self.answers.lock().get(&question).cloned();
-        if let Some(known) = known.or_else(|| self.kept.find(&question)) {
+        let mut answers = self.answers.lock();
+        if let Some(known) = answers.get(&question) {
+            return Some(known.clone());
+        }
+        if let Some(known) = self.kept.find(&question) {
+            // The second look must see what the first saw, whatever is kept by then.
+            answers.insert(question, known.clone());
             return Some(known);
         }
+        drop(answers);
         let Some(open) = &self.open else {
-            return Some(Answer::Open("is not asked a second time, about what came up with its answers".into()));
+            return Some(Answer::Open("is not asked about more than was seen at first".into()));
         };
         let mut open = open.lock();
         if !open.contains(&question) {
@@ -145,11 +151,15 @@ impl Inquiry {
 impl Walk<'_, '_> {
     /// Whether a code is in a value set: as what is here says, and where that does not know, as was said elsewhere.
     pub(super) fn member(&self, set: &str, coded: &Coded<'_>) -> Option<bool> {
-        let known = self.validator.codes.contains(set, coded.system.as_deref(), None, &coded.code);
-        known.or_else(|| match self.said_of_member(set, coded)? {
+        self.member_here(set, coded).or_else(|| match self.said_of_member(set, coded)? {
             Answer::Is(member) => Some(member),
             Answer::Open(_) => None,
         })
+    }
+
+    /// The same as far as it is known here.
+    pub(super) fn member_here(&self, set: &str, coded: &Coded<'_>) -> Option<bool> {
+        self.validator.codes.contains(set, coded.system.as_deref(), None, &coded.code)
     }
 
     /// Whether a code of a system that is not known here is one of it.
@@ -174,8 +184,7 @@ impl Walk<'_, '_> {
         // Without anybody to ask it is this server.
         let elsewhere = self.asked.elsewhere.is_some()
             && all.iter().any(|coded| {
-                let known = self.validator.codes.contains(set, coded.system.as_deref(), None, &coded.code);
-                known.is_none() && matches!(self.said_of_member(set, coded), Some(Answer::Is(_)))
+                self.member_here(set, coded).is_none() && matches!(self.said_of_member(set, coded), Some(Answer::Is(_)))
             });
         if elsewhere { ", says the outside terminology server" } else { "" }
     }
@@ -224,6 +233,11 @@ mod tests {
         kept.keep(of("c"), Answer::Is(false), Instant::now());
         let second = inquiry.closed();
         assert_eq!(second.answer(of("a")), Some(Answer::Is(true)));
+        // What the first look saw holds in the second, though it is not kept any more.
+        assert_eq!(inquiry.answer(of("b")), Some(Answer::Is(false)));
+        kept.keep(of("b"), Answer::Is(true), Instant::now());
+        assert_eq!(second.answer(of("b")), Some(Answer::Is(false)));
+        kept.keep(of("b"), Answer::Is(false), Instant::now() + Duration::from_secs(60));
         assert!(matches!(second.answer(of("c")), Some(Answer::Open(_))));
         // Another one knows what is kept.
         let other = Inquiry::over(kept);

@@ -18,6 +18,8 @@ enum Judged {
     TooLong,
     /// It failed, for this reason.
     Failed(String),
+    /// It hangs on several things that are not known.
+    Open,
 }
 
 impl<'d> Walk<'_, 'd> {
@@ -64,9 +66,19 @@ impl<'d> Walk<'_, 'd> {
             return true;
         }
         let (judged, unknown) = self.judged(expression, node, scope, None);
-        let Some(why) = unknown else { return self.concluded(judged, rule, place) };
-        // It is the same whether the codes are in the value set or not, or it is not known.
-        let others = [true, false].map(|assumed| self.judged(expression, node, scope, Some(assumed)).0);
+        let Some((why, times)) = unknown else { return self.concluded(judged, rule, place) };
+        // Of one question both answers are tried: if it comes to the same, it is known. Several can have other answers.
+        let once = |judged: Judged, unknown: Option<(String, usize)>| match unknown {
+            Some((_, 2..)) => Judged::Open,
+            _ => judged,
+        };
+        let others = match times {
+            1 => [true, false].map(|assumed| {
+                let (judged, unknown) = self.judged(expression, node, scope, Some(assumed));
+                once(judged, unknown)
+            }),
+            _ => [Judged::Open, Judged::Open],
+        };
         match others {
             [Judged::Holds, Judged::Holds] => true,
             [Judged::Broken, Judged::Broken] => false,
@@ -82,14 +94,14 @@ impl<'d> Walk<'_, 'd> {
         }
     }
 
-    /// Evaluates an expression; and why it was not known of a code whether it is in a value set.
+    /// Evaluates an expression; and why it was not known of a code whether it is in a value set, and how often.
     fn judged(
         &mut self,
         expression: &Expression,
         node: Node<'d>,
         scope: Scope<'_, 'd>,
         assumed: Option<bool>,
-    ) -> (Judged, Option<String>) {
+    ) -> (Judged, Option<(String, usize)>) {
         let world = Around::new(self, scope).assuming(assumed);
         let evaluator = Evaluator::new(self.definitions(), scope.resource, self.validator.now(), &world);
         let evaluator = evaluator.within(scope.container.node).lenient();
@@ -113,7 +125,7 @@ impl<'d> Walk<'_, 'd> {
     /// What comes of it: whether the rule is taken to hold.
     fn concluded(&mut self, judged: Judged, rule: &Rule, place: &Place<'_>) -> bool {
         match judged {
-            Judged::Holds => true,
+            Judged::Holds | Judged::Open => true,
             Judged::Broken => false,
             Judged::TooLong => {
                 self.out_of_budget(rule, place);

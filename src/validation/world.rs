@@ -16,9 +16,12 @@ pub(super) struct Around<'a, 'v, 's, 'd> {
     scope: Scope<'s, 'd>,
     /// What is taken to be so of codes of which it is not known whether they are in a value set.
     assumed: Option<bool>,
-    /// Why it was not known of the first of them.
-    unknown: RefCell<Option<String>>,
+    /// Why it was not known of the first of them, and how often it was not.
+    unknown: RefCell<Option<(String, usize)>>,
 }
+
+/// What may be asked of others: elements that hold codes, never other text.
+const CODED: [&str; 5] = ["code", "uri", "Coding", "CodeableConcept", "Quantity"];
 
 impl<'a, 'v, 's, 'd> Around<'a, 'v, 's, 'd> {
     pub(super) fn new(walk: &'a Walk<'v, 'd>, scope: Scope<'s, 'd>) -> Self {
@@ -30,17 +33,22 @@ impl<'a, 'v, 's, 'd> Around<'a, 'v, 's, 'd> {
         Around { assumed, ..self }
     }
 
-    /// Why it was not known of some code whether it is in a value set.
-    pub(super) fn unknown(self) -> Option<String> {
+    /// Why it was not known of some code whether it is in a value set, and how often it was not.
+    pub(super) fn unknown(self) -> Option<(String, usize)> {
         self.unknown.into_inner()
     }
 
     fn is_member(&self, item: &Item<'d>, value_set: &str) -> Option<bool> {
         match item {
-            Item::Node(node) => self.walk.any_code_in(value_set, *node),
-            Item::String(code) => self.walk.member(value_set, &Coded::bare(code)),
+            Item::Node(node) if self.is_coded(node) => self.walk.any_code_in(value_set, *node),
+            Item::Node(node) => self.walk.any_code_in_here(value_set, *node),
+            Item::String(code) => self.walk.member_here(value_set, &Coded::bare(code)),
             _ => None,
         }
+    }
+
+    fn is_coded(&self, node: &Node<'d>) -> bool {
+        CODED.contains(&node.type_name(self.walk.definitions()))
     }
 }
 
@@ -57,13 +65,19 @@ impl<'d> World<'d> for Around<'_, '_, '_, 'd> {
         if known.is_some() {
             return known;
         }
+        if !matches!(item, Item::Node(_) | Item::String(_)) {
+            return None;
+        }
         let mut unknown = self.unknown.borrow_mut();
-        if unknown.is_none() {
-            *unknown = match item {
-                Item::Node(node) => Some(self.walk.why_undecided(value_set, *node)),
-                Item::String(code) => Some(self.walk.why_undecided_of(value_set, &[Coded::bare(code)])),
-                _ => return None,
-            };
+        match &mut *unknown {
+            Some((_, times)) => *times += 1,
+            none => {
+                let why = match item {
+                    Item::Node(node) if self.is_coded(node) => self.walk.why_undecided(value_set, *node),
+                    _ => format!("nobody here has all codes of the value set {value_set}"),
+                };
+                *none = Some((why, 1));
+            }
         }
         self.assumed
     }

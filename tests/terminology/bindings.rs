@@ -142,6 +142,30 @@ fn a_server_that_is_away_refuses_nothing_and_makes_nothing_valid() {
     assert!(issues(validated.is(200)).contains(&"warning not-found Basic.code".to_owned()), "{}", validated.text());
 }
 
+/// Two things that are not known can differ: nothing is concluded from taking them for the same. And text that is no code
+/// is asked of nobody.
+#[test]
+fn what_hangs_on_several_unknown_things_is_not_judged_and_text_stays_here() {
+    let (_outside, between, server) = scene();
+    let rule = |key: &str, expression: &str| json!({"constraint": [{"key": key, "severity": "error", "human": "a rule", "expression": expression}]});
+    let [one, other] = ["http://nowhere.example/a", "http://nowhere.example/b"];
+    for (name, operator) in [("both", "and"), ("either", "xor")] {
+        let not = if name == "both" { ".not()" } else { "" };
+        let expression = format!("coding[0].memberOf('{one}') {operator} coding[0].memberOf('{other}'){not}");
+        store(&server, name, &rule(name, &expression));
+        let answer = post(&server, &basic(name, "pear"));
+        answer.is(201);
+        assert!(answer.text().contains(&format!("the rule {name} of ")), "{}", answer.text());
+        assert!(answer.text().contains("was not judged"), "{}", answer.text());
+    }
+    store(&server, "text", &rule("text", &format!("text.memberOf('{SWEET}')")));
+    between.heard();
+    let answer = post(&server, &basic("text", "pear"));
+    assert!(answer.is(201).text().contains("was not judged"), "{}", answer.text());
+    let heard = between.heard();
+    assert!(!learned(&heard).iter().any(|text| text.contains("Jane")), "{heard:?}");
+}
+
 #[test]
 fn what_the_other_does_not_know_either_stays_open() {
     let (_outside, between, server) = scene();

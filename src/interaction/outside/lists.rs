@@ -8,6 +8,7 @@ use crate::search::CodeList;
 use crate::terminology::Problem;
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use std::borrow::Cow;
 use std::time::Instant;
 
 /// Lists that are kept at most, and codes in all of them together; then it begins again.
@@ -17,18 +18,22 @@ const CODES: usize = 200_000;
 /// The codes that a question came to, or why there are none.
 type Listed = Result<CodeList, String>;
 
+/// The same as it is kept for all who ask: of why there are none, only what the outside server has to do with it. What is
+/// missing here is told to each in words of their own, as it may be hidden from others.
+type Kept = Result<CodeList, Cow<'static, str>>;
+
 /// Lists that are kept, by what was posted, and until when.
 #[derive(Default)]
-pub(in crate::interaction) struct Lists(Mutex<FxHashMap<Vec<u8>, (Instant, Listed)>>);
+pub(in crate::interaction) struct Lists(Mutex<FxHashMap<Vec<u8>, (Instant, Kept)>>);
 
 impl Lists {
-    fn find(&self, body: &[u8]) -> Option<Listed> {
+    fn find(&self, body: &[u8]) -> Option<Kept> {
         self.0.lock().get(body).filter(|(until, _)| *until > Instant::now()).map(|(_, known)| known.clone())
     }
 
-    fn keep(&self, body: Vec<u8>, listed: &Listed) {
+    fn keep(&self, body: Vec<u8>, listed: &Kept) {
         let mut kept = self.0.lock();
-        let codes = |listed: &Listed| listed.as_ref().map_or(0, Vec::len);
+        let codes = |listed: &Kept| listed.as_ref().map_or(0, Vec::len);
         let held: usize = kept.values().map(|(_, listed)| codes(listed)).sum();
         if kept.len() >= LISTS || held + codes(listed) > CODES {
             kept.clear();
@@ -63,15 +68,15 @@ impl Service {
         }
         let around = matches!(of, Of::Around(_));
         let body = question(of, most);
+        let why = |what: &str| format!("{}; the outside terminology server {what}", problem.sentence());
         if let Some(known) = self.outside.lists.find(&body) {
-            return known;
+            return known.map_err(|what| why(&what));
         }
-        let why = |what: &str| Err(format!("{}; the outside terminology server {what}", problem.sentence()));
         if body.len() > LONGEST {
-            return why("is not asked: the value set is too large");
+            return Err(why("is not asked: the value set is too large"));
         }
         if context.outside.take(1) == 0 {
-            return why("is not asked more in one request");
+            return Err(why("is not asked more in one request"));
         }
         let (begun, path) = (Instant::now(), "ValueSet/$expand".to_owned());
         let call = Call { path, language: None, body: Some(body.clone()) };
@@ -79,17 +84,17 @@ impl Service {
         context.outside.waited(begun);
         let listed = match answer {
             // Soon it may answer again.
-            Err(Away) => return why("does not answer"),
+            Err(Away) => return Err(why("does not answer")),
             Ok((200, bytes)) => match Tree::parse(&bytes).ok().and_then(|answer| codes(&answer)) {
-                Some(codes) if around && codes.is_empty() => why("does not know the code either"),
-                Some(codes) if codes.len() > most => why(&format!("lists more than {most} codes")),
+                Some(codes) if around && codes.is_empty() => Err("does not know the code either".into()),
+                Some(codes) if codes.len() > most => Err(format!("lists more than {most} codes").into()),
                 Some(codes) => Ok(codes),
-                None => why("gives no whole expansion"),
+                None => Err("gives no whole expansion".into()),
             },
-            Ok((status, _)) => why(&format!("has no answer either ({status})")),
+            Ok((status, _)) => Err(format!("has no answer either ({status})").into()),
         };
         self.outside.lists.keep(body, &listed);
-        listed
+        listed.map_err(|what| why(&what))
     }
 }
 
@@ -124,11 +129,18 @@ fn question(of: Of, most: usize) -> Vec<u8> {
 fn codes(answer: &Tree) -> Option<CodeList> {
     let text = |of: &Tree, key: &str| of.get(key).and_then(Tree::as_str).unwrap_or_default().to_owned();
     let expansion = answer.get("expansion")?;
+    // Servers that cut an expansion say so, in one of these ways.
+    let extensions = expansion.get("extension").map_or(&[][..], Tree::items).iter();
+    let cut = |url: &str| ["valueset-unclosed", "valueset-toocostly"].iter().any(|end| url.ends_with(end));
+    if extensions.filter_map(|of| of.get("url")?.as_str()).any(cut) {
+        return None;
+    }
     let (mut found, mut others) = (Vec::new(), 0);
     let mut open: Vec<&Tree> = expansion.get("contains").map_or(&[][..], Tree::items).iter().collect();
     while let Some(item) = open.pop() {
         match item.get("abstract") {
             Some(Tree::Bool(true)) => others += 1,
+            _ if item.get("code").is_none() => others += 1,
             _ => found.push((text(item, "system"), text(item, "code"))),
         }
         open.extend(item.get("contains").map_or(&[][..], Tree::items));
@@ -153,6 +165,10 @@ mod tests {
         found.sort();
         assert_eq!(found, [("s".to_owned(), "a".to_owned()), ("s".to_owned(), "b".to_owned())]);
         assert_eq!(read(r#"{"expansion":{"total":2,"contains":[{"system":"s","code":"a"}]}}"#), None);
+        let cut = r#"{"expansion":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/valueset-unclosed",
+            "valueBoolean":true}],"contains":[{"system":"s","code":"a"}]}}"#;
+        assert_eq!(read(cut), None);
+        assert_eq!(read(r#"{"expansion":{"contains":[{"display":"a heading"}]}}"#), Some(Vec::new()));
         assert_eq!(read(r#"{"expansion":{}}"#), Some(Vec::new()));
         assert_eq!(read(r#"{"resourceType":"OperationOutcome"}"#), None);
     }

@@ -77,7 +77,8 @@ impl Outside {
     /// Calls it: the status and the body of its answer. Waits on a thread of its own, and no longer than until a moment.
     pub(crate) async fn call(&self, call: Call, until: Instant) -> Result<(u16, Vec<u8>), Away> {
         let Some(base) = &self.base else { return Err(Away) };
-        if self.away.lock().is_some_and(|away| Instant::now() < away) {
+        let now = Instant::now();
+        if now >= until || self.away.lock().is_some_and(|away| now < away) {
             return Err(Away);
         }
         let room = tokio::time::timeout_at(until.into(), self.room.clone().acquire_owned()).await;

@@ -31,15 +31,20 @@ impl Service {
             inquiry.tell(question, Answer::Open(why.into()));
         }
         let (begun, until) = (Instant::now(), context.outside.until());
-        let mut sets: FxHashMap<Box<str>, Vec<Tree>> = FxHashMap::default();
-        let mut calls = Vec::with_capacity(open.len());
-        for question in open {
-            let held = question.value_set.as_ref().map(|set| {
-                let found = sets.entry(set.clone()).or_insert_with(|| validator.value_set(set));
-                &**found
-            });
-            calls.push(self.verdict(asking(&question, held.unwrap_or_default()), question, until));
+        // What is held of each value set, unless it is too much to be sent.
+        let mut sets: FxHashMap<Box<str>, Option<Vec<Tree>>> = FxHashMap::default();
+        for set in open.iter().filter_map(|question| question.value_set.as_ref()) {
+            if !sets.contains_key(set) {
+                let held = validator.value_set(set);
+                let size: usize = held.iter().map(|tree| tree.to_json().len()).sum();
+                sets.insert(set.clone(), (size < LONGEST).then_some(held));
+            }
         }
+        // Each is put together when its turn comes.
+        let calls = open.into_iter().map(|question| {
+            let held = question.value_set.as_ref().map_or(Some(&[][..]), |set| sets.get(set)?.as_deref());
+            self.verdict(held, question, until)
+        });
         let answers: Vec<_> = stream::iter(calls).buffer_unordered(AT_ONCE).collect().await;
         context.outside.waited(begun);
         for (question, answer) in answers {
@@ -60,11 +65,12 @@ impl Service {
         true
     }
 
-    /// Asks one question; none: no answer came.
-    async fn verdict(&self, asking: Asking, question: Question, until: Instant) -> (Question, Option<Answer>) {
-        if asking.body.len() > LONGEST {
+    /// Asks one question, with what is held of its value set, unless that is too much; none: no answer came.
+    async fn verdict(&self, held: Option<&[Tree]>, question: Question, until: Instant) -> (Question, Option<Answer>) {
+        let Some(held) = held else {
             return (question, Some(Answer::Open("is not asked: the value set is too large".into())));
-        }
+        };
+        let asking = asking(&question, held);
         let call = Call { path: asking.path.to_owned(), language: None, body: Some(asking.body) };
         let answer = match self.outside.call(call, until).await {
             Ok((status, bytes)) => Some(read(status, &bytes)),
@@ -124,19 +130,26 @@ fn read(status: u16, bytes: &[u8]) -> Answer {
     let unknown = ["x-unknown-system", "x-caused-by-unknown-system"].into_iter().any(|name| with(name).is_some());
     let issues = with("issues").and_then(|issues| issues.get("resource")?.get("issue"));
     let of = |issue: &Tree, name: &str| issue.get(name).and_then(Tree::as_str).unwrap_or_default().to_owned();
-    // A code that is not right is `code-invalid` and the like; these are about what it is held against.
-    const OTHER: [&str; 6] = ["not-found", "not-supported", "too-costly", "exception", "timeout", "transient"];
+    // What is said of a code that is not right; any other error is about what it is held against.
+    const OF_CODES: [&str; 5] = ["code-invalid", "invalid", "value", "required", "invariant"];
     let other = issues
         .map_or(&[][..], Tree::items)
         .iter()
-        .any(|issue| matches!(&*of(issue, "severity"), "error" | "fatal") && OTHER.contains(&&*of(issue, "code")));
+        .any(|issue| matches!(&*of(issue, "severity"), "error" | "fatal") && !OF_CODES.contains(&&*of(issue, "code")));
     // Servers that tell no issues say it in words.
     let message = with("message").and_then(|message| message.get("valueString")?.as_str()).unwrap_or_default();
     let said = issues.is_none() && {
         let message = message.to_lowercase();
-        ["unknown code system", "unknown codesystem", "codesystem is unknown", "unable to find code system"]
-            .iter()
-            .any(|words| message.contains(words))
+        [
+            "unknown code system",
+            "unknown codesystem",
+            "codesystem is unknown",
+            "unable to find code system",
+            "cannot be validated",
+            "could not be validated",
+        ]
+        .iter()
+        .any(|words| message.contains(words))
     };
     match unknown || other || said {
         true => open("does not know it either"),
@@ -185,7 +198,10 @@ mod tests {
             )
         };
         assert!(with("") && with(&issue("error", "code-invalid")) && with(&issue("warning", "not-found")));
-        assert!(!with(&issue("error", "not-found")));
+        assert!(!with(&issue("error", "not-found")) && !with(&issue("error", "processing")));
+        assert!(!with(
+            r#",{"name":"message","valueString":"A definition for CodeSystem 'X' could not be found, so the code cannot be validated"}"#
+        ));
         assert!(!with(r#",{"name":"x-caused-by-unknown-system","valueCanonical":"s:s"}"#));
         assert!(!with(r#",{"name":"message","valueString":"CodeSystem is unknown and can't be validated: s:s"}"#));
         assert!(with(r#",{"name":"message","valueString":"Unknown code {s:s}c"}"#));

@@ -45,3 +45,11 @@ impl DirectoryLock {
         Ok(DirectoryLock(file))
     }
 }
+
+/// Refuses, as opening would, if another process has a directory.
+pub fn is_free(directory: &Path) -> Result<(), StoreError> {
+    match directory.join("lock").exists() {
+        true => DirectoryLock::take(directory).map(drop),
+        false => Ok(()),
+    }
+}

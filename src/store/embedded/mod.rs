@@ -49,7 +49,7 @@ mod writer;
 
 pub use cipher::MasterKey;
 pub use convert::{convert, rotate};
-pub use lock::IN_USE;
+pub use lock::{IN_USE, is_free};
 pub use raw::EmbeddedReader;
 
 use crate::base::{Clock, SystemClock, TenantId};
