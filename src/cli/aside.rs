@@ -4,14 +4,10 @@
 //! that it can take notes away whoever left them.
 
 use super::fault::Fault;
-use super::settings::Settings;
-use super::wire;
 use crate::audit::Event;
-use crate::interaction::Service;
 use std::collections::HashSet;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// The folder of the notes, in the data directory.
@@ -61,9 +57,9 @@ pub fn tell(data: &Path, what: &str) -> Result<(), Fault> {
     }
 }
 
-/// Records what commands leave notes of, for as long as the server runs.
-pub async fn listen(service: Arc<Service>, settings: Settings) {
-    let folder = settings.data().join(FOLDER);
+/// Records what commands leave notes of in a data directory, for as long as the server runs.
+pub async fn listen<R: Future<Output = Result<(), Fault>>>(data: PathBuf, record: impl Fn(Event) -> R) {
+    let folder = data.join(FOLDER);
     if let Err(error) = std::fs::create_dir_all(&folder) {
         tracing::error!(%error, "without a folder for notes no command can work beside this server");
         return;
@@ -80,7 +76,7 @@ pub async fn listen(service: Arc<Service>, settings: Settings) {
                 continue;
             }
             let Some(what) = read(&note) else { continue };
-            let taken = match wire::record(&service, &settings, Event::export(&what)).await {
+            let taken = match record(Event::export(&what)).await {
                 Ok(()) => std::fs::remove_file(&note),
                 Err(fault) => {
                     tracing::error!(%fault, "what a command does beside this server could not be recorded");

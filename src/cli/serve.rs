@@ -1,5 +1,6 @@
 //! `vesta serve`: opens the store, takes the ports, says where to go, and serves until it is told to stop.
 
+use super::aside;
 use super::fault::Fault;
 use super::settings::Settings;
 use super::wire::{self, Wired};
@@ -26,7 +27,12 @@ pub fn run(settings: &Settings) -> Result<(), Fault> {
         let following = service.clone();
         actix_web::rt::spawn(async move { following.follow().await });
         if settings.database().is_none() {
-            actix_web::rt::spawn(super::aside::listen(service.clone(), settings.clone()));
+            let own = (service.clone(), settings.clone());
+            let record = move |event| {
+                let (service, settings) = own.clone();
+                async move { wire::record(&service, &settings, event).await }
+            };
+            actix_web::rt::spawn(aside::listen(settings.data().to_owned(), record));
         }
         let shared = authorization.clone();
         let told = service.clone();
