@@ -15,7 +15,7 @@ use vesta::access::Role;
 use vesta::authorization::Authorization;
 use vesta::authorization::client::{Client as App, ClientKind};
 use vesta::authorization::consent::{Answer as Consent, Person};
-use vesta::authorization::people::NewUser;
+use vesta::authorization::people::{NewUser, User};
 use vesta::base::{Clock, SystemClock};
 use vesta::cli::settings::{Auth, Settings, Validation};
 
@@ -71,15 +71,7 @@ impl World {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let person = |name: &str, role: Role, resource: Option<&str>| {
             let new = NewUser { resource: resource.map(str::to_owned), ..NewUser::new(name, role) };
-            let user = runtime.block_on(people.add(new)).expect("a new user");
-            Person {
-                subject: user.id,
-                name: user.name,
-                role: role.code().to_owned(),
-                user: user.resource,
-                session: None,
-                authenticated: SystemClock.now(),
-            }
+            signed_in(runtime.block_on(people.add(new)).expect("a new user"), role)
         };
         let administrator = person("operator", Role::Administrator, None);
         let doctor = person("doctor", Role::Doctor, Some("Practitioner/doc"));
@@ -361,18 +353,22 @@ pub fn digest_of(secret: &str) -> String {
     vesta::authorization::secret::digest(secret)
 }
 
-/// A person with a role, and a token of theirs.
-pub fn person(world: &World, name: &str, role: Role, resource: Option<&str>) -> (Person, String) {
-    let new = NewUser { resource: resource.map(str::to_owned), ..NewUser::new(name, role) };
-    let user = world.wait(world.authorization().people.add(new)).expect("a new user");
-    let person = Person {
+/// A user who has just signed in.
+fn signed_in(user: User, role: Role) -> Person {
+    Person {
         subject: user.id,
         name: user.name,
         role: role.code().to_owned(),
         user: user.resource,
         session: None,
         authenticated: SystemClock.now(),
-    };
+    }
+}
+
+/// A person with a role, and a token of theirs.
+pub fn person(world: &World, name: &str, role: Role, resource: Option<&str>) -> (Person, String) {
+    let new = NewUser { resource: resource.map(str::to_owned), ..NewUser::new(name, role) };
+    let person = signed_in(world.wait(world.authorization().people.add(new)).expect("a new user"), role);
     let token = world.wait(world.authorization().token_for(&person, &["user/*.cruds"], &world.base, 600));
     (person, token.expect("a token"))
 }
