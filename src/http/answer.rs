@@ -88,9 +88,16 @@ fn etag(version: u64) -> HeaderValue {
     HeaderValue::from_maybe_shared(format!("W/\"{version}\"")).unwrap_or_else(|_| HeaderValue::from_static("W/\"\""))
 }
 
+/// Marks a response with content of a client's that ends as the head of an answer does.
+pub struct EndsLikeAnAnswer;
+
 /// The content of a Binary. What a browser could run in our name is only offered as a download, without rights.
 fn raw(status: StatusCode, content_type: &str, bytes: Vec<u8>, version: Option<u64>) -> HttpResponse {
+    let ends_like_an_answer = bytes.ends_with(b"\r\n\r\n");
     let mut response = HttpResponse::with_body(status, actix_web::body::BoxBody::new(bytes));
+    if ends_like_an_answer {
+        response.extensions_mut().insert(EndsLikeAnAnswer);
+    }
     let headers = response.headers_mut();
     let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let harmless = matches!(

@@ -1,6 +1,7 @@
 //! One request from its arrival to its answer. Everything is done here by hand, in order, in one function per step:
 //! there are no layers of middleware whose order one would have to know.
 
+use super::connection::Verbatim;
 use super::heavy::may_take_long;
 use super::held::Share;
 use super::limits::BodyError;
@@ -11,9 +12,9 @@ use super::{answer, auth, cors, docs, encoding, exchange, limits, metrics, page,
 use crate::access::Caller;
 use crate::audit::Event;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
-use crate::interaction::{Context, Limit, Media, Payload, Reply, ReplyContent, Request, Verb, without_tokens};
+use crate::interaction::{Context, Limit, Media, Payload, Reply, ReplyContent, Request, Verb, route, without_tokens};
 use crate::xml;
-use actix_web::http::header::{self, HeaderValue};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
 use futures_util::FutureExt;
@@ -35,6 +36,11 @@ pub async fn handle(site: Arc<Site>, request: HttpRequest, payload: web::Payload
         answer::failure(&failure, Wanted::JSON, &site.definitions)
     });
     let kept = place.is_declaration().then_some(&site.packed);
+    if response.extensions().get::<answer::EndsLikeAnAnswer>().is_some()
+        && let Some(verbatim) = request.conn_data::<Verbatim>()
+    {
+        verbatim.say();
+    }
     response = answer::pack(response, request.headers(), kept).await;
     let headers = response.headers_mut();
     if !matches!(place, Place::Auth(_)) {
@@ -70,6 +76,11 @@ fn log(site: &Site, request: &HttpRequest, name: usize, status: u16, started: In
         tracing::error!(method, interaction, status, ms, id, "request failed");
     }
 }
+
+/// The forms of a patch (R4 http.html#patch; merge patch as clients send it, too), for whoever sends another (RFC 5789).
+const ACCEPT_PATCH: HeaderName = HeaderName::from_static("accept-patch");
+const PATCHES: &str =
+    "application/json-patch+json, application/merge-patch+json, application/fhir+json, application/fhir+xml";
 
 /// Where the authorization server is.
 const AUTHORIZATION: &str = "/auth/";
@@ -207,6 +218,9 @@ async fn fhir(site: &Arc<Site>, raw_path: &str, request: &HttpRequest, payload: 
         Err(Stop::Failed(failure)) => {
             let mut response = answer::failure(&failure, wanted, &site.definitions);
             auth::challenge(&failure, &mut response);
+            if failure.kind == FailureKind::UnsupportedMedia && request.method() == Method::PATCH {
+                response.headers_mut().insert(ACCEPT_PATCH, HeaderValue::from_static(PATCHES));
+            }
             if failure.kind == FailureKind::NotAllowed {
                 let (name, value) = answer::allow(raw_path.trim_matches('/'));
                 response.headers_mut().insert(name, value);
@@ -331,6 +345,13 @@ async fn perform(
         return Err(Failure::new(FailureKind::Unavailable, IssueCode::Transient, why).into());
     }
     let Some(base) = site.base(headers, request.uri()) else { return Err(bad_host().into()) };
+    // What is no address of the API, or does not take this method, is not worth a body.
+    if matches!(verb, Verb::Post | Verb::Put | Verb::Patch)
+        && let Err(failure) = route::find(&site.definitions, verb, &path)
+    {
+        limits::discard(payload).await;
+        return Err(failure.into());
+    }
     // The share is held until the answer is made.
     let (bytes, _share) = match verb {
         Verb::Post | Verb::Put | Verb::Patch => read_body(site, request, payload).await?,

@@ -68,6 +68,11 @@ pub fn too_large(limit: usize) -> Failure {
     )
 }
 
+/// The length of a body as its request announces it.
+pub fn announced(headers: &HeaderMap) -> Option<usize> {
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
 /// Reads the body of a request within the bounds, whether or not its length was announced. What is read is added to
 /// the request's share of all bodies.
 pub async fn body(
@@ -76,7 +81,7 @@ pub async fn body(
     limits: &Limits,
     share: &mut Share,
 ) -> Result<Vec<u8>, BodyError> {
-    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let announced = announced(headers);
     if announced.is_some_and(|length| length > limits.body) {
         discard(payload).await;
         return Err(BodyError::Refused(too_large(limits.body)));
@@ -112,8 +117,10 @@ fn cut_off() -> Failure {
 }
 
 /// Reads on for a moment, so that a client that only sends at first gets to see the answer instead of a reset
-/// connection. Nothing is kept; who sends for longer is cut off.
-async fn discard(mut payload: web::Payload) {
-    let rest = async { while let Some(Ok(_)) = payload.next().await {} };
-    let _ = tokio::time::timeout(Duration::from_secs(2), rest).await;
+/// connection. Nothing is kept; who sends for longer is cut off, and who sends nothing is answered at once.
+pub async fn discard(mut payload: web::Payload) {
+    const SILENCE: Duration = Duration::from_millis(100);
+    const ALL: Duration = Duration::from_secs(2);
+    let rest = async { while let Ok(Some(Ok(_))) = tokio::time::timeout(SILENCE, payload.next()).await {} };
+    let _ = tokio::time::timeout(ALL, rest).await;
 }

@@ -3,6 +3,7 @@
 
 mod answer;
 mod auth;
+mod connection;
 mod cors;
 mod docs;
 mod encoding;
@@ -12,6 +13,7 @@ mod handler;
 mod heavy;
 mod held;
 mod limits;
+mod listener;
 mod metrics;
 mod negotiate;
 pub mod openapi;

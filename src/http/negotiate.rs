@@ -58,7 +58,7 @@ pub fn wanted(headers: &HeaderMap, parameters: &str) -> Result<Wanted, Failure> 
         return Ok(Wanted { format: Format::Json, pretty, named: false });
     };
     match first {
-        "*/*" => return Ok(Wanted { format: Format::Json, pretty, named: false }),
+        "*/*" | "" => return Ok(Wanted { format: Format::Json, pretty, named: false }),
         "application/fhir+json" | "application/json" => {
             return Ok(Wanted { format: Format::Json, pretty, named: true });
         }

@@ -31,7 +31,8 @@ fn is_harmless(id: &[u8]) -> bool {
     (1..=LONGEST).contains(&id.len()) && id.iter().all(|b| b.is_ascii_graphic())
 }
 
-fn random() -> HeaderValue {
+/// A random id.
+pub fn random() -> HeaderValue {
     let mut text = [0; 32];
     let id = uuid::Uuid::new_v4();
     HeaderValue::from_str(id.simple().encode_lower(&mut text)).unwrap_or_else(|_| HeaderValue::from_static("none"))

@@ -1,15 +1,14 @@
-//! The server: listeners, workers, and stopping without dropping anybody. Knows no FHIR.
+//! The server: its ports, and stopping without dropping anybody. Knows no FHIR.
 
-use super::handler;
+use super::listener::listen;
 use super::metrics::indexing_metrics;
 use super::site::{Options, Site};
-use super::tls;
 use crate::authorization::Authorization;
 use crate::definitions::Definitions;
 use crate::interaction::Service;
 use actix_web::dev::{Server as ActixServer, ServerHandle};
 use actix_web::http::header;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App, HttpResponse, HttpServer, web};
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -148,34 +147,6 @@ fn refuse_bad_base(url: &str) -> io::Result<()> {
             format!("'{url}' is no base URL; it looks like https://fhir.example.org/r4"),
         )),
     }
-}
-
-fn listen(site: &Arc<Site>) -> io::Result<(ActixServer, SocketAddr)> {
-    let options = &site.options;
-    let shared = site.clone();
-    let mut server = HttpServer::new(move || {
-        let site = shared.clone();
-        App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
-            handler::handle(site.clone(), request, payload)
-        }))
-    })
-    .disable_signals()
-    .tcp_nodelay(true)
-    // Who has closed the connection waits for no answer: the work for it ends.
-    .h1_allow_half_closed(false)
-    .keep_alive(options.limits.keep_alive)
-    .client_request_timeout(options.limits.header_time)
-    .client_disconnect_timeout(Duration::from_secs(5))
-    .shutdown_timeout(2);
-    if options.workers > 0 {
-        server = server.workers(options.workers);
-    }
-    let server = match &options.tls {
-        Some(files) => server.bind_rustls_0_23(options.bind, tls::configuration(files)?)?,
-        None => server.bind(options.bind)?,
-    };
-    let address = server.addrs().first().copied().unwrap_or(options.bind);
-    Ok((server.run(), address))
 }
 
 fn listen_for_metrics(site: &Arc<Site>, at: SocketAddr) -> io::Result<(ActixServer, SocketAddr)> {

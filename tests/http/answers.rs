@@ -100,6 +100,21 @@ fn a_method_that_is_not_served_is_405_and_says_which_are() {
     let answer = SERVER.put("PUT", "metadata", &patient("Shaw"));
     answer.refuses(405, "not-supported");
     assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
+    // The address is judged before the body, whatever is sent, if anything.
+    for (method, path) in [
+        ("POST", "metadata"),
+        ("PATCH", "metadata"),
+        ("POST", "Patient/x"),
+        ("PUT", "Patient/_history"),
+        ("PUT", ""),
+        ("PATCH", "Basic/x/_history/1"),
+    ] {
+        for (kind, body) in [("text/plain", None), ("text/plain", Some("x")), ("application/fhir+json", Some("{"))] {
+            let headers = [("content-type", kind)];
+            SERVER.send(method, path, &headers, body.map(str::as_bytes)).refuses(405, "not-supported");
+        }
+    }
+    SERVER.send("POST", "Nope", &[("content-type", "text/plain")], Some(b"x")).refuses(404, "not-supported");
     SERVER.send("DELETE", "", &[], None).is(405);
     SERVER.send("TRACE", "Patient", &[], None).is(405);
     SERVER.send("BREW", "Patient", &[], None).is(405);

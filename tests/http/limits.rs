@@ -2,6 +2,7 @@
 
 use super::{SERVER, patient};
 use crate::support::TestServer;
+use serde_json::json;
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -37,6 +38,24 @@ fn raw(server: &TestServer, parts: &[&[u8]]) -> String {
         }
     }
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// The code of the only issue in an answer, which has this status and carries what every answer does.
+fn outcome(answer: &str, status: &str) -> String {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer:?}"));
+    assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{answer}");
+    assert!(
+        head.contains("\r\nx-request-id: ") && head.contains("\r\ncontent-type: application/fhir+json"),
+        "{answer}"
+    );
+    let outcome: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {answer}"));
+    assert_eq!(
+        (&outcome["resourceType"], &outcome["issue"][1]),
+        (&json!("OperationOutcome"), &json!(null)),
+        "{answer}"
+    );
+    outcome["issue"][0]["code"].as_str().expect("a code").to_owned()
 }
 
 #[test]
@@ -118,7 +137,7 @@ fn a_long_address_is_414() {
 fn large_headers_are_431() {
     let answer =
         raw(&SERVER, &[b"GET /fhir/metadata HTTP/1.1\r\nhost: x\r\nx-large: ", &vec![b'x'; 200 << 10], b"\r\n\r\n"]);
-    assert!(answer.starts_with("HTTP/1.1 431 ") || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert_eq!(outcome(&answer, "431"), "too-long");
     // Smaller ones get through to Vesta, as by HTTP/2 much larger ones do.
     let large = "x".repeat(70_000);
     for path in ["metadata", "Patient", "/", "/openapi.json"] {
@@ -127,7 +146,22 @@ fn large_headers_are_431() {
     SERVER.get_with("metadata", &[("x-large", &large[..60_000])]).is(200);
 }
 
-/// What is no HTTP never becomes a request: the library answers it, with a status and no body.
+/// Who says how much is to come, or asks before sending it, is answered without it.
+#[test]
+fn a_body_that_is_announced_too_large_is_not_waited_for() {
+    let head =
+        "POST /fhir/Patient HTTP/1.1\r\nhost: x\r\ncontent-type: application/fhir+json\r\ncontent-length: 99999999\r\n";
+    for rest in ["\r\n{", "expect: 100-continue\r\n\r\n"] {
+        let answer = raw(&SERVER, &[head.as_bytes(), rest.as_bytes()]);
+        assert_eq!(outcome(&answer, "413"), "too-long", "{rest:?}");
+    }
+    let body = patient("Asks").to_string();
+    let asks = head.replace("99999999", &body.len().to_string()) + "expect: 100-continue\r\n\r\n";
+    let answer = raw(&SERVER, &[asks.as_bytes(), body.as_bytes()]);
+    assert!(answer.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 201 "), "{answer}");
+}
+
+/// What is no HTTP never becomes a request, and is answered like one.
 #[test]
 fn what_is_no_http_is_refused_and_harms_nobody() {
     let get = |rest: &str| format!("GET /fhir/metadata HTTP/1.1\r\nhost: x\r\n{rest}\r\n\r\n");
@@ -146,9 +180,28 @@ fn what_is_no_http_is_refused_and_harms_nobody() {
         post("content-length: 2\r\ntransfer-encoding: chunked"),
     ] {
         let answer = raw(&SERVER, &[sent.as_bytes()]);
-        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("\r\n\r\n"), "{sent:?}: {answer:?}");
+        assert_eq!(outcome(&answer, "400"), "structure", "{sent:?}");
     }
+    for query in ["birthdate=<2010", "name=M\u{fc}ller", "name=\"Shaw\""] {
+        let answer = raw(&SERVER, &[get("").replace("metadata", &format!("Patient?{query}")).as_bytes()]);
+        assert!(outcome(&answer, "400") == "structure" && answer.contains("percent-encoded"), "{answer}");
+    }
+    // After a request that was one, on the same connection.
+    let answer = raw(&SERVER, &[get("").replace("metadata", "Patient/nobody").as_bytes(), b"NONSENSE\r\n\r\n"]);
+    let at = answer.rfind("HTTP/1.1 ").expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 404 ") && at > 0, "{answer}");
+    assert_eq!(outcome(&answer[at..], "400"), "structure");
     SERVER.get("metadata").is(200);
+}
+
+/// What a client stored is given back byte for byte, also where it looks like an answer of the HTTP library.
+#[test]
+fn content_that_ends_like_an_answer_stays_as_it_is() {
+    let content = b"x\r\n\r\nHTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
+    let created = SERVER.send("POST", "Binary", &[("content-type", "application/octet-stream")], Some(content));
+    let id = created.is(201).json()["id"].as_str().map(str::to_owned);
+    let raw = SERVER.get(&format!("Binary/{}", id.expect("an id")));
+    assert_eq!(raw.is(200).body, content);
 }
 
 #[test]
@@ -156,7 +209,7 @@ fn slow_headers_are_408() {
     let server = small();
     let began = Instant::now();
     let answer = raw(&server, &[b"GET /fhir/metadata HTTP/1.1\r\nhost: x\r\n"]);
-    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(outcome(&answer, "408"), "timeout");
     assert!(began.elapsed() < Duration::from_secs(30));
 }
 

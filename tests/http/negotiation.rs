@@ -104,6 +104,10 @@ fn only_what_fhir_can_be_is_read() {
     check("text/plain", 415);
     check("application/x-www-form-urlencoded", 415);
     check("multipart/form-data; boundary=x", 415);
+    let id = SERVER.create(&patient("Shaw"));
+    let refused = SERVER.send("PATCH", &format!("Patient/{id}"), &[("content-type", "text/plain")], Some(b"x"));
+    assert!(refused.is(415).header("accept-patch").contains("application/json-patch+json"));
+    assert!(SERVER.get_with("metadata", &[("accept", "")]).is(200).header("content-type").contains("fhir+json"));
 }
 
 #[test]
