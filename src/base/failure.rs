@@ -56,8 +56,9 @@ impl Failure {
         Failure { kind, issues: vec![Issue::error(code, diagnostics)] }
     }
 
-    /// A failure from issues found elsewhere.
-    pub fn of(kind: FailureKind, issues: Vec<Issue>) -> Self {
+    /// A failure from issues found elsewhere, the worst first: who reads one only reads why it was refused.
+    pub fn of(kind: FailureKind, mut issues: Vec<Issue>) -> Self {
+        issues.sort_by_key(|issue| issue.severity);
         Failure { kind, issues }
     }
 
@@ -92,9 +93,8 @@ impl Failure {
 
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.kind)?;
-        for issue in &self.issues {
-            write!(f, "; {}", issue.diagnostics)?;
+        for (place, issue) in self.issues.iter().enumerate() {
+            write!(f, "{}{}", if place == 0 { "" } else { "; " }, issue.diagnostics)?;
             if let Some(place) = &issue.expression {
                 write!(f, " ({place})")?;
             }

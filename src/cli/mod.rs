@@ -78,7 +78,7 @@ enum Command {
         #[arg(required = true)]
         paths: Vec<PathBuf>,
     },
-    /// Write every resource as NDJSON
+    /// Write every resource as NDJSON; the records of the audit trail come by `vesta audit list --json`
     Export {
         /// Folder, made if it is missing; or - for standard output
         to: PathBuf,

@@ -3,7 +3,7 @@
 
 use super::entry::{Entry, entry, join};
 use super::{Context, Media, Payload, Reply, Request, Service, batch, incoming, transaction};
-use crate::base::{Failure, FailureKind, IssueCode};
+use crate::base::{Failure, IssueCode};
 use crate::json::{Kind, Value};
 
 /// Answers a batch or transaction.
@@ -19,16 +19,6 @@ pub(super) async fn perform(service: &Service, context: &Context, request: &Requ
     let entries = bundle.get("entry");
     if entries.is_some_and(|e| e.kind() != Kind::Array) {
         return Err(Failure::malformed(IssueCode::Structure, "'entry' must be an array").at("Bundle.entry"));
-    }
-    let count = entries.map_or(0, |e| e.items().count());
-    let most = service.settings.max_entries;
-    if count > most {
-        return Err(Failure::new(
-            FailureKind::TooLarge,
-            IssueCode::TooLong,
-            format!("the Bundle has {count} entries; this server takes {most} at once"),
-        )
-        .at("Bundle.entry"));
     }
     let read = entries.into_iter().flat_map(Value::items).enumerate();
     let read = read.map(|(index, value)| entry(service, context, request, index, value));

@@ -1,8 +1,9 @@
-//! history of an instance, a type and the system (R4 http.html#history): newest first, with `_since`, `_at` and
-//! `_count`. Pages show the moment of the first one: a link carries its position and the version at which the page
+//! history of an instance, a type and the system (R4 http.html#history): newest first, with `_since`, `_at`,
+//! `_count`, `_summary` and `_elements`. Pages show the moment of the first one: a link carries its position and the version at which the page
 //! begins, or ends where it leads back.
 
 use super::page::{Page, Response};
+use super::subset::Subset;
 use super::{Context, Effect, Handling, Reply, ReplyContent, Request, Service, outcome};
 use crate::base::{Failure, IssueCode, Timestamp};
 use crate::primitive::{DateTime, Precision};
@@ -12,7 +13,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 use std::collections::HashMap;
 
 /// The parameters of a history, beside that of its page links.
-pub const PARAMETERS: [&str; 5] = ["_since", "_at", "_count", "_format", "_pretty"];
+pub const PARAMETERS: [&str; 7] = ["_since", "_at", "_count", "_summary", "_elements", "_format", "_pretty"];
 
 /// What the parameters ask for.
 #[derive(Debug, Default)]
@@ -21,6 +22,10 @@ struct Asked {
     during: Option<(Timestamp, Timestamp)>,
     count: Option<usize>,
     page: Option<String>,
+    /// Whether it asks for the number of versions alone.
+    counts_only: bool,
+    /// Which part of each version.
+    subset: Option<Subset>,
     /// The parameters that were used, for the links.
     used: Vec<(String, String)>,
 }
@@ -45,18 +50,21 @@ fn read(query: &str, handling: Handling) -> Result<Asked, Failure> {
                 asked.page = Some(value);
                 continue;
             }
+            "_summary" => asked.counts_only = value == "count",
             name if PARAMETERS.contains(&name) => {}
-            "_summary" if value == "false" => {}
             _ if handling == Handling::Strict => {
                 return Err(Failure::malformed(
                     IssueCode::NotSupported,
-                    "a history has the parameters _since, _at and _count",
+                    "a history has the parameters _since, _at, _count, _summary and _elements",
                 )
                 .at(&name));
             }
             _ => continue,
         }
         asked.used.push((name, value));
+    }
+    if !asked.counts_only {
+        asked.subset = Subset::of_query(&asked.used)?;
     }
     Ok(asked)
 }
@@ -101,7 +109,10 @@ pub(super) async fn perform(
         Some(cursor) => service.snapshot_at(context, cursor.position).await?,
         None => service.snapshot(context).await?,
     };
-    let count = asked.count.unwrap_or(service.settings.page).min(service.settings.max_page);
+    let count = match asked.counts_only {
+        true => 0,
+        false => asked.count.unwrap_or(service.settings.page).min(service.settings.max_page),
+    };
     let query = HistoryQuery {
         scope,
         since: asked.since,
@@ -134,7 +145,7 @@ pub(super) async fn perform(
     let room = page.rows.iter().map(|v| v.body.as_ref().map_or(0, Vec::len) + 512).sum();
     let mut bundle = Page::new(service, "history", total, &shown, room);
     for (version, brought_back) in page.rows.iter().zip(brought_back) {
-        entry(service, context, &mut bundle, version, brought_back);
+        entry(service, context, &mut bundle, (version, brought_back), asked.subset.as_ref())?;
     }
     Ok(Reply::of(Effect::Ok, ReplyContent::Json(bundle.finish())))
 }
@@ -233,12 +244,24 @@ async fn exists(service: &Service, snapshot: &dyn Snapshot, scope: &HistoryScope
 
 /// An entry: the version, the interaction that made it, and what that answered. Conditional forms stand as what they came
 /// to (R4 http.html#history).
-fn entry(service: &Service, context: &Context, bundle: &mut Page, version: &Version, brought_back: bool) {
+fn entry(
+    service: &Service,
+    context: &Context,
+    bundle: &mut Page,
+    (version, brought_back): (&Version, bool),
+    subset: Option<&Subset>,
+) -> Result<(), Failure> {
     let kind = service.definitions.name(version.kind);
     let id = version.id.as_str();
     let mut entry = bundle.entry();
     entry.full_url(&context.base, kind, id);
-    entry.version(kind, version);
+    match subset.zip(version.to_json(kind)) {
+        Some((subset, json)) => {
+            context.ledger.saw(&json);
+            entry.resource(&subset.apply(&service.definitions, &json)?);
+        }
+        None => entry.version(kind, version),
+    }
     let (method, status) = match version.method {
         Method::Create => ("POST", (201, "Created")),
         Method::Update if version.version == 1 || brought_back => ("PUT", (201, "Created")),
@@ -259,4 +282,5 @@ fn entry(service: &Service, context: &Context, bundle: &mut Page, version: &Vers
         outcome: None,
     });
     entry.end();
+    Ok(())
 }

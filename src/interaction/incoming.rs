@@ -72,13 +72,14 @@ pub(crate) fn of_syntax(error: SyntaxError) -> Failure {
 }
 
 impl Service {
-    /// Checks that a value is a resource of a type.
+    /// Checks that a value is a resource of a type, and a Bundle no larger than is taken.
     pub(crate) fn check_type(&self, kind: TypeId, resource: Value<'_>) -> Result<(), Failure> {
         let expected = self.definitions.name(kind);
         if resource.kind() != Kind::Object {
             return Err(Failure::malformed(IssueCode::Structure, "a resource is a JSON object").at(expected));
         }
         match resource.get("resourceType").and_then(Value::as_str) {
+            Some(name) if name == expected && name == "Bundle" => self.check_entries(resource),
             Some(name) if name == expected => Ok(()),
             Some(name) => {
                 let name: String = name.chars().take(64).collect();
@@ -90,6 +91,17 @@ impl Service {
             }
             None => Err(Failure::malformed(IssueCode::Required, "the resource has no 'resourceType'").at(expected)),
         }
+    }
+
+    /// Every entry costs: a Bundle with too many is refused before anything else looks at it.
+    fn check_entries(&self, bundle: Value<'_>) -> Result<(), Failure> {
+        let most = self.settings.max_entries;
+        let count = bundle.get("entry").map_or(0, |entries| entries.items().count());
+        if count <= most {
+            return Ok(());
+        }
+        let why = format!("the Bundle has {count} entries; this server takes {most} at once");
+        Err(Failure::new(FailureKind::TooLarge, IssueCode::TooLong, why).at("Bundle.entry"))
     }
 }
 

@@ -13,7 +13,10 @@ pub fn write(issues: &[Issue]) -> String {
     if issues.is_empty() {
         write_issue(&Issue::new(Severity::Information, IssueCode::Informational, "no issues"), &mut out);
     }
-    for (i, issue) in issues.iter().enumerate() {
+    // The worst first, else in the order in which they were found.
+    let mut issues: Vec<&Issue> = issues.iter().collect();
+    issues.sort_by_key(|issue| issue.severity);
+    for (i, issue) in issues.into_iter().enumerate() {
         if i > 0 {
             out.push(',');
         }

@@ -24,7 +24,7 @@ pub(crate) enum Subset {
 }
 
 impl Subset {
-    /// What the parameters of a read ask for. (`_summary=count` is for searches.)
+    /// What the parameters of a read or history ask for. (`_summary=count` is for searches.)
     pub(crate) fn of_query(pairs: &[(String, String)]) -> Result<Option<Subset>, Failure> {
         let mut subset = None;
         for (name, value) in pairs {
@@ -36,7 +36,7 @@ impl Subset {
                 ("_summary", _) => {
                     return Err(Failure::malformed(
                         IssueCode::Value,
-                        "'_summary' of a read is one of true, text, data and false",
+                        "'_summary' is one of true, text, data and false, and count where there is something to count",
                     )
                     .at("_summary"));
                 }

@@ -7,7 +7,7 @@ use super::{Level, binding, narrative};
 use crate::base::IssueCode;
 use crate::definitions::Element;
 use crate::json::{Kind, Value};
-use crate::primitive::{self, JsonForm, Primitive};
+use crate::primitive::{self, Decimal, JsonForm, Primitive};
 use std::borrow::Cow;
 
 impl<'d> Walk<'_, 'd> {
@@ -46,6 +46,10 @@ impl<'d> Walk<'_, 'd> {
         }
         if let Err(rule) = primitive::check(primitive, &text) {
             let message = format!("'{}' is not a legal {}: {rule}", shown(&text), element.type_name);
+            return self.report(IssueCode::Value, place, message);
+        }
+        if primitive == Primitive::Decimal && text.contains(['e', 'E']) && Decimal::parse(&text).is_none() {
+            let message = format!("the exponent of '{}' is beyond ±10000: no search would find it", shown(&text));
             return self.report(IssueCode::Value, place, message);
         }
         if row.bound

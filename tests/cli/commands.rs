@@ -94,16 +94,30 @@ fn what_is_refused_is_said_with_the_reason_and_the_place() {
     let file = files.path().join("mixed.ndjson");
     let bad = r#"{"resourceType":"Patient","id":"bad","gender":"neither"}"#;
     std::fs::write(&file, format!("{}\n{bad}\nnot json\n", patient("good", "Good"))).expect("writes");
+    // What is wrong is told before what is only noticed, and in words.
+    let noticed = json!({"resourceType": "Observation", "category": [{"coding": [{"system": "http://unknown.test/x", "code": "1"}]}],
+        "code": {"coding": [{"system": "http://unknown.test/x", "code": "1"}]}});
+    let entry = |method: &str| json!({"resource": noticed, "request": {"method": method, "url": "Observation"}});
+    let batch = json!({"resourceType": "Bundle", "type": "batch", "entry": [entry("POST"), {"fullUrl": "urn:x:1"}]});
+    std::fs::write(files.path().join("noticed.json"), noticed.to_string()).expect("writes");
+    std::fs::write(files.path().join("batch.json"), batch.to_string()).expect("writes");
     std::fs::write(files.path().join("torn.json.gz"), &gzip("{}")[..10]).expect("writes");
     let imported = vesta(data.path(), &["import", &files.path().to_string_lossy()]);
     assert_eq!(imported.status.code(), Some(1));
     let text = out(&imported);
-    for part in ["Patient.gender", "mixed.ndjson:2", "mixed.ndjson:3", "torn.json.gz"] {
+    for part in ["Patient.gender", "mixed.ndjson:2", "mixed.ndjson:3", "torn.json.gz", "(without type)"] {
         assert!(text.contains(part), "{part} is missing in\n{text}");
     }
     let counts =
         text.lines().find(|l| l.starts_with("Patient")).map(|l| l.split_whitespace().skip(1).collect::<Vec<_>>());
     assert_eq!(counts, Some(vec!["1", "1"]), "{text}");
+    let reasons: Vec<&str> = text.lines().filter(|line| line.contains(" × ")).collect();
+    assert_eq!(
+        reasons.iter().filter(|why| why.contains("'status'") || why.contains("Observation.status")).count(),
+        2,
+        "{text}"
+    );
+    assert!(!text.contains("Unprocessable;") && !text.contains("Malformed;"), "{text}");
     for file in ["/no/such/file.json", "/no/such/folder"] {
         let nothing = vesta(data.path(), &["import", file]);
         assert_eq!(nothing.status.code(), Some(1));
@@ -181,6 +195,22 @@ fn a_damaged_store_is_not_served_but_can_be_checked() {
         "{}",
         out(&checked)
     );
+}
+
+/// Pages that cannot be read end whoever reads them; the command says so all the same.
+#[test]
+fn a_store_whose_file_was_cut_is_checked_without_a_crash() {
+    let (data, files) = (tempfile::tempdir().expect("one"), tempfile::tempdir().expect("one"));
+    let file = files.path().join("lines.ndjson");
+    let lines: Vec<String> = (0..400).map(|n| patient(&format!("p{n}"), "Sound")).collect();
+    std::fs::write(&file, lines.join("\n")).expect("writes");
+    assert!(vesta(data.path(), &["import", "--auth", "off", &file.to_string_lossy()]).status.success());
+    assert!(vesta(data.path(), &["check"]).status.success());
+    let truth = std::fs::OpenOptions::new().write(true).open(data.path().join("truth/data.mdb")).expect("opens");
+    truth.set_len(12_288).expect("cut");
+    let checked = vesta(data.path(), &["check"]);
+    assert_eq!(checked.status.code(), Some(1), "{}{}", out(&checked), err(&checked));
+    assert!(err(&checked).contains("damaged"), "{}", err(&checked));
 }
 
 #[test]

@@ -82,7 +82,16 @@ fn a_number_of_a_million_digits() {
         "1".repeat(1_000_000)
     );
     post("Observation", JSON, body.as_bytes()).is(400);
-    post("Observation", JSON, body.replace(&"1".repeat(1_000_000), "1e999999999999").as_bytes());
+    for beyond in ["1e999999999999", "1e10001", "1E-10001"] {
+        let body = body.replace(&"1".repeat(1_000_000), beyond);
+        let refused = post("Observation", JSON, body.as_bytes());
+        refused.refuses(422, "value");
+        assert_eq!(refused.json()["issue"][0]["expression"][0], "Observation.value.value");
+    }
+    let large = body.replace(&"1".repeat(1_000_000), "1.5e9999");
+    post("Observation", JSON, large.as_bytes()).is(201);
+    // Larger than what the JSON reader of the tests takes.
+    assert!(SERVER.get("Observation?value-quantity=gt1e9998").is(200).text().contains("\"total\":1,"));
     let search = SERVER.get(&format!("Observation?value-quantity={}", "1".repeat(10_000)));
     assert!(search.status < 500, "{}", search.status);
 }
@@ -101,6 +110,13 @@ fn a_bundle_with_a_million_entries() {
         answer.is(answer.status);
     }
     assert_eq!(SERVER.get("Basic?_summary=count").json()["total"], 0);
+    // Nor is it worked through where it is only to be stored or judged.
+    let many = format!("[{}{{}}]", "{},".repeat(1_000_000));
+    let body = format!("{{\"resourceType\":\"Bundle\",\"id\":\"many\",\"type\":\"collection\",\"entry\":{many}}}");
+    post("Bundle", JSON, body.as_bytes()).refuses(413, "too-long");
+    SERVER.send("PUT", "Bundle/many", &[JSON], Some(body.as_bytes())).refuses(413, "too-long");
+    let judged = post("Bundle/$validate", JSON, body.as_bytes());
+    assert_eq!(judged.is(200).json()["issue"][0]["code"], "too-long");
     let deep = format!("[{}{{}}]", "{},".repeat(1_000_000));
     let body = format!("{{\"resourceType\":\"Bundle\",\"type\":\"batch\",\"entry\":{deep}}}");
     post("", JSON, body.as_bytes());

@@ -114,6 +114,40 @@ fn a_link_back_is_for_its_own_history() {
     assert_eq!(relations(&server.get(&format!("Patient/_history?_count=0&_page={place}")).json()), ["self", "first"]);
 }
 
+/// `_summary` and `_elements` are for every interaction that gives resources (R4 http.html#parameters).
+#[test]
+fn a_history_gives_parts_where_parts_are_asked_for() {
+    let server = TestServer::start();
+    fill(&server);
+    for path in ["Patient/a/_history", "Patient/_history", "_history"] {
+        let whole = server.get(&format!("{path}?_count=100")).is(200).json();
+        let counted = server.get(&format!("{path}?_summary=count")).is(200).json();
+        assert_eq!((&counted["total"], &counted["entry"]), (&whole["total"], &json!(null)), "{path}");
+        for (query, kept, lost) in [("_elements=active", "id", "name"), ("_summary=text", "text", "name")] {
+            let part =
+                server.get_with(&format!("{path}?_count=100&{query}"), &[("prefer", "handling=strict")]).is(200).json();
+            assert_eq!(rows(&part), rows(&whole), "{path}?{query}");
+            for (entry, full) in
+                part["entry"].as_array().into_iter().flatten().zip(whole["entry"].as_array().expect("rows"))
+            {
+                assert_eq!(entry["response"], full["response"]);
+                let Some(resource) = entry.get("resource") else { continue };
+                assert_eq!(resource["meta"]["tag"][0]["code"], "SUBSETTED", "{path}?{query}");
+                assert_eq!(
+                    (&resource[kept], &resource[lost]),
+                    (&full["resource"][kept], &json!(null)),
+                    "{path}?{query}"
+                );
+            }
+        }
+        let first = server.get(&format!("{path}?_count=1&_summary=true")).is(200).json();
+        let next = link(&first, "next").expect("a next page");
+        assert!(next.contains("_summary=true"), "{next}");
+        assert_eq!(follow(&server, &next)["entry"].as_array().map(Vec::len), Some(1));
+        server.get(&format!("{path}?_summary=some")).refuses(400, "value");
+    }
+}
+
 /// Does everything that makes a version, and gives what each interaction answered: method and address as a history has
 /// them (R4 http.html#history: conditional forms as the direct ones that they came to), and the answer.
 fn live(server: &TestServer) -> Vec<(&'static str, String, Answer)> {

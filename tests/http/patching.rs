@@ -132,5 +132,8 @@ fn the_patches_of_a_bundle_share_their_steps() {
     let batch = SERVER.put("POST", "", &bundle("batch", 40, 20)).is(200).json();
     let status = |entry: &Value| entry["response"]["status"].as_str().unwrap_or_default().to_owned();
     let all: Vec<String> = batch["entry"].as_array().expect("entries").iter().map(status).collect();
-    assert!(all[0].starts_with("200") && all[39].starts_with("422"), "{all:?}");
+    // The entries of a batch are worked on side by side: which of them come first is open.
+    let done = all.iter().filter(|status| status.starts_with("200")).count();
+    let refused = all.iter().filter(|status| status.starts_with("422")).count();
+    assert!((1..40).contains(&done) && done + refused == 40, "{all:?}");
 }

@@ -53,7 +53,7 @@ fn stored_definitions_are_held_against() {
     let server = TestServer::start();
     assert_eq!(
         issues(post(&server, "Observation/$validate", &observation("x", "y")).is(200)),
-        ["information not-found Observation.value.coding[0].system", "warning not-found Observation"]
+        ["warning not-found Observation", "information not-found Observation.value.coding[0].system"]
     );
     post(&server, "StructureDefinition", &graded()).is(201);
     // The value set is not there yet: nothing is refused, and that is said.
@@ -262,7 +262,7 @@ fn what_cannot_be_used_is_named() {
     let told = post(&lax, "Observation/$validate", &observation("one", "First"));
     assert_eq!(
         issues(told.is(200)),
-        ["information not-found Observation.value.coding[0].system", "warning processing Observation"]
+        ["warning processing Observation", "information not-found Observation.value.coding[0].system"]
     );
     assert!(told.text().contains(PROFILE) && told.text().contains("x-1"), "{}", told.text());
     let contradiction = profile(
@@ -321,7 +321,7 @@ fn definitions_and_packages_survive_a_restart() {
     let judge = |server: &TestServer| {
         assert_eq!(
             issues(post(server, "Observation", &observation("x", "y")).is(422)),
-            ["warning code-invalid Observation.value.coding[0].code", "error code-invalid Observation.value"]
+            ["error code-invalid Observation.value", "warning code-invalid Observation.value.coding[0].code"]
         );
         assert!(issues(post(server, "Patient", &named).is(422)).contains(&"error required Patient.name".to_owned()));
     };

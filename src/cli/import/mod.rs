@@ -170,7 +170,7 @@ fn requests(text: Vec<u8>, limits: &Limits) -> Result<Vec<(Vec<String>, Request)
     let entries = || root.get("entry").into_iter().flat_map(|e| e.items()).collect::<Vec<_>>();
     match bundle.as_ref() {
         "transaction" | "batch" => {
-            let kinds = entries().into_iter().map(|e| kind_of_entry(e).unwrap_or_default()).collect();
+            let kinds = entries().into_iter().map(kind_of_entry).collect();
             let request = Request { body: Some(json(text)), ..Request::new(Verb::Post, "") };
             Ok(vec![(kinds, request)])
         }
@@ -185,12 +185,15 @@ fn kind_of(resource: Value<'_>) -> Result<String, String> {
     kind.map(|k| k.into_owned()).ok_or_else(|| "there is no resourceType".to_owned())
 }
 
-fn kind_of_entry(entry: Value<'_>) -> Option<String> {
-    if let Some(resource) = entry.get("resource") {
-        return kind_of(resource).ok();
-    }
-    let url = entry.get("request")?.get("url")?.as_str()?;
-    Some(url.split(['/', '?']).next().unwrap_or_default().to_owned())
+/// The type that an entry writes; a name for those that say none.
+fn kind_of_entry(entry: Value<'_>) -> String {
+    let of_resource = || kind_of(entry.get("resource")?).ok();
+    let of_url = || {
+        let url = entry.get("request")?.get("url")?.as_str()?;
+        Some(url.split(['/', '?']).next().unwrap_or_default().to_owned())
+    };
+    let kind = of_resource().or_else(of_url).filter(|kind| !kind.is_empty());
+    kind.unwrap_or_else(|| "(without type)".to_owned())
 }
 
 /// An update under the resource's own id, or a create if it has none.
