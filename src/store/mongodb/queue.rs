@@ -159,12 +159,10 @@ impl Queue {
             {
                 self.take(job);
             }
-            let jobs = if self.large.is_empty() || (!self.large_next && !self.small.is_empty()) {
-                self.group()
-            } else {
-                self.large.pop_front().into_iter().collect()
-            };
-            self.large_next = !self.large_next || self.small.is_empty();
+            let large = self.small.is_empty() || (self.large_next && !self.large.is_empty());
+            let jobs = if large { self.large.pop_front().into_iter().collect() } else { self.group() };
+            // After a large one small ones come first, also those that come while it is under way.
+            self.large_next = !large;
             let jobs: Vec<Job> = jobs.into_iter().filter(|job| job.ticket.begin()).collect();
             if let Some(first) = jobs.first() {
                 return Some((first.tenant, jobs));
@@ -208,4 +206,66 @@ pub async fn answer(
         return Err(away());
     }
     result.await.map_err(|_| stopped())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A transaction of so many deletes, told apart by that number.
+    fn job(writes: usize) -> (Job, oneshot::Receiver<Result<Vec<Committed>, StoreError>>) {
+        let kind = crate::definitions::Definitions::core().resource("Basic").expect("a type");
+        let write = || Prepared {
+            kind,
+            id: ResourceId::new("x").expect("an id"),
+            method: Method::Delete,
+            expect: Expect::Any,
+            content: None,
+            schema: 0,
+        };
+        let (answer, result) = oneshot::channel();
+        let job = Job {
+            tenant: TenantId::default(),
+            writes: (0..writes).map(|_| write()).collect(),
+            guards: Vec::new(),
+            items: Vec::new(),
+            audit: Vec::new(),
+            fence: None,
+            ticket: Ticket::default(),
+            answer,
+        };
+        (job, result)
+    }
+
+    /// The numbers of writes of what comes next.
+    async fn next(queue: &mut Queue) -> Vec<usize> {
+        let (_, jobs) = queue.next().await.expect("something waits");
+        jobs.iter().map(|job| job.writes.len()).collect()
+    }
+
+    #[tokio::test]
+    async fn after_a_large_one_the_small_ones_come_first() {
+        let (sender, waiting) = mpsc::channel(16);
+        let mut queue = Queue::new(waiting);
+        let mut results = Vec::new();
+        let mut put = |writes: usize| {
+            let (job, result) = job(writes);
+            results.push(result);
+            sender.try_send(job).ok().expect("room");
+        };
+        put(LARGE + 1);
+        assert_eq!(next(&mut queue).await, [LARGE + 1]);
+        // While that is under way.
+        put(LARGE + 2);
+        put(LARGE + 3);
+        put(1);
+        put(2);
+        assert_eq!(next(&mut queue).await, [1, 2]);
+        put(3);
+        assert_eq!(next(&mut queue).await, [LARGE + 2], "large ones have their turn, too");
+        assert_eq!(next(&mut queue).await, [3]);
+        assert_eq!(next(&mut queue).await, [LARGE + 3]);
+        put(4);
+        assert_eq!(next(&mut queue).await, [4]);
+    }
 }
