@@ -14,12 +14,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use report::Report;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::sync::Semaphore;
 
 /// Bytes that may be worked on at the same time, in units of [`UNIT`].
 const IN_FLIGHT: u32 = 1024;
 /// A piece takes at least one of these.
 const UNIT: usize = 128 << 10;
+
+/// How often a piece is tried where others write at the same time, or more waits than can be written soon.
+const TRIES: u32 = 20;
+/// The longest pause between two tries.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// Loads the files.
 pub fn run(settings: &Settings, paths: &[PathBuf]) -> Result<(), Fault> {
@@ -123,10 +129,12 @@ impl Import {
     async fn perform(&self, request: Request) -> Result<Reply, Failure> {
         // What a request may cost counts for each by itself.
         let context = Context::open(TenantId::default(), &*self.base);
-        for _ in 0..5 {
+        let mut pause = Duration::from_millis(20);
+        for _ in 1..TRIES {
             match self.service.perform(&context, request.clone()).await {
                 Err(failure) if matches!(failure.kind, FailureKind::Conflict | FailureKind::Unavailable) => {
-                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE);
                 }
                 answered => return answered,
             }

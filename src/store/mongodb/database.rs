@@ -214,9 +214,10 @@ impl From<Error> for StoreError {
 pub const TOO_LARGE: &str = "the database cannot commit so much at once (16 MB a resource, 100 MB a transaction): \
                              send it as a batch, in several transactions, or by 'vesta import'";
 
-/// What is said of a commit that the database has given up.
-pub const TOO_LONG: &str = "the database takes longer for so much at once than it lets a transaction live: send it as \
-                            a batch, in several transactions, or by 'vesta import'";
+/// What is said of a commit that the database has given up, or would.
+pub const TOO_LONG: &str = "the database takes longer for so much at once than a transaction may last (20 s, or what \
+                            the database lets it live, if that is less): send it as a batch, in several transactions, \
+                            or by 'vesta import'";
 
 /// What is said while no primary answers.
 pub fn away() -> StoreError {

@@ -24,8 +24,11 @@ use std::time::Duration;
 const REMEMBERED: usize = 32;
 /// After this nobody asks for the outcome of an attempt any more.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
-/// Whoever has committed within this may be about to do it again.
-const LATELY: Duration = Duration::from_secs(10);
+/// Whoever has committed within this may be about to do it again, or has tried since: longer than anybody tries.
+const LATELY: Duration = Duration::from_secs(60);
+
+/// Versions that are written by one command at most.
+const CHUNK: usize = 200;
 
 /// A group that was begun.
 pub struct Opened<'g> {
@@ -382,8 +385,9 @@ impl<'g> Group<'g> {
             let key = version_key(self.tenant, number);
             updates.push(doc! { "q": { "_id": key }, "u": { "$set": { "s": by as i64, "e": at.0 } } });
         }
-        if !versions.is_empty() {
-            self.shared.versions.insert_many(&versions).session(&mut *session).await?;
+        // In parts: what is broken off in the midst is ended as soon as its part is done.
+        for some in versions.chunks(CHUNK) {
+            self.shared.versions.insert_many(some).session(&mut *session).await?;
         }
         for some in updates.chunks(500) {
             let expected = some.len();

@@ -103,6 +103,12 @@ impl Shared {
         let _ = self.answering.subscribe().wait_for(|answers| !answers).await;
     }
 
+    /// Waits for so long, by the clock of the store's own runtime.
+    fn after(&self, length: Duration) -> std::pin::Pin<Box<tokio::time::Sleep>> {
+        let _within = self.handle.enter();
+        Box::pin(tokio::time::sleep(length))
+    }
+
     /// Does something that may be broken off, for as long as a primary answers.
     async fn while_it_answers<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
         tokio::select! {
@@ -322,15 +328,19 @@ impl MongoStore {
     }
 
     /// Compresses the bodies of a transaction, before the writer's turn.
-    fn prepare(writes: Vec<crate::store::Write>) -> Result<Vec<Prepared>, StoreError> {
+    fn prepare(&self, writes: Vec<crate::store::Write>) -> Result<Vec<Prepared>, StoreError> {
         let prepared = writes.into_iter().map(|write| {
+            let entries = write.content.as_ref().map_or(0, |content| {
+                let leads = self.shared.vocabulary.leads(write.kind);
+                content.terms.as_slice().len() + 2 * leads.map_or(0, |leads| leads.digests(&content.terms).len())
+            });
             let schema = write.content.as_ref().map_or(0, |content| content.schema);
             let content = match write.content {
                 Some(content) => Some((document::pack(&content.body.0)?, content.terms)),
                 None => None,
             };
             let crate::store::Write { kind, id, method, expect, .. } = write;
-            Ok(Prepared { kind, id, method, expect, content, schema })
+            Ok(Prepared { kind, id, method, expect, content, schema, entries })
         });
         prepared.collect()
     }
@@ -359,7 +369,7 @@ impl Store for MongoStore {
         let packed = audit.into_iter().map(|record| Ok((document::pack(&record.body.0)?, record)));
         let audit = packed.map(|done: Result<_, StoreError>| done.map(|(body, record)| (record, body)));
         let audit = audit.collect::<Result<_, _>>()?;
-        let writes = MongoStore::prepare(writes)?;
+        let writes = self.prepare(writes)?;
         let (answer, result) = oneshot::channel();
         let ticket = Ticket::default();
         let job = Job { tenant, writes, guards, items, audit, fence: None, ticket: ticket.clone(), answer };
@@ -367,9 +377,14 @@ impl Store for MongoStore {
         if !self.shared.answers() {
             return Err(database::away());
         }
-        let sent = self.shared.while_it_answers(self.queue.send(job)).await?;
+        let mut too_long = self.shared.after(queue::WAITING);
+        let sending = self.shared.while_it_answers(self.queue.send(job));
+        let sent = tokio::select! {
+            sent = sending => sent?,
+            () = &mut too_long => return Err(queue::busy()),
+        };
         sent.map_err(|_| StoreError::Unavailable("the store is closing".into()))?;
-        queue::answer(&ticket, result, self.shared.until_away()).await
+        queue::answer(&ticket, result, self.shared.until_away(), too_long).await
     }
 
     fn is_shared(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Which transactions are committed next, and which are too large. Small ones share a transaction of the database; a
 //! large one has it alone, and between two large ones all small ones that wait have their turn, so that nobody waits
-//! for more than one large transaction.
+//! for more than one large transaction. What waits too long all the same is taken back.
 
 use super::database::away;
 use crate::base::{ResourceId, TenantId};
@@ -10,16 +10,21 @@ use crate::store::{AuditRecord, Committed, Expect, Guard, ItemWrite, Method, Sto
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Writes of one transaction of the database, roughly, at most, where several share it.
 const GROUP: usize = 500;
 /// Bytes of one transaction of the database, roughly, at most, where several share it.
 const BYTES: usize = 24 << 20;
+/// Entries of indexes of one transaction of the database, roughly, at most, where several share it.
+const ENTRIES: usize = 40_000;
 /// A transaction with more writes,
 const LARGE: usize = 200;
-/// or more bytes, is a large one.
+/// or more bytes,
 const LARGE_BYTES: usize = 4 << 20;
+/// or more entries of indexes, is a large one.
+const LARGE_ENTRIES: usize = 20_000;
 /// Transactions that are taken out of the channel, at most.
 const HELD: usize = 4096;
 
@@ -29,6 +34,12 @@ pub const MOST: usize = 20_000;
 pub const MOST_BYTES: usize = 64 << 20;
 /// Bytes of one resource at most, the same way: a document of the database has 16 MB.
 pub const MOST_ONE: usize = 15 << 20;
+/// Entries of indexes of one transaction at most: writing them is what takes the time, and nobody else of the tenant
+/// writes meanwhile.
+pub const MOST_ENTRIES: usize = 400_000;
+/// How long a transaction waits for its turn: longer than a large one may take (`writer::FILLING`), so that who waits
+/// behind one has its turn.
+pub const WAITING: Duration = Duration::from_secs(30);
 
 /// A write whose body is compressed already.
 pub struct Prepared {
@@ -40,6 +51,8 @@ pub struct Prepared {
     pub content: Option<(Vec<u8>, Terms)>,
     /// The schema by which the terms were found.
     pub schema: u64,
+    /// Entries of indexes that it makes: one for each term, two for each digest.
+    pub entries: usize,
 }
 
 impl Prepared {
@@ -70,9 +83,18 @@ impl Job {
         self.writes.iter().map(Prepared::bytes).sum::<usize>() + items
     }
 
+    fn entries(&self) -> usize {
+        self.writes.iter().map(|write| write.entries).sum()
+    }
+
     /// Whether it has a transaction of the database alone.
     pub fn is_large(&self) -> bool {
-        self.writes.len() > LARGE || self.bytes() > LARGE_BYTES
+        self.writes.len() > LARGE || self.entries() > LARGE_ENTRIES || self.bytes() > LARGE_BYTES
+    }
+
+    /// Begins it, unless it was withdrawn or nobody waits for it any more.
+    fn begin(&self) -> bool {
+        !self.answer.is_closed() && self.ticket.begin()
     }
 
     /// Refuses what the database cannot take at once.
@@ -99,6 +121,14 @@ impl Job {
                  this is {} MB: {what_to_do}",
                 MOST_BYTES >> 20,
                 bytes.div_ceil(1 << 20),
+            )));
+        }
+        let entries = self.entries();
+        if entries > MOST_ENTRIES {
+            return Err(StoreError::TooLarge(format!(
+                "the database commits at most {MOST_ENTRIES} entries of indexes at once, and this makes {entries} (one \
+                 for each term that a resource is found by, and two for each patient, code and pair of both): \
+                 {what_to_do}"
             )));
         }
         Ok(())
@@ -163,7 +193,7 @@ impl Queue {
             let jobs = if large { self.large.pop_front().into_iter().collect() } else { self.group() };
             // After a large one small ones come first, also those that come while it is under way.
             self.large_next = !large;
-            let jobs: Vec<Job> = jobs.into_iter().filter(|job| job.ticket.begin()).collect();
+            let jobs: Vec<Job> = jobs.into_iter().filter(Job::begin).collect();
             if let Some(first) = jobs.first() {
                 return Some((first.tenant, jobs));
             }
@@ -173,13 +203,16 @@ impl Queue {
     /// Small ones of one tenant, in the order in which they came.
     fn group(&mut self) -> Vec<Job> {
         let mut jobs: Vec<Job> = Vec::new();
-        let (mut writes, mut bytes) = (0, 0);
+        let (mut writes, mut bytes, mut entries) = (0, 0, 0);
         let mut rest = VecDeque::new();
         while let Some(job) = self.small.pop_front() {
-            let fits = writes + job.writes.len() <= GROUP && bytes + job.bytes() <= BYTES;
+            let fits = writes + job.writes.len() <= GROUP
+                && bytes + job.bytes() <= BYTES
+                && entries + job.entries() <= ENTRIES;
             if jobs.first().is_none_or(|first| first.tenant == job.tenant && fits) {
                 writes += job.writes.len();
                 bytes += job.bytes();
+                entries += job.entries();
                 jobs.push(job);
             } else {
                 rest.push_back(job);
@@ -190,22 +223,30 @@ impl Queue {
     }
 }
 
-/// Waits for the answer to a transaction; what has not been begun is taken back as soon as the database is away.
+/// Waits for the answer to a transaction; what has not been begun is taken back as soon as the database is away, or when
+/// it has waited too long.
 pub async fn answer(
     ticket: &Ticket,
     mut result: oneshot::Receiver<Result<Vec<Committed>, StoreError>>,
     gone: impl Future<Output = ()>,
+    too_long: impl Future<Output = ()>,
 ) -> Result<Vec<Committed>, StoreError> {
     let stopped = || StoreError::Unavailable("the store is closing".into());
-    tokio::select! {
+    let why = tokio::select! {
         biased;
         done = &mut result => return done.map_err(|_| stopped())?,
-        () = gone => {}
-    }
+        () = gone => away(),
+        () = too_long => busy(),
+    };
     if ticket.withdraw() {
-        return Err(away());
+        return Err(why);
     }
     result.await.map_err(|_| stopped())?
+}
+
+/// What is said to whoever has waited too long for the turn.
+pub fn busy() -> StoreError {
+    StoreError::Unavailable("too much waits to be written; nothing of this was; try again".into())
 }
 
 #[cfg(test)]
@@ -222,6 +263,7 @@ mod tests {
             expect: Expect::Any,
             content: None,
             schema: 0,
+            entries: 0,
         };
         let (answer, result) = oneshot::channel();
         let job = Job {
@@ -267,5 +309,44 @@ mod tests {
         assert_eq!(next(&mut queue).await, [LARGE + 3]);
         put(4);
         assert_eq!(next(&mut queue).await, [4]);
+    }
+
+    #[tokio::test]
+    async fn what_nobody_waits_for_is_not_begun() {
+        let (sender, waiting) = mpsc::channel(16);
+        let mut queue = Queue::new(waiting);
+        let (gone, _) = job(1);
+        let (withdrawn, _heard) = job(2);
+        assert!(withdrawn.ticket.withdraw());
+        let (stays, _heard) = job(3);
+        for job in [gone, withdrawn, stays] {
+            sender.try_send(job).ok().expect("room");
+        }
+        assert_eq!(next(&mut queue).await, [3]);
+    }
+
+    #[tokio::test]
+    async fn what_waits_too_long_is_taken_back() {
+        let never = std::future::pending::<()>;
+        let (waiting, result) = job(1);
+        let done = answer(&waiting.ticket, result, never(), async {}).await;
+        assert!(matches!(done, Err(why) if why == busy()));
+        assert!(!waiting.begin());
+        // What was begun is waited for, however long it takes.
+        let (begun, result) = job(1);
+        assert!(begun.begin());
+        let ticket = begun.ticket.clone();
+        begun.answer.send(Ok(Vec::new())).ok().expect("heard");
+        assert!(answer(&ticket, result, never(), async {}).await.is_ok());
+    }
+
+    #[test]
+    fn entries_of_indexes_have_a_bound() {
+        let (mut large, _) = job(2);
+        large.writes[0].entries = MOST_ENTRIES;
+        assert!(large.is_large() && large.check_size().is_ok());
+        large.writes[1].entries = 1;
+        let Err(StoreError::TooLarge(why)) = large.check_size() else { panic!("not refused") };
+        assert!(why.contains("400000") && why.contains("400001") && why.contains("vesta import"), "{why}");
     }
 }

@@ -10,7 +10,7 @@ use super::Shared;
 use super::document::{damaged, terms_array, terms_of, version_key, version_of};
 use super::lead;
 use super::progress::{Progress, Session, Still, Stored, covers};
-use super::queue::{Job, Ticket, answer};
+use super::queue::{Job, Ticket, WAITING, answer};
 use super::terms::Found;
 use crate::base::TenantId;
 use crate::store::{Indexing, StoreError};
@@ -302,7 +302,7 @@ impl Shared {
         let queue = self.queue.upgrade().ok_or_else(closing)?;
         self.while_it_answers(queue.send(job)).await?.map_err(|_| closing())?;
         drop(queue);
-        answer(&ticket, result, self.until_away()).await?;
+        answer(&ticket, result, self.until_away(), self.after(WAITING)).await?;
         self.position(tenant).await
     }
 

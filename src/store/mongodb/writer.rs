@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-/// How long a group is tried before its callers are told to try again.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a group is tried before its callers are told to try again: longer than a large transaction of another
+/// process may take ([`FILLING`]), which holds the counter meanwhile.
+const PATIENCE: Duration = Duration::from_secs(25);
 /// How long it is tried to learn what became of a commit, from when it was sent.
 const CERTAINTY: Duration = Duration::from_secs(5);
 /// How long a commit may take before it is sent again (which is harmless: it commits once).
@@ -26,6 +27,8 @@ const COMMIT: Duration = Duration::from_secs(2);
 /// A large transaction that the database has given up after so long was given up because of that: the least life of a
 /// transaction that is worth setting.
 const LIFETIME: Duration = Duration::from_secs(15);
+/// How long a large transaction may be filled before it is refused: nobody else writes meanwhile.
+const FILLING: Duration = Duration::from_secs(20);
 /// How long a session is kept that is not used; the database forgets it after half an hour.
 const SESSION: Duration = Duration::from_secs(600);
 /// The longest pause between two attempts, and how long a process that has committed lets others go first: longer than
@@ -51,8 +54,10 @@ pub async fn run(shared: Arc<Shared>, waiting: mpsc::Receiver<Job>) {
     let mut queue = Queue::new(waiting);
     let mut session = Session::default();
     while let Some((tenant, jobs)) = queue.next().await {
+        let large = is_large(&jobs);
         commit(&shared, &mut session, tenant, jobs).await;
-        if session.crowded {
+        // Whoever waited for a large one finds the turn, also if nobody knows of them.
+        if session.crowded || large {
             sleep(YIELD).await;
         }
     }
@@ -155,11 +160,14 @@ async fn attempt(
     }
 }
 
+fn is_large(jobs: &[Job]) -> bool {
+    matches!(jobs, [one] if one.is_large())
+}
+
 /// Whether the database has ended a transaction because it took too long: nothing that is tried again would end
 /// otherwise. It says only that there is no such transaction.
 fn is_outlived(jobs: &[Job], error: &Error, took: Duration) -> bool {
-    let large = matches!(jobs, [one] if one.is_large());
-    large && took > LIFETIME && is_transient(error) && matches!(&*error.kind, ErrorKind::Command(_))
+    is_large(jobs) && took > LIFETIME && is_transient(error) && matches!(&*error.kind, ErrorKind::Command(_))
 }
 
 /// One transaction of the database. What `sent` holds is looked up first.
@@ -175,6 +183,12 @@ async fn once(
     let tried = Instant::now();
     let session = own.begin(shared).await?;
     let fill = fill(shared, tenant, jobs, &attempt, sent, asked, session);
+    let fill = async {
+        match is_large(jobs) {
+            true => timeout(FILLING, fill).await.unwrap_or_else(|_| Err(too_long())),
+            false => fill.await,
+        }
+    };
     let Filled { answers, empty, crowded } = shared.while_it_answers(fill).await.map_err(Error::custom)??;
     if empty {
         // Nothing of it is to be written: what it holds is let go at once, so that others do not wait for it.
@@ -200,6 +214,12 @@ async fn once(
         }
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The error of a large transaction that cannot be filled in its time.
+fn too_long() -> Error {
+    tracing::warn!("a transaction takes more than {} s to be written", FILLING.as_secs());
+    Error::custom(StoreError::TooLarge(TOO_LONG.into()))
 }
 
 /// What a group has come to.
