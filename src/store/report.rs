@@ -22,6 +22,12 @@ impl CheckReport {
         self.faults == 0
     }
 
+    /// Adds that the store is an unfinished copy, with what its note says: whatever else is found, it is not whole.
+    pub(in crate::store) fn unfinished(&mut self, from: &[u8]) {
+        let from = String::from_utf8_lossy(from);
+        self.fault(|| format!("unfinished copy of {from}: end it with the command that began it, or remove it"));
+    }
+
     /// Adds a fault.
     pub(in crate::store) fn fault(&mut self, what: impl FnOnce() -> String) {
         self.faults += 1;

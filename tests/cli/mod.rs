@@ -3,6 +3,8 @@
 mod commands;
 mod moving;
 mod settings;
+#[cfg(feature = "mongodb")]
+mod unfinished;
 mod user;
 
 use std::path::Path;

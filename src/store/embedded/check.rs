@@ -7,7 +7,7 @@ use super::rebuild::terms;
 use super::record::Header;
 use super::truth::{Look, Reading};
 use crate::base::{ResourceId, TenantId, Timestamp};
-use crate::store::{Chain, CheckReport, StoreError};
+use crate::store::{Chain, CheckReport, StoreError, UNFINISHED};
 use rustc_hash::FxHashMap;
 
 /// The newest version of a resource, as the versions say.
@@ -21,6 +21,9 @@ struct Last {
 pub fn check(shared: &Shared, progress: &mut dyn FnMut(u64, u64)) -> Result<CheckReport, StoreError> {
     let mut report = CheckReport::default();
     let reading = shared.truth.read()?;
+    for note in reading.items(TenantId::default(), UNFINISHED, None)?.flatten() {
+        report.unfinished(&note.value);
+    }
     let total = reading.versions()?;
     for (tenant, _) in reading.tenants()? {
         if tenant.is_trail() {

@@ -9,7 +9,7 @@ use super::{MongoStore, Shared};
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::{FIRST_CUSTOM, TypeId};
 use crate::index::{Term, Terms};
-use crate::store::{Chain, CheckReport, StoreError, Version};
+use crate::store::{Chain, CheckReport, StoreError, UNFINISHED, Version};
 use futures_util::TryStreamExt;
 use mongodb::bson::{Document, doc};
 use std::collections::HashMap;
@@ -40,8 +40,9 @@ impl MongoStore {
     pub async fn check(&self, progress: &mut (dyn FnMut(u64, u64) + Send)) -> Result<CheckReport, StoreError> {
         let mut report = CheckReport::default();
         let shared = self.shared.clone();
-        let known = async move { Ok((shared.is_indexed().await?, shared.ends().await?)) };
-        let (indexed, ends) = self.shared.run(known).await?;
+        let known = async move { Ok((shared.is_indexed().await?, shared.ends().await?, shared.unfinished().await?)) };
+        let (indexed, ends, notes) = self.shared.run(known).await?;
+        notes.iter().for_each(|from| report.unfinished(from));
         let all: u64 = ends.iter().map(|(_, end)| end).sum();
         for (log, end) in ends {
             // Records of the audit trail are found by the specification's parameters, whatever they contain.
@@ -114,6 +115,12 @@ impl Shared {
     async fn documents(&self, log: TenantId, after: u64, end: u64) -> Result<Vec<Document>, StoreError> {
         let range = doc! { "$gt": version_key(log, after), "$lte": version_key(log, end) };
         Ok(self.versions.find(doc! { "_id": range }).sort(doc! { "_id": 1 }).limit(500).await?.try_collect().await?)
+    }
+
+    /// What the store is an unfinished copy of, if it is one. A note that is damaged is found with the other items.
+    async fn unfinished(&self) -> Result<Vec<Vec<u8>>, StoreError> {
+        let notes: Vec<Document> = self.items.find(doc! { "c": UNFINISHED }).await?.try_collect().await?;
+        Ok(notes.iter().filter_map(|note| super::items::item_of(note).ok()).map(|item| item.value).collect())
     }
 
     async fn damaged_items(&self) -> Result<Vec<String>, StoreError> {
