@@ -1,10 +1,13 @@
-//! A copy or restore that was broken off: `vesta check` does not pass what is there of it.
+//! A copy or restore that was broken off: `vesta check` does not pass what is there of it, and the same command goes on
+//! right after the process that did it was killed.
 
 use super::{err, out, vesta};
 use crate::support::mongodb::TestDatabase;
+use mongodb::bson::{Document, doc};
 use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use vesta::base::{SystemClock, TenantId};
 use vesta::definitions::Definitions;
 use vesta::index::Extractor;
@@ -18,6 +21,11 @@ fn filled(folder: &Path) {
     std::fs::write(&file, r#"{"resourceType":"Patient","id":"one","active":true}"#).expect("written");
     let done = vesta(folder, &["import", file.to_str().expect("a name")]);
     assert!(done.status.success(), "{}{}", out(&done), err(&done));
+}
+
+fn copy(from: &Path, to: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_vesta"));
+    command.args(["store", "copy"]).arg(from).arg(to).env_clear().output().expect("runs")
 }
 
 /// Writes what a store says of itself that is being filled.
@@ -61,4 +69,37 @@ fn a_database_that_is_an_unfinished_copy_is_told_by_check() {
     assert!(checked.status.success(), "{}{}", out(&checked), err(&checked));
     note(&store);
     is_refused(&check());
+}
+
+/// What a process leaves that is killed in the midst: a transaction that holds the counter, for a minute at most. It is
+/// held here for longer than anything else waits.
+#[test]
+fn a_copy_waits_for_what_a_killed_process_left() {
+    const HELD: Duration = Duration::from_secs(40);
+    let Some(database) = TestDatabase::new() else { return };
+    let folder = tempfile::tempdir().expect("a directory");
+    let from = folder.path().join("from");
+    filled(&from);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (sender, taken) = std::sync::mpsc::channel();
+    let uri = database.uri().to_owned();
+    let dead = runtime.spawn(async move {
+        let client = mongodb::Client::with_uri_str(&uri).await?;
+        let tenants = client.default_database().expect("a name").collection::<Document>("tenants");
+        tenants.insert_one(doc! { "_id": 0_i64 }).await?;
+        let mut session = client.start_session().await?;
+        session.start_transaction().await?;
+        tenants.update_one(doc! { "_id": 0_i64 }, doc! { "$set": { "p.x": "y" } }).session(&mut session).await?;
+        sender.send(()).expect("heard");
+        tokio::time::sleep(HELD).await;
+        session.abort_transaction().await
+    });
+    taken.recv_timeout(Duration::from_secs(30)).expect("the counter is taken");
+    let began = Instant::now();
+    let done = copy(&from, database.uri());
+    println!("copied after {:?}", began.elapsed());
+    assert!(done.status.success(), "{}{}", out(&done), err(&done));
+    assert!(began.elapsed() > HELD - Duration::from_secs(5), "it did not have to wait: {}", err(&done));
+    assert!(err(&done).contains("something else writes to this database"), "{}", err(&done));
+    runtime.block_on(dead).expect("ran").expect("ended");
 }

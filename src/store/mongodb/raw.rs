@@ -33,8 +33,11 @@ const BATCH: i64 = 1000;
 const BYTES: usize = 8 << 20;
 /// Documents of one command.
 const CHUNK: usize = 500;
-/// How long a batch is tried.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a batch, or the end, is tried: longer than the database keeps the transaction of a process that was killed,
+/// so that the same command goes on right after that.
+const PATIENCE: Duration = Duration::from_secs(90);
+/// After so long it is said what is waited for.
+const QUIET: Duration = Duration::from_secs(5);
 
 /// A document as a version with what only the raw door asks for.
 fn raw_of(shared: &Shared, found: &Document) -> Result<RawVersion, StoreError> {
@@ -147,7 +150,7 @@ impl Shared {
     async fn replay_batch(&self, log: TenantId, batch: &[RawVersion]) -> Result<(), StoreError> {
         let attempt = uuid::Uuid::new_v4().simple().to_string();
         let documents = batch.iter().map(|raw| self.raw_document(log, raw, &attempt)).collect::<Result<Vec<_>, _>>()?;
-        let began = Instant::now();
+        let mut waiting = Waiting::begin();
         loop {
             let error = match self.replay_once(log, batch, documents.clone()).await {
                 Ok(()) => return Ok(()),
@@ -156,7 +159,7 @@ impl Shared {
             if let Some(own) = error.get_custom::<StoreError>() {
                 return Err(own.clone());
             }
-            if !(is_transient(&error) || is_unknown(&error)) || began.elapsed() > PATIENCE {
+            if !(is_transient(&error) || is_unknown(&error)) || !waiting.goes_on() {
                 return Err(error.into());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -313,6 +316,30 @@ impl Collections {
     }
 }
 
+/// How long it has been tried, and whether that was said.
+struct Waiting {
+    began: Instant,
+    said: bool,
+}
+
+impl Waiting {
+    fn begin() -> Waiting {
+        Waiting { began: Instant::now(), said: false }
+    }
+
+    /// Whether it is to be tried again; says once what is waited for.
+    fn goes_on(&mut self) -> bool {
+        if self.began.elapsed() > QUIET && !std::mem::replace(&mut self.said, true) {
+            let most = PATIENCE.as_secs();
+            tracing::warn!(
+                "something else writes to this database: the transaction of a process that was killed is ended by the \
+                 database within a minute; waiting for up to {most} s"
+            );
+        }
+        self.began.elapsed() <= PATIENCE
+    }
+}
+
 fn missing(log: TenantId, number: u64) -> StoreError {
     StoreError::Broken(format!("version {number} of log {} is missing", log.0))
 }
@@ -371,6 +398,15 @@ impl RawTarget for MongoStore {
     }
 
     async fn finish(&self, last: Transaction) -> Result<(), StoreError> {
-        self.commit(TenantId::default(), last).await.map(drop)
+        let mut waiting = Waiting::begin();
+        loop {
+            match self.commit(TenantId::default(), last.clone()).await {
+                // Nothing of it was written.
+                Err(StoreError::Unavailable(_)) if waiting.goes_on() => {
+                    self.shared.after(Duration::from_millis(500)).await;
+                }
+                done => return done.map(drop),
+            }
+        }
     }
 }
