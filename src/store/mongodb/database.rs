@@ -13,10 +13,15 @@ use mongodb::options::{
 use mongodb::{Client, Collection, Database};
 use std::time::Duration;
 
-/// How long a request waits for a primary before it is told to try again.
-const SELECTION: Duration = Duration::from_millis(900);
-/// How long a primary may take to answer when nothing is asked of it.
-const ANSWER: Duration = Duration::from_millis(1500);
+/// How long a request waits for a primary before it is told to try again, where the connection string does not say
+/// (`serverSelectionTimeoutMS`).
+const SELECTION: Duration = Duration::from_millis(800);
+/// How long it may take to connect, where the connection string does not say (`connectTimeoutMS`).
+const CONNECTING: Duration = Duration::from_millis(900);
+/// How often it is asked whether a primary answers.
+pub const PULSE: Duration = Duration::from_millis(150);
+/// The least that a primary is given to answer when nothing is asked of it.
+const LEAST: Duration = Duration::from_millis(200);
 /// Connections to each member at most, where the connection string does not say.
 const CONNECTIONS: u32 = 64;
 /// Name of the database where the connection string has none.
@@ -43,6 +48,10 @@ pub struct Collections {
     pub client: Client,
     /// A client of its own, whose connections nobody else uses up.
     pub pulse: Database,
+    /// How long a primary may take to answer when nothing is asked of it before there is doubt; after twice that it does
+    /// not answer. From when it falls silent, a request waits for this and one [`PULSE`]: as long as for a primary that
+    /// is not there.
+    pub answer: Duration,
     pub database: Database,
     pub versions: Collection<Document>,
     pub tenants: Collection<Document>,
@@ -77,7 +86,7 @@ async fn options_of(uri: &str) -> Result<ClientOptions, Error> {
 fn overrule(options: &mut ClientOptions) {
     options.app_name.get_or_insert_with(|| "vesta".into());
     options.server_selection_timeout.get_or_insert(SELECTION);
-    options.connect_timeout.get_or_insert(SELECTION);
+    options.connect_timeout.get_or_insert(CONNECTING);
     options.retry_reads = Some(true);
     options.retry_writes = Some(true);
     options.read_concern = Some(ReadConcern::majority());
@@ -86,18 +95,25 @@ fn overrule(options: &mut ClientOptions) {
     options.max_pool_size.get_or_insert(CONNECTIONS);
 }
 
-/// Connects to the database that a connection string names; twice, for the work and for the pulse.
-async fn connect(uri: &str) -> Result<[Database; 2], StoreError> {
+/// How long a primary may take to answer when nothing is asked of it before there is doubt.
+fn answer_of(options: &ClientOptions) -> Duration {
+    options.server_selection_timeout.unwrap_or(SELECTION).saturating_sub(PULSE).max(LEAST)
+}
+
+/// Connects to the database that a connection string names; twice, for the work and for the pulse. And how long it may
+/// take to answer.
+async fn connect(uri: &str) -> Result<([Database; 2], Duration), StoreError> {
     let unusable = |e: Error| StoreError::Unavailable(format!("the connection string cannot be used: {}", e.kind));
     let options = options_of(uri).await.map_err(unusable)?;
     let name = options.default_database.clone().unwrap_or_else(|| DATABASE.into());
+    let answer = answer_of(&options);
     let pulse = Client::with_options(options.clone()).map_err(unusable)?.database(&name);
-    Ok([Client::with_options(options).map_err(unusable)?.database(&name), pulse])
+    Ok(([Client::with_options(options).map_err(unusable)?.database(&name), pulse], answer))
 }
 
 /// Connects; makes what is not there, or refuses a database without it.
 pub async fn open(uri: &str, missing: Missing) -> Result<Collections, StoreError> {
-    let [database, pulse] = connect(uri).await?;
+    let ([database, pulse], answer) = connect(uri).await?;
     let there = database.list_collection_names().await?;
     let lacking = COLLECTIONS.iter().filter(|name| !there.iter().any(|n| n == *name));
     for name in lacking {
@@ -122,13 +138,14 @@ pub async fn open(uri: &str, missing: Missing) -> Result<Collections, StoreError
         items: database.collection("items"),
         client: database.client().clone(),
         pulse,
+        answer,
         database,
     })
 }
 
 /// The indexes that a database has; none where it has no collections.
 pub async fn indexes_of(uri: &str) -> Result<Vec<indexes::Found>, StoreError> {
-    let [database, _] = connect(uri).await?;
+    let ([database, _], _) = connect(uri).await?;
     indexes::found(&database).await
 }
 
@@ -224,10 +241,15 @@ pub fn away() -> StoreError {
     StoreError::Unavailable("the database does not answer at the moment; try again".into())
 }
 
-/// Whether a primary answers.
-pub async fn answers(collections: &Collections) -> bool {
-    let ping = async { collections.pulse.run_command(doc! { "ping": 1 }).await };
-    matches!(tokio::time::timeout(ANSWER, ping).await, Ok(Ok(_)))
+/// Whether a primary answers. `doubt` is told where that takes long.
+pub async fn answers(collections: &Collections, doubt: impl FnOnce()) -> bool {
+    let ping = async { collections.pulse.run_command(doc! { "ping": 1 }).await.is_ok() };
+    let mut ping = std::pin::pin!(ping);
+    if let Ok(answers) = tokio::time::timeout(collections.answer, &mut ping).await {
+        return answers;
+    }
+    doubt();
+    tokio::time::timeout(collections.answer, ping).await.unwrap_or(false)
 }
 
 #[cfg(test)]
@@ -286,6 +308,8 @@ mod tests {
             (Some(true), Some(true), Some(7))
         );
         assert_eq!(parsed("mongodb://h/").max_pool_size, Some(CONNECTIONS));
+        assert_eq!(answer_of(&parsed("mongodb://h/")), Duration::from_millis(650));
+        assert_eq!(answer_of(&parsed("mongodb://h/?serverSelectionTimeoutMS=3000")), Duration::from_millis(2850));
         let of_transactions = transaction_options();
         assert_eq!(of_transactions.read_concern, Some(ReadConcern::snapshot()));
         assert_eq!(of_transactions.write_concern, Some(write_concern()));

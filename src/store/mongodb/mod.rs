@@ -1,8 +1,8 @@
 //! The engine on a MongoDB replica set or sharded cluster, for several server processes on one database.
 //!
-//! `database` connects and knows concerns, indexes and errors; `document` is how versions look; `writer` and `group`
-//! commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items` keeps what is no resource,
-//! `trail` the audit trail; `notices` learns what other processes have changed.
+//! `database` connects and knows concerns, indexes and errors, `pulse` whether it answers; `document` is how versions
+//! look; `writer` and `group` commit; `snapshot` answers questions with the help of `filter` and `resolve`; `items`
+//! keeps what is no resource, `trail` the audit trail; `notices` learns what other processes have changed.
 //! `lead` is what versions carry besides their terms and how searches are led by it, `fill` fills it in.
 //! `terms` keeps the vocabulary at the search parameters that are stored, `reindex` indexes again by them and `progress`
 //! remembers how far that is.
@@ -22,6 +22,7 @@ mod items;
 mod lead;
 mod notices;
 mod progress;
+mod pulse;
 mod queue;
 mod raw;
 mod reindex;
@@ -50,17 +51,14 @@ use queue::{Job, Prepared, Ticket};
 use snapshot::MongoSnapshot;
 use std::future::Future;
 use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
 use std::time::Duration;
 use tokio::runtime::{Handle, Runtime};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// Transactions that may wait; more callers wait outside.
 const QUEUE: usize = 1024;
-/// How often it is asked whether a primary answers.
-const PULSE: Duration = Duration::from_millis(500);
-
 /// How long a store that is closed waits for a step of indexing again.
 const CLOSING: Duration = Duration::from_secs(3);
 
@@ -74,6 +72,8 @@ pub(super) struct Shared {
     process: String,
     /// Whether a primary answered when it was last asked.
     answering: watch::Sender<bool>,
+    /// Whether it has been asked for so long that what has no answer either may be given up.
+    doubtful: watch::Sender<bool>,
     /// How often the outcome of a commit was looked up.
     looked_up: AtomicU64,
     /// Where transactions wait.
@@ -92,30 +92,10 @@ impl Deref for Shared {
 }
 
 impl Shared {
-    /// Whether a primary answered when it was last asked.
-    fn answers(&self) -> bool {
-        *self.answering.borrow()
-    }
-
-    /// Waits until no primary answers.
-    async fn until_away(&self) {
-        // The sender lives as long as this.
-        let _ = self.answering.subscribe().wait_for(|answers| !answers).await;
-    }
-
     /// Waits for so long, by the clock of the store's own runtime.
     fn after(&self, length: Duration) -> std::pin::Pin<Box<tokio::time::Sleep>> {
         let _within = self.handle.enter();
         Box::pin(tokio::time::sleep(length))
-    }
-
-    /// Does something that may be broken off, for as long as a primary answers.
-    async fn while_it_answers<T>(&self, work: impl Future<Output = T>) -> Result<T, StoreError> {
-        tokio::select! {
-            biased;
-            done = work => Ok(done),
-            () = self.until_away() => Err(database::away()),
-        }
     }
 
     /// Runs on the store's own runtime, whatever runtime the caller has; refuses and breaks off while no primary
@@ -166,21 +146,6 @@ impl Shared {
             log.position = head.number;
         }
         Ok(log)
-    }
-}
-
-/// Asks again and again whether a primary answers, until the store is closed.
-async fn watch(shared: Weak<Shared>) {
-    while let Some(shared) = shared.upgrade() {
-        let answers = database::answers(&shared).await;
-        let changed = shared.answering.send_if_modified(|before| std::mem::replace(before, answers) != answers);
-        match answers {
-            true if changed => tracing::info!("the database answers again"),
-            false if changed => tracing::warn!("the database does not answer"),
-            _ => {}
-        }
-        drop(shared);
-        tokio::time::sleep(if answers { PULSE } else { PULSE / 5 }).await;
     }
 }
 
@@ -286,6 +251,7 @@ impl MongoStore {
             handle,
             process: uuid::Uuid::new_v4().simple().to_string(),
             answering: watch::Sender::new(true),
+            doubtful: watch::Sender::new(false),
             looked_up: AtomicU64::new(0),
             queue: queue.downgrade(),
             learned: terms::Learned::default(),
@@ -299,7 +265,7 @@ impl MongoStore {
         };
         let seen = wait_on(&runtime, read)?;
         runtime.spawn(writer::run(shared.clone(), waiting));
-        runtime.spawn(watch(Arc::downgrade(&shared)));
+        runtime.spawn(pulse::watch(Arc::downgrade(&shared)));
         let (crier, streaming) = (Crier::default(), Arc::new(AtomicBool::new(false)));
         let follower = notices::Follower::new(&shared, crier.clone(), seen, streaming.clone());
         runtime.spawn(follower.run());

@@ -85,11 +85,16 @@ impl Session {
         Ok(session)
     }
 
-    /// Ends the transaction, if it is open, so that nobody waits for it.
-    async fn end(&mut self) {
+    /// Ends the transaction, if it is open, so that nobody waits for it; sends that and no more where it is doubtful that
+    /// a primary answers.
+    async fn end(&mut self, shared: &Shared) {
         if let Some((session, _)) = &mut self.open {
             // What was committed already, or never begun, says so: nothing is to be done then.
-            let _ = timeout(COMMIT, session.abort_transaction()).await;
+            tokio::select! {
+                biased;
+                _ = timeout(COMMIT, session.abort_transaction()) => {}
+                () = shared.until_doubtful() => {}
+            }
         }
     }
 }
@@ -134,7 +139,7 @@ async fn attempt(
             Err(error) => error,
         };
         let took = tried.elapsed();
-        session.end().await;
+        session.end(shared).await;
         // What waited for its turn before has as much time to be looked up as anything else.
         if sent.as_ref().is_some_and(|sent| sent.since.elapsed() > CERTAINTY) {
             tracing::error!(%error, "it is not known whether a commit took place");
@@ -192,7 +197,7 @@ async fn once(
     let Filled { answers, empty, crowded } = shared.while_it_answers(fill).await.map_err(Error::custom)??;
     if empty {
         // Nothing of it is to be written: what it holds is let go at once, so that others do not wait for it.
-        own.end().await;
+        own.end(shared).await;
         return Ok(answers);
     }
     let began = Instant::now();
