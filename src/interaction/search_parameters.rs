@@ -225,16 +225,19 @@ impl Service {
         self.behind_the_gate().take_part();
     }
 
-    /// Takes up what the store holds, at the start. What it was opened with is indexed.
+    /// Takes up what the store holds, at the start. What it was opened with is indexed, or what it says is.
     pub async fn load_search_parameters(&self) -> Result<(), Failure> {
         let (_, all) = self.kept_search_parameters().await?;
         let store = self.behind_the_gate();
         let indexed = store.indexes_at_start() || all.parameters.is_empty();
-        self.extractor.replace(Arc::new(self.definitions.with_custom(&all, |_| indexed)));
+        // Read after the list: a number never means two things, and what was indexed by it stays so.
+        let ready = if indexed { Vec::new() } else { store.indexed_by().await.map_err(outcome::of_store)? };
+        let is_ready = |number: u16| indexed || ready.contains(&number);
+        self.extractor.replace(Arc::new(self.definitions.with_custom(&all, is_ready)));
         {
             let mut state = self.parameters.state.write();
             if !indexed {
-                state.pending = all.parameters.iter().map(|p| p.number).collect();
+                state.pending = all.parameters.iter().map(|p| p.number).filter(|number| !is_ready(*number)).collect();
                 state.refused = Some("it was not asked for yet".to_owned());
                 self.parameters.waiting.store(true, Ordering::Release);
             }

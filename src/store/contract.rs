@@ -454,6 +454,12 @@ pub trait Store: Send + Sync {
         false
     }
 
+    /// Numbers of added search parameters by which all is indexed, whatever else is being indexed by now: known at the
+    /// start without asking that everything is indexed again.
+    async fn indexed_by(&self) -> Result<Vec<u16>, StoreError> {
+        Ok(Vec::new())
+    }
+
     /// Takes part from now on in the work that the processes on one database share, beside everything else: one of them
     /// does it. Servers do, commands that come and go do not.
     fn take_part(&self) {}

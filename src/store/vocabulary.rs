@@ -47,6 +47,11 @@ pub trait Vocabulary: Send + Sync {
         let _ = item;
         0
     }
+    /// The numbers of the search parameters of a value of the item.
+    fn numbers_of(&self, item: &[u8]) -> Vec<u16> {
+        let _ = item;
+        Vec::new()
+    }
     /// The mark of the list by which resources get their terms now, and [`Vocabulary::schema`] of the same moment.
     fn taught(&self) -> (u64, u64) {
         (0, self.schema())
@@ -141,6 +146,11 @@ impl Vocabulary for FhirVocabulary {
 
     fn mark_of(&self, item: &[u8]) -> u64 {
         CustomParameters::decode(item).unwrap_or_default().mark()
+    }
+
+    fn numbers_of(&self, item: &[u8]) -> Vec<u16> {
+        let all = CustomParameters::decode(item).unwrap_or_default();
+        all.parameters.iter().map(|parameter| parameter.number).collect()
     }
 
     fn taught(&self) -> (u64, u64) {

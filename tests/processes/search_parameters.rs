@@ -4,8 +4,10 @@
 
 use super::{Three, until};
 use crate::search_parameters::{BIRTHPLACE, Status, parameter};
+use crate::support::mongodb::TestDatabase;
 use crate::support::processes::{Process, run};
 use crate::support::proxy::Mishap;
+use mongodb::bson::doc;
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::sync::Barrier;
@@ -217,6 +219,46 @@ fn the_job_moves_when_its_process_dies() {
     let line = log.lines().find(|line| line.contains(TAKEN)).expect("the line");
     assert!(!line.contains("done=0 ") && !line.contains("\"done\":0,"), "it went on and did not begin anew: {line}");
     is_whole(&three);
+}
+
+/// A process that starts while a job for another parameter goes on answers at once by those that were ready before. The
+/// job is held up: a tenant's counter is taken by a transaction that does not end.
+#[test]
+fn what_was_ready_stays_so_for_who_starts_during_a_job() {
+    let Some(database) = TestDatabase::new() else { return };
+    let (uri, runtime) = (database.uri(), tokio::runtime::Runtime::new().expect("a runtime"));
+    const OTHER: i64 = 5;
+    let other = {
+        let store = super::store(uri);
+        runtime.block_on(store.commit(TenantId(OTHER as u32), super::bounds::of(0..1)))
+    };
+    assert_eq!(other.expect("committed").len(), 1);
+    let first = Process::start(uri, OPEN);
+    fill(&first, "p", 40);
+    first.put("PUT", "SearchParameter/x-birth", &birth("x-birth", "city")).is(201);
+    until("it is usable", SOON, || first.get("Patient?x-birth=oslo").status == 200 && is_ready(&first, "x-birth"));
+    let mut held = runtime.block_on(async {
+        let client = mongodb::Client::with_uri_str(uri).await.expect("connects");
+        let tenants = client.default_database().expect("named").collection::<mongodb::bson::Document>("tenants");
+        let mut session = client.start_session().await.expect("a session");
+        session.start_transaction().await.expect("begun");
+        let (key, set) = (doc! { "_id": OTHER }, doc! { "$set": { "held": true } });
+        assert_eq!(tenants.update_one(key, set).session(&mut session).await.expect("taken").matched_count, 1);
+        session
+    });
+    first.put("PUT", "SearchParameter/x-land", &birth("x-land", "country")).is(201);
+    until("the second job goes on", SOON, || first.log().matches(TAKEN).count() >= 2);
+    let late = Process::start(uri, OPEN);
+    let strict = [("prefer", "handling=strict")];
+    assert_eq!(total(&late, "Patient?x-birth=oslo"), 20, "at once");
+    let status = Status::of(&late);
+    assert_eq!((status.ready("x-birth"), status.ready("x-land")), (Some(true), Some(false)));
+    assert_eq!(late.get_with("Patient?x-land=no", &strict).status, 400);
+    assert_ne!(Status::of(&late).state(), "completed");
+    runtime.block_on(async { held.abort_transaction().await }).expect("ended");
+    until("the other one is usable, too", LATE, || late.get_with("Patient?x-land=no", &strict).status == 200);
+    assert_eq!(total(&late, "Patient?x-land=no"), 40);
+    assert_eq!(total(&late, "Patient?x-birth=oslo"), 20);
 }
 
 /// Parameters that are posted at the same time to several processes get numbers of their own.

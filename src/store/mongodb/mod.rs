@@ -409,6 +409,12 @@ impl Store for MongoStore {
         asked.map_err(|_| StoreError::Broken("asking to index again has panicked".into()))
     }
 
+    async fn indexed_by(&self) -> Result<Vec<u16>, StoreError> {
+        let shared = self.shared.clone();
+        let progress = self.shared.run(async move { shared.progress().await }).await?;
+        Ok(progress.map_or_else(Vec::new, |(_, progress)| progress.ready))
+    }
+
     fn take_part(&self) {
         self.shared.reindexing.take_part();
     }

@@ -46,6 +46,10 @@ pub struct Progress {
     pub all: u64,
     pub ended: bool,
     pub failed: Option<String>,
+    /// Numbers of the added search parameters by which all was indexed when a job ended last; a new job leaves that as
+    /// it is. A program that does not know of it leaves it out.
+    #[serde(default)]
+    pub ready: Vec<u16>,
 }
 
 /// The item as it was read: its revision, and what it says.
@@ -219,6 +223,14 @@ mod tests {
         let left = Progress { ended: false, ..ended.clone() };
         assert!(covers(&Some((3, ended.clone())), 7) && !covers(&Some((3, ended)), 8));
         assert!(!covers(&Some((3, left)), 7));
+    }
+
+    #[test]
+    fn what_an_older_program_wrote_can_be_read() {
+        let old =
+            r#"{"mark":7,"holder":"a","tenant":null,"after":0,"to":0,"done":3,"all":3,"ended":true,"failed":null}"#;
+        let read: Progress = serde_json::from_str(old).expect("read");
+        assert!(read.ended && read.ready.is_empty());
     }
 
     #[test]

@@ -198,7 +198,9 @@ impl Shared {
             }
             other => {
                 let all = self.versions_to_index().await?;
-                (other.map(|(revision, _)| revision), Progress { mark, holder, all, ..Progress::default() })
+                let (revision, ready) = other.map(|(revision, left)| (revision, left.ready)).unzip();
+                let ready = ready.unwrap_or_default();
+                (revision, Progress { mark, holder, all, ready, ..Progress::default() })
             }
         };
         let begun = Instant::now();
@@ -244,7 +246,10 @@ impl Shared {
                         next.to = self.fence(tenant, next.mark).await?;
                         (next.tenant, next.after) = (Some(tenant.0), 0);
                     }
-                    None => next.ended = true,
+                    None => {
+                        next.ready = self.numbers_of(next.mark).await?;
+                        next.ended = true;
+                    }
                 },
             }
             next.all = next.all.max(next.done);

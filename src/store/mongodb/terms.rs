@@ -100,6 +100,12 @@ impl Shared {
         Ok(self.stored_list(None, false).await?.map(|list| list.mark))
     }
 
+    /// The numbers of the parameters of the list that is stored, if it has this mark still.
+    pub async fn numbers_of(&self, mark: u64) -> Result<Vec<u16>, StoreError> {
+        let list = self.stored_list(None, true).await?.filter(|list| list.mark == mark);
+        Ok(list.and_then(|list| list.value).map_or_else(Vec::new, |value| self.vocabulary.numbers_of(&value)))
+    }
+
     /// The list that is stored. Its value, which may be long, is read only if its mark is not known, or `whole`.
     async fn stored_list(&self, session: Option<&mut ClientSession>, whole: bool) -> Result<Option<List>, Error> {
         let Some((collection, key)) = self.vocabulary.defined_by() else { return Ok(None) };
