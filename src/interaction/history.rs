@@ -120,6 +120,7 @@ pub(super) async fn perform(
         place,
         limit: count,
         total: cursor.is_none_or(|c| c.total.is_none()),
+        budget: context.budget.clone(),
     };
     let page = snapshot.history(&query).await.map_err(outcome::of_store)?;
     if page.rows.is_empty() {

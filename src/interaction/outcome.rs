@@ -114,7 +114,7 @@ fn exceeded(limit: Limit) -> Failure {
             );
         }
     };
-    let reason = format!("the search {what}; narrow it, for example by a patient, a date or a code");
+    let reason = format!("what was asked for {what}; narrow it, for example by a patient, a date or a code");
     Failure::new(FailureKind::TooCostly, IssueCode::TooCostly, reason)
 }
 

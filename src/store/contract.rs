@@ -268,6 +268,8 @@ pub struct HistoryQuery {
     pub limit: usize,
     /// Whether to count all, not only those of the page.
     pub total: bool,
+    /// What it may cost: its time, and whether somebody waits for it still.
+    pub budget: Budget,
 }
 
 /// Why the store could not do it.

@@ -251,6 +251,7 @@ impl Snapshot for View {
     }
 
     async fn history(&self, query: &HistoryQuery) -> Result<Page, StoreError> {
+        query.budget.check()?;
         let of_scope = |v: &Version| match &query.scope {
             HistoryScope::Instance(kind, id) => v.kind == *kind && v.id == *id,
             HistoryScope::Type(kind) => v.kind == *kind,

@@ -71,7 +71,7 @@ fn every_write_is_sure_and_every_read_is_of_what_is_sure() {
     assert!(commits >= 3 && begun >= 3 && reads >= 3);
 }
 
-/// What a search may take is told to the database, which ends it then.
+/// What a search or a history may take is told to the database, which ends it then.
 #[test]
 fn a_search_tells_the_database_how_long_it_may_take() {
     let Some(database) = TestDatabase::new() else { return };
@@ -89,6 +89,9 @@ fn a_search_tells_the_database_how_long_it_may_take() {
         "Patient?birthdate=gt1990&_sort=birthdate",
         "Observation?patient.birthdate=gt1990",
         "Patient?_has:Observation:patient:_id=o",
+        "Patient/one/_history",
+        "Patient/_history?_count=1",
+        "_history?_since=2020-01-01",
     ] {
         set.record();
         process.get(search).is(200);

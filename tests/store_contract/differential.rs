@@ -336,6 +336,7 @@ fn histories_and_change_logs_agree() {
                     },
                     limit: dice.below(12) as usize,
                     total: dice.below(2) == 0,
+                    budget: Default::default(),
                 };
                 let position = dice.below(last + 1);
                 let (after, limit) = (dice.below(last + 1), dice.below(20) as usize);

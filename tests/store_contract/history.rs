@@ -2,10 +2,18 @@
 
 use super::world::*;
 use vesta::base::Timestamp;
-use vesta::store::{HistoryQuery, HistoryScope, Place, Snapshot, Version};
+use vesta::store::{Budget, HistoryQuery, HistoryScope, Limit, Place, Snapshot, StoreError, Version};
 
 fn asked(scope: HistoryScope) -> HistoryQuery {
-    HistoryQuery { scope, since: None, current_during: None, place: Place::Newest, limit: 1000, total: true }
+    HistoryQuery {
+        scope,
+        since: None,
+        current_during: None,
+        place: Place::Newest,
+        limit: 1000,
+        total: true,
+        budget: Budget::default(),
+    }
 }
 
 fn numbers(rows: &[Version]) -> Vec<u64> {
@@ -146,5 +154,26 @@ fn what_a_write_brought_back_is_known() {
             }
         }
         assert_eq!(back, [13, 9], "on {}", e.name);
+    });
+}
+
+#[test]
+fn a_history_ends_with_its_budget() {
+    on_every_engine(|engine| async move {
+        let store = &*engine.store;
+        write(store, put(PATIENT, "a", &[])).await;
+        let snapshot = now(store).await;
+        for scope in [HistoryScope::System, HistoryScope::Type(PATIENT), HistoryScope::Instance(PATIENT, id("a"))] {
+            let with = |budget: Budget| HistoryQuery { budget, ..asked(scope.clone()) };
+            let free = Budget::new(Some(std::time::Duration::from_secs(60)), None);
+            assert_eq!(snapshot.history(&with(free)).await.expect("in time").rows.len(), 1);
+            let over = Budget::new(Some(std::time::Duration::ZERO), None);
+            let refused = snapshot.history(&with(over)).await.map(|page| page.rows.len());
+            assert_eq!(refused, Err(StoreError::Exceeded(Limit::Time)));
+            let gone = Budget::default();
+            gone.cancel();
+            let refused = snapshot.history(&with(gone)).await.map(|page| page.rows.len());
+            assert_eq!(refused, Err(StoreError::Exceeded(Limit::Cancelled)));
+        }
     });
 }

@@ -108,6 +108,7 @@ async fn answers(store: &dyn Store) -> Vec<String> {
                 place: Place::Newest,
                 limit: 500,
                 total: true,
+                budget: Default::default(),
             };
             all.push(format!("{:?}", snapshot.history(&history).await.expect("history")));
         }

@@ -52,8 +52,15 @@ fn records_are_found_and_read_like_resources() {
         assert!(trail.version(ENCOUNTER, &id("2"), 1).await.expect("read").is_some());
         assert!(trail.version(ENCOUNTER, &id("2"), 2).await.expect("read").is_none());
         let scope = HistoryScope::Instance(ENCOUNTER, id("3"));
-        let history =
-            HistoryQuery { scope, since: None, current_during: None, place: Place::Newest, limit: 10, total: true };
+        let history = HistoryQuery {
+            scope,
+            since: None,
+            current_during: None,
+            place: Place::Newest,
+            limit: 10,
+            total: true,
+            budget: Default::default(),
+        };
         assert_eq!(ids(&trail.history(&history).await.expect("history").rows), ["3"]);
         append(store, &["a"]).await;
         let page = trail.search(&query(ENCOUNTER, has(20, "a"))).await.expect("found");

@@ -172,6 +172,7 @@ impl Service {
                 place,
                 limit,
                 total: false,
+                budget: Budget::default(),
             };
             let rows = snapshot.history(&query).await.map_err(outcome::of_store)?.rows;
             for row in rows.iter().take_while(|row| row.number > since) {

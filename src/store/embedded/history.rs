@@ -8,6 +8,9 @@ use crate::store::{HistoryQuery, HistoryScope, Place, StoreError};
 
 use super::order::Found;
 
+/// Versions that are followed between two looks at the budget.
+const STRIDE: u32 = 256;
+
 /// What a history is asked of.
 pub struct History<'h> {
     /// The truth.
@@ -43,14 +46,15 @@ impl Window {
 impl History<'_> {
     /// The rows of a page, newest first.
     pub fn page(&self, instance: Option<u64>) -> Result<Found, StoreError> {
+        self.query.budget.check()?;
         let Some(window) = self.window()? else {
             return Ok(Found { total: self.query.total.then_some(0), ..Found::default() });
         };
         match &self.query.scope {
             HistoryScope::Instance(..) => self.instance(instance, &window),
             HistoryScope::System if window.during.is_none() => Ok(self.dense(&window)),
-            HistoryScope::System => Ok(self.of_types(&self.index.kinds(), &window)),
-            HistoryScope::Type(kind) => Ok(self.of_types(&[*kind], &window)),
+            HistoryScope::System => self.of_types(&self.index.kinds(), &window),
+            HistoryScope::Type(kind) => self.of_types(&[*kind], &window),
         }
     }
 
@@ -105,11 +109,12 @@ impl History<'_> {
         self.cut(numbers, self.position.saturating_sub(window.since))
     }
 
-    fn of_types(&self, kinds: &[TypeId], window: &Window) -> Found {
+    fn of_types(&self, kinds: &[TypeId], window: &Window) -> Result<Found, StoreError> {
         let needed = self.query.limit.saturating_add(1);
         let (first, last) = self.bounds(window);
         let (mut numbers, mut total) = (Vec::new(), 0);
         for kind in kinds {
+            self.query.budget.check()?;
             self.index.with(*kind, |index| {
                 let shows = |o: &u32| window.shows(index.number(*o), index.superseded_by(*o, self.position));
                 let there = (index.bound(first.saturating_sub(1))..index.bound(last)).filter(shows);
@@ -127,7 +132,7 @@ impl History<'_> {
             // Of each type there are enough, but only the oldest of all count.
             numbers.drain(..numbers.len().saturating_sub(needed));
         }
-        self.cut(numbers, total)
+        Ok(self.cut(numbers, total))
     }
 
     /// Follows the versions of one resource backwards from the newest visible one.
@@ -135,7 +140,12 @@ impl History<'_> {
         let (mut numbers, mut total) = (Vec::new(), 0);
         let mut superseded = None;
         let mut next = newest;
+        let mut steps = 0_u32;
         while let Some(number) = next {
+            steps = steps.wrapping_add(1);
+            if steps.is_multiple_of(STRIDE) {
+                self.query.budget.check()?;
+            }
             let inside = self.query.place.holds(number);
             let enough = if self.back() { !inside } else { numbers.len() > self.query.limit };
             if number <= window.since || (enough && !self.query.total) {

@@ -356,10 +356,12 @@ impl MongoSnapshot {
     async fn history_here(&self, query: HistoryQuery) -> Result<Page, StoreError> {
         let mut filter = self.history_filter(&query);
         filter.insert("n", doc! { "$lte": self.position as i64 });
-        let total = match query.total {
-            true => Some(self.shared.versions.count_documents(filter.clone()).await?),
-            false => None,
-        };
+        let (budget, mut total) = (&query.budget, None);
+        budget.check()?;
+        if query.total {
+            let count = self.shared.versions.count_documents(filter.clone());
+            total = Some(count.optional(budget.left(), |count, left| count.max_time(left)).await?);
+        }
         let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         let order = match query.place {
             Place::Newest => -1,
@@ -373,8 +375,9 @@ impl MongoSnapshot {
             }
         };
         let needed = i64::try_from(query.limit.saturating_add(1)).unwrap_or(i64::MAX);
-        let found = self.shared.versions.find(filter).sort(doc! { "n": order }).limit(needed);
-        let found: Vec<Document> = found.projection(doc! { "x": 0 }).await?.try_collect().await?;
+        let find = self.shared.versions.find(filter).sort(doc! { "n": order }).limit(needed);
+        let find = find.projection(doc! { "x": 0 }).optional(budget.left(), |find, left| find.max_time(left));
+        let found: Vec<Document> = find.await?.try_collect().await?;
         let more = found.len() > query.limit;
         let rows = found.iter().take(query.limit).map(|f| version_of(f, &*self.shared.vocabulary, self.position));
         let mut rows = rows.collect::<Result<Vec<_>, _>>()?;
