@@ -8,12 +8,10 @@ use vesta::definitions::TypeId;
 use vesta::index::{Condition, Term};
 use vesta::store::{Query, Sort, Store};
 
-const COUNT: u64 = 10_000;
-
 /// A key that is nobody else's at first, a key of few values that a tenth do not have, and one of 37 parts.
 fn terms(dice: &mut Dice, number: u64) -> Vec<Term> {
     let mut terms = vec![
-        term(20, format!("{:05}", dice.below(COUNT)).as_bytes()),
+        term(20, format!("{:05}", dice.below(paged())).as_bytes()),
         term(22, format!("{:02}", number % 37).as_bytes()),
     ];
     if dice.below(10) > 0 {
@@ -28,7 +26,7 @@ fn kind(number: u64) -> TypeId {
 
 async fn fill(store: &dyn Store) {
     let mut dice = Dice(11);
-    for chunk in 0..COUNT / 200 {
+    for chunk in 0..paged() / 200 {
         let numbers = chunk * 200..(chunk + 1) * 200;
         let writes = numbers.map(|n| put(kind(n), &format!("p{n}"), &terms(&mut dice, n)));
         commit(store, writes.collect()).await.expect("committed");
@@ -40,7 +38,7 @@ async fn disturb(store: Arc<dyn Store>, seed: u64, stop: Arc<AtomicBool>) -> u64
     let mut dice = Dice(seed);
     let mut commits = 0;
     while !stop.load(Ordering::Relaxed) {
-        let number = dice.below(COUNT + COUNT / 10);
+        let number = dice.below(paged() + paged() / 10);
         let name = format!("p{number}");
         let change = match dice.below(4) {
             0 => delete(kind(number), &name),

@@ -57,12 +57,12 @@ fn what_was_committed_is_found_at_once() {
     });
 }
 
-/// Ten thousand resources, a tenth of them in the condition's way.
+/// As many resources as are paged through, each with a key of its own.
 async fn fill(store: &dyn Store) {
-    for chunk in 0..100 {
+    for chunk in 0..paged() / 100 {
         let writes = (0..100).map(|i| {
             let n = chunk * 100 + i;
-            let key = format!("{:05}", (n * 7919) % 10_000);
+            let key = format!("{:05}", (n * 7919) % paged());
             put(PATIENT, &format!("p{n}"), &[term(20, b"x"), term(21, key.as_bytes())])
         });
         commit(store, writes.collect()).await.expect("committed");
@@ -74,9 +74,9 @@ async fn disturb(store: Arc<dyn Store>, stop: Arc<AtomicBool>) -> u64 {
     let mut dice = Dice(1);
     let mut commits = 0;
     while !stop.load(Ordering::Relaxed) {
-        let n = dice.below(11_000);
+        let n = dice.below(paged() + paged() / 10);
         let name = format!("p{n}");
-        let key = format!("{:05}", dice.below(10_000));
+        let key = format!("{:05}", dice.below(paged()));
         let change = match dice.below(3) {
             0 => delete(PATIENT, &name),
             1 => put(PATIENT, &name, &[term(20, b"y")]),
@@ -94,8 +94,8 @@ async fn all_pages(e: &Engine, position: u64, mut page: Query) -> Vec<(String, u
         // As a page link does it: a new snapshot of the old position.
         let snapshot = e.store.snapshot_at(TENANT, position).await.expect("a snapshot");
         let Page { rows, total, more } = snapshot.search(&page).await.expect("found");
-        assert_eq!(total, Some(10_000));
-        assert_eq!(more, rows.len() == page.limit && seen.len() + rows.len() < 10_000);
+        assert_eq!(total, Some(paged()));
+        assert_eq!(more, rows.len() == page.limit && ((seen.len() + rows.len()) as u64) < paged());
         if page.sort.is_empty() {
             page.after = rows.last().map(|v| v.number);
         } else {
@@ -123,13 +123,13 @@ fn paging_through_ten_thousand_while_they_change() {
             let sorted = !sort.is_empty();
             let descending = sort.iter().any(|s| s.descending);
             let seen = all_pages(&e, position, Query { sort, ..plain.clone() }).await;
-            assert_eq!(seen.len(), 10_000, "on {}", e.name);
+            assert_eq!(seen.len() as u64, paged(), "on {}", e.name);
             assert!(seen.iter().all(|(_, version)| *version == 1), "as of the start");
             let once: HashMap<_, _> = seen.iter().map(|(id, v)| (id, v)).collect();
-            assert_eq!(once.len(), 10_000, "each once");
+            assert_eq!(once.len() as u64, paged(), "each once");
             if sorted {
                 let keys: Vec<_> =
-                    seen.iter().map(|(id, _)| id[1..].parse::<u64>().expect("a number") * 7919 % 10_000).collect();
+                    seen.iter().map(|(id, _)| id[1..].parse::<u64>().expect("a number") * 7919 % paged()).collect();
                 assert!(keys.windows(2).all(|k| if descending { k[0] > k[1] } else { k[0] < k[1] }));
             }
         }

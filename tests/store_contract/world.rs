@@ -208,6 +208,12 @@ pub fn is_wanted(name: &str) -> bool {
     std::env::var("VESTA_TEST_STORE").map_or(true, |wanted| wanted == name)
 }
 
+/// How many resources are paged through: 10,000, or as many as `VESTA_PAGING_COUNT` says, in hundreds.
+pub fn paged() -> u64 {
+    let asked = std::env::var("VESTA_PAGING_COUNT").ok().and_then(|n| n.parse::<u64>().ok());
+    asked.unwrap_or(10_000).div_ceil(200).max(1) * 200
+}
+
 /// Whether only the engine on MongoDB is asked for.
 pub fn only_mongodb() -> bool {
     is_wanted("mongodb") && !is_wanted("embedded")
