@@ -2,7 +2,7 @@
 //! what it is found by is what its body says now, that exactly the superseded ones are marked, and that items and audit
 //! trails are whole. Repairs nothing. Pages are checksummed by the database itself, bodies by zstd.
 
-use super::document::{CURRENT, Head, terms_of, version_key, version_of};
+use super::document::{CURRENT, Head, between, terms_of, version_of};
 use super::lead::{self, Mark};
 use super::terms::Found;
 use super::{MongoStore, Shared};
@@ -113,8 +113,7 @@ impl Shared {
     }
 
     async fn documents(&self, log: TenantId, after: u64, end: u64) -> Result<Vec<Document>, StoreError> {
-        let range = doc! { "$gt": version_key(log, after), "$lte": version_key(log, end) };
-        Ok(self.versions.find(doc! { "_id": range }).sort(doc! { "_id": 1 }).limit(500).await?.try_collect().await?)
+        Ok(self.versions.find(between(log, after, end)).sort(doc! { "_id": 1 }).limit(500).await?.try_collect().await?)
     }
 
     /// What the store is an unfinished copy of, if it is one. A note that is damaged is found with the other items.

@@ -15,6 +15,7 @@
 //! | `y`, `a`, `l`, `z` | what leads to it (`lead`) |
 //! | `w` | the attempt that wrote it, by which a commit of unknown outcome is looked up |
 
+use super::filter::led;
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::definitions::TypeId;
 use crate::index::{Term, Terms};
@@ -47,6 +48,18 @@ fn micros() -> u64 {
 /// The `_id` of a version.
 pub fn version_key(tenant: TenantId, number: u64) -> String {
     format!("{:08x}{number:016x}", tenant.0)
+}
+
+/// The question for the version of a number. The tenant, which its key says already, is asked for as well: of a sharded
+/// collection one shard is asked then.
+pub fn numbered(tenant: TenantId, number: u64) -> Document {
+    led(doc! { "_id": version_key(tenant, number) }, vec![doc! { "t": i64::from(tenant.0) }])
+}
+
+/// The same for those after a number up to another.
+pub fn between(tenant: TenantId, after: u64, up_to: u64) -> Document {
+    let range = doc! { "$gt": version_key(tenant, after), "$lte": version_key(tenant, up_to) };
+    led(doc! { "_id": range }, vec![doc! { "t": i64::from(tenant.0) }])
 }
 
 /// Bytes of a term as a string of the same order: each byte is the character of that number.

@@ -3,7 +3,7 @@
 //! else, and harmless if several processes do it: each goes on from what the counter says.
 
 use super::Shared;
-use super::document::{damaged, name_of, terms_of, version_key};
+use super::document::{between, damaged, name_of, numbered, terms_of};
 use super::lead::{Mark, fields, has_too_many};
 use crate::base::TenantId;
 use crate::store::StoreError;
@@ -57,8 +57,7 @@ impl Shared {
         let counter = self.tenants.find_one(key.clone()).projection(doc! { "n": 1, "y": 1 }).await?;
         let position = counter.as_ref().and_then(|c| c.get_i64("n").ok()).unwrap_or(0).max(0) as u64;
         let Some((after, to)) = Mark::of(counter.as_ref()).lacking(position) else { return Ok(None) };
-        let range = doc! { "$gt": version_key(tenant, after), "$lte": version_key(tenant, to) };
-        let find = self.versions.find(doc! { "_id": range }).sort(doc! { "_id": 1 }).limit(BATCH);
+        let find = self.versions.find(between(tenant, after, to)).sort(doc! { "_id": 1 }).limit(BATCH);
         let found: Vec<Document> =
             find.projection(doc! { "n": 1, "k": 1, "i": 1, "d": 1, "x": 1, "y": 1 }).await?.try_collect().await?;
         let Some(last) = found.last() else {
@@ -71,7 +70,9 @@ impl Shared {
             let (kind, _) = name_of(found, &*self.vocabulary)?;
             let fields = fields(self.vocabulary.leads(kind), &terms_of(found)?);
             crowded |= has_too_many(&fields);
-            let query = doc! { "_id": found.get_str("_id").map_err(|_| damaged(found))?, "y": { "$exists": false } };
+            let number = found.get_i64("n").map_err(|_| damaged(found))?;
+            let mut query = numbered(tenant, number as u64);
+            query.insert("y", doc! { "$exists": false });
             updates.push(doc! { "q": query, "u": { "$set": fields } });
         }
         if !updates.is_empty() {

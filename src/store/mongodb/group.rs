@@ -3,7 +3,7 @@
 //! processes only one at a time numbers versions, and a guard that holds then holds at the commit.
 
 use super::Shared;
-use super::document::{CURRENT, Head, NewVersion, is_older, name_of, terms_of, unpack, version_key};
+use super::document::{CURRENT, Head, NewVersion, is_older, name_of, numbered, terms_of, unpack};
 use super::filter::{Settled, led};
 use super::lead::{Mark, fields, has_too_many};
 use super::notices::increments;
@@ -382,8 +382,8 @@ impl<'g> Group<'g> {
                 }
                 continue;
             }
-            let key = version_key(self.tenant, number);
-            updates.push(doc! { "q": { "_id": key }, "u": { "$set": { "s": by as i64, "e": at.0 } } });
+            let query = numbered(self.tenant, number);
+            updates.push(doc! { "q": query, "u": { "$set": { "s": by as i64, "e": at.0 } } });
         }
         // In parts: what is broken off in the midst is ended as soon as its part is done.
         for some in versions.chunks(CHUNK) {

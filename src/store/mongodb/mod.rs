@@ -43,7 +43,7 @@ use crate::store::{
 };
 use async_trait::async_trait;
 use database::{Collections, Missing};
-use document::{version_key, version_of};
+use document::version_of;
 use futures_util::TryStreamExt;
 use lead::Mark;
 use mongodb::bson::doc;
@@ -131,8 +131,7 @@ impl Shared {
             return Err(StoreError::UnknownPosition);
         }
         let mut log = ChangeLog { versions: Vec::new(), position: after };
-        let range = doc! { "$gt": version_key(tenant, after), "$lte": version_key(tenant, position) };
-        let find = self.versions.find(doc! { "_id": range }).sort(doc! { "_id": 1 });
+        let find = self.versions.find(document::between(tenant, after, position)).sort(doc! { "_id": 1 });
         let mut rows = find.projection(doc! { "x": 0 }).await?;
         while let Some(found) = rows.try_next().await? {
             let head = document::Head::of(&found)?;

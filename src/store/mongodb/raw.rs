@@ -3,7 +3,7 @@
 //! have to be read within the 60 s that a transaction may take); versions are read afterwards, as logs only grow.
 
 use super::database::{Collections, is_transient, is_unknown, transaction_options};
-use super::document::{CURRENT, NewVersion, name_of, pack, version_key, version_of};
+use super::document::{CURRENT, NewVersion, between, name_of, numbered, pack, version_of};
 use super::items::{item_of, key_of};
 use super::lead::{Mark, fields, has_too_many};
 use super::terms::Found;
@@ -64,8 +64,12 @@ impl Shared {
             }
         }
         for (tenant, number) in ends {
-            let key = doc! { "_id": version_key(tenant, number) };
-            let last = self.versions.find_one(key).projection(doc! { "x": 0 }).session(&mut session).await?;
+            let last = self
+                .versions
+                .find_one(numbered(tenant, number))
+                .projection(doc! { "x": 0 })
+                .session(&mut session)
+                .await?;
             let last = last.ok_or_else(|| missing(tenant, number))?;
             parts.send(Still::End(tenant, raw_of(self, &last)?)).await.map_err(gone)?;
         }
@@ -86,8 +90,7 @@ impl Shared {
     }
 
     async fn read_raw(&self, log: TenantId, after: u64, up_to: u64) -> Result<Vec<RawVersion>, StoreError> {
-        let range = doc! { "$gt": version_key(log, after), "$lte": version_key(log, up_to) };
-        let find = self.versions.find(doc! { "_id": range }).sort(doc! { "_id": 1 }).limit(BATCH);
+        let find = self.versions.find(between(log, after, up_to)).sort(doc! { "_id": 1 }).limit(BATCH);
         let mut rows = find.projection(doc! { "x": 0 }).await?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while bytes < BYTES
@@ -166,7 +169,8 @@ impl Shared {
             // It may have been committed though the answer was lost.
             if let Some(last) = batch.last()
                 && self.position(log).await? == last.number
-                && self.versions.find_one(doc! { "_id": version_key(log, last.number), "w": &attempt }).await?.is_some()
+                && let Some(found) = self.versions.find_one(numbered(log, last.number)).await?
+                && found.get_str("w").is_ok_and(|written| written == attempt)
             {
                 return Ok(());
             }
@@ -245,7 +249,7 @@ impl Shared {
                     document.insert("e", at);
                 }
                 None => {
-                    let query = doc! { "_id": version_key(log, number) };
+                    let query = numbered(log, number);
                     updates.push(doc! { "q": query, "u": { "$set": { "s": by, "e": at } } });
                 }
             }

@@ -7,7 +7,7 @@
 //! found by a list of before (see `terms`); then every version up to there is found again, batch by batch.
 
 use super::Shared;
-use super::document::{damaged, terms_array, terms_of, version_key, version_of};
+use super::document::{between, damaged, numbered, terms_array, terms_of, version_of};
 use super::lead;
 use super::progress::{Progress, Session, Still, Stored, covers};
 use super::queue::{Job, Ticket, WAITING, answer};
@@ -313,8 +313,7 @@ impl Shared {
 
     /// Finds the next versions of a tenant again.
     async fn batch(&self, tenant: TenantId, after: u64, to: u64) -> Result<Batch, StoreError> {
-        let range = doc! { "$gt": version_key(tenant, after), "$lte": version_key(tenant, to) };
-        let find = self.versions.find(doc! { "_id": range }).sort(doc! { "_id": 1 }).limit(BATCH);
+        let find = self.versions.find(between(tenant, after, to)).sort(doc! { "_id": 1 }).limit(BATCH);
         let mut rows = find.projection(doc! { "w": 0, "h": 0 }).await?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         while bytes < BYTES
@@ -326,7 +325,7 @@ impl Shared {
         let began = Instant::now();
         loop {
             let schema = self.learn(None).await?;
-            if let Some(batch) = self.compare(&found, schema)? {
+            if let Some(batch) = self.compare(tenant, &found, schema)? {
                 return match batch.count {
                     0 => Err(StoreError::Broken(format!("version {} of log {} is missing", after + 1, tenant.0))),
                     _ => Ok(batch),
@@ -341,7 +340,7 @@ impl Shared {
     }
 
     /// What of some versions is found by other terms than it should; none if the vocabulary changes meanwhile.
-    fn compare(&self, found: &[Document], schema: u64) -> Result<Option<Batch>, StoreError> {
+    fn compare(&self, tenant: TenantId, found: &[Document], schema: u64) -> Result<Option<Batch>, StoreError> {
         let mut batch = Batch { updates: Vec::new(), last: 0, count: found.len() as u64 };
         for row in found {
             let version = version_of(row, &*self.vocabulary, u64::MAX >> 1)?;
@@ -354,7 +353,7 @@ impl Shared {
                 return Ok(None);
             }
             if !terms_of(row).is_ok_and(|stored| stored == terms) {
-                let query = doc! { "_id": row.get_str("_id").map_err(|_| damaged(row))? };
+                let query = numbered(tenant, version.number);
                 let mut set = doc! { "x": terms_array(&terms) };
                 let mut change = doc! {};
                 // What was never filled in is left to that.

@@ -285,7 +285,8 @@ impl MongoSnapshot {
         for some in numbers.chunks(1000) {
             let named: Vec<_> =
                 some.iter().map(|n| Bson::from(super::document::version_key(self.tenant, *n))).collect();
-            let find = self.shared.versions.find(doc! { "_id": { "$in": named } }).projection(doc! { "x": 0 });
+            let named = led(doc! { "_id": { "$in": named } }, vec![doc! { "t": i64::from(self.tenant.0) }]);
+            let find = self.shared.versions.find(named).projection(doc! { "x": 0 });
             let found = find.optional(budget.left(), |find, left| find.max_time(left)).await?;
             let found: Vec<Document> = found.try_collect().await?;
             for found in found {

@@ -3,7 +3,7 @@
 
 use super::Shared;
 use super::database::Collections;
-use super::document::{NewVersion, version_key, version_of};
+use super::document::{NewVersion, between, version_of};
 use super::terms::Found;
 use crate::base::{ResourceId, TenantId, Timestamp};
 use crate::index::Terms;
@@ -104,9 +104,8 @@ impl Shared {
     /// Records of a tenant's trail as they are stored.
     pub async fn audit_links(&self, tenant: TenantId, after: u64, limit: usize) -> Result<Vec<Link>, StoreError> {
         let trail = tenant.trail();
-        let range = doc! { "$gt": version_key(trail, after), "$lte": version_key(trail, u64::MAX) };
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let find = self.versions.find(doc! { "_id": range }).sort(doc! { "_id": 1 }).limit(limit);
+        let find = self.versions.find(between(trail, after, u64::MAX)).sort(doc! { "_id": 1 }).limit(limit);
         let found: Vec<Document> = find.projection(doc! { "x": 0 }).await?.try_collect().await?;
         Ok(found.iter().map(|found| self.link_of(found)).collect())
     }
