@@ -11,7 +11,7 @@ use clap::Subcommand;
 #[derive(Debug, Subcommand)]
 pub enum StoreCommand {
     /// List the indexes that Vesta makes in a MongoDB database, besides those on _id; with --store mongodb://… also
-    /// whether they are there, and which others
+    /// whether they are there, which others, and how many in all
     Indexes,
     /// Copy everything into a new store: history, change log, audit trail, accounts, keys, packages
     ///

@@ -164,11 +164,16 @@ fn whole(settings: &Settings, store: Arc<dyn Store>) -> Result<Arc<dyn Store>, F
 }
 
 /// The indexes of a database: collection, name and keys of each; and whether it is there, where the settings name a
-/// database. That is asked then, and may have others, too.
+/// database. That is asked then, and has those on `_id` and may have others, too. At the end how many each collection has.
 #[cfg(feature = "mongodb")]
 pub fn indexes(settings: &Settings) -> Result<Vec<[String; 4]>, Fault> {
     use crate::store::mongodb::{Found, INDEXES, Index};
-    let keys = |names: Vec<&str>, unique: bool| names.join(", ") + if unique { " (unique)" } else { "" };
+    let key = |name: &str, order: &str| match order {
+        "1" => name.to_owned(),
+        "-1" => format!("{name} (descending)"),
+        kind => format!("{name} ({kind})"),
+    };
+    let keys = |keys: Vec<String>, unique: bool| keys.join(", ") + if unique { " (unique)" } else { "" };
     let found = settings.database().map(mongodb::indexes).transpose();
     let found = found.map_err(|e| Fault::Store(format!("{}: {e}", settings.place())))?;
     let row = |index: &Index| {
@@ -179,16 +184,23 @@ pub fn indexes(settings: &Settings) -> Result<Vec<[String; 4]>, Fault> {
             Some(Some(found)) if index.unique && !found.unique => "there, not unique",
             Some(Some(_)) => "there",
         };
-        let names = index.keys.iter().map(|(key, _)| *key).collect();
+        let names = index.keys.iter().map(|(name, order)| key(name, &order.to_string())).collect();
         [index.collection.to_owned(), index.name.to_owned(), keys(names, index.unique), state.to_owned()]
     };
-    let is_other = |found: &&Found| found.name != "_id_" && !INDEXES.iter().any(|index| found.is(index));
+    let is_other = |found: &&Found| !INDEXES.iter().any(|index| found.is(index));
     let other = |found: &Found| {
-        let names = found.keys.iter().map(|(name, _)| name.as_str()).collect();
-        [found.collection.clone(), found.name.clone(), keys(names, found.unique), "not made by Vesta".to_owned()]
+        let names = found.keys.iter().map(|(name, order)| key(name, order)).collect();
+        let state = if found.name == "_id_" { "there, made by the database" } else { "not made by Vesta" };
+        [found.collection.clone(), found.name.clone(), keys(names, found.unique), state.to_owned()]
     };
     let others = found.iter().flatten().filter(is_other).map(other);
-    Ok(INDEXES.iter().map(row).chain(others).collect())
+    let mut counts = std::collections::BTreeMap::<&str, usize>::new();
+    found.iter().flatten().for_each(|found| *counts.entry(&found.collection).or_default() += 1);
+    let count = |(collection, count): (&str, usize)| {
+        let told = format!("{count} in all, of the 64 that a collection may have");
+        [collection.to_owned(), told, String::new(), String::new()]
+    };
+    Ok(INDEXES.iter().map(row).chain(others).chain(counts.into_iter().map(count)).collect())
 }
 
 /// Without the engine.

@@ -1,6 +1,6 @@
 //! How the database answers the searches of the benchmark: every question that a server process asks is recorded on its
 //! way and then explained. Each is answered by an index, and no more than three times the rows that come back are
-//! examined. The stand-in explains as `mongod` plans; what it does itself may be another thing, so that times are not
+//! examined; of keys the same holds, but for dates, which are looked at in the entries of a code or a patient. The stand-in explains as `mongod` plans; what it does itself may be another thing, so that times are not
 //! judged here.
 
 use crate::support::mongodb::TestDatabase;
@@ -31,6 +31,9 @@ const SEARCHES: &[&str] = &[
     "Observation?_sort=-date&_count=20",
 ];
 
+/// Observations that have the same code.
+const OF_A_CODE: i64 = 120;
+
 /// 60 patients with 20 observations each, of ten codes, over ten years.
 fn load(process: &Process) {
     let entry = |kind: &str, id: String, mut resource: Value| {
@@ -58,8 +61,9 @@ fn load(process: &Process) {
     }
 }
 
-/// What the explanation says: the indexes, whether everything was looked at, documents examined and rows returned.
-fn explained(explanation: &Document) -> (Vec<String>, bool, i64, i64) {
+/// What the explanation says: the indexes, whether everything was looked at, documents and keys examined, and rows
+/// returned.
+fn explained(explanation: &Document) -> (Vec<String>, bool, [i64; 2], i64) {
     fn walk(value: &Bson, seen: &mut dyn FnMut(&str, &Bson)) {
         match value {
             Bson::Document(document) => document.iter().for_each(|(name, value)| {
@@ -71,11 +75,12 @@ fn explained(explanation: &Document) -> (Vec<String>, bool, i64, i64) {
         }
     }
     let number = |value: &Bson| value.as_i64().or(value.as_i32().map(i64::from)).or(value.as_f64().map(|f| f as i64));
-    let (mut indexes, mut scan, mut examined, mut returned) = (Vec::new(), false, 0, None);
+    let (mut indexes, mut scan, mut examined, mut returned) = (Vec::new(), false, [0, 0], None);
     let mut plan = |name: &str, value: &Bson| match name {
         "indexName" => indexes.extend(value.as_str().map(str::to_owned)),
         "stage" => scan |= value.as_str() == Some("COLLSCAN"),
-        "totalDocsExamined" => examined = examined.max(number(value).unwrap_or_default()),
+        "totalDocsExamined" => examined[0] = examined[0].max(number(value).unwrap_or_default()),
+        "totalKeysExamined" => examined[1] = examined[1].max(number(value).unwrap_or_default()),
         // The first is that of the whole plan.
         "nReturned" => returned = returned.or(number(value)),
         _ => {}
@@ -120,13 +125,19 @@ fn every_search_of_the_benchmark_is_answered_by_an_index() {
             count += 1;
             let explain = doc! { "explain": &command, "verbosity": "executionStats" };
             let explanation = runtime.block_on(async { of.run_command(explain).await }).expect("explained");
-            let (indexes, scan, examined, returned) = explained(&explanation);
-            println!("{search}: {indexes:?}, {examined} examined, {returned} returned");
+            let (indexes, scan, [examined, keys], returned) = explained(&explanation);
+            println!("{search}: {indexes:?}, {examined} examined, {keys} keys, {returned} returned");
             if scan || indexes.is_empty() {
                 faults.push(format!("{search} looks at everything: {command} {explanation}"));
             }
             if examined > 3 * returned.max(1) {
                 faults.push(format!("{search}: {examined} for {returned}: {command} {explanation}"));
+            }
+            // Beside a code or a patient a date shuts out entries of the index, which are read for that. Where a range
+            // of keys begins and where it ends costs a key each.
+            let likely = if search.contains("date=") { returned.max(OF_A_CODE) } else { returned.max(1) };
+            if keys > 3 * likely + 2 {
+                faults.push(format!("{search}: {keys} keys for {returned}: {command} {explanation}"));
             }
         }
         assert!(count > 0, "{search} was not asked of the database");

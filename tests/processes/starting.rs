@@ -147,6 +147,12 @@ fn a_check_changes_nothing() {
     });
     let listed = String::from_utf8(run(database.uri(), &["store", "indexes"]).stdout).expect("text");
     assert!(listed.lines().any(|l| l.contains("\tw\t") && l.ends_with("not made by Vesta")), "{listed}");
+    let own = |l: &str| l.starts_with("versions\t_id_\t_id") && l.ends_with("there, made by the database");
+    assert!(listed.lines().any(own), "{listed}");
+    assert!(listed.contains("versions\tdated\tt, k, y, l (descending), n, s, z, a\tthere\n"), "{listed}");
+    // Of seven one is missing and one is somebody else's.
+    let declared = INDEXES.iter().filter(|index| index.collection == "versions").count();
+    assert!(listed.contains(&format!("versions\t{} in all, of the 64", declared + 1)), "{listed}");
     // A start makes what is missing.
     drop(super::store(database.uri()));
     let found = runtime.block_on(indexes(&of));
