@@ -110,6 +110,12 @@ impl Grant {
         self.policy().relabel
     }
 
+    /// Whether a Consent by which a patient denies something may be changed: by the patient and who stands for them, in an
+    /// emergency, and where the policy says so.
+    pub fn may_lift(&self, patient: &ResourceId) -> bool {
+        self.policy().lift_consents || self.is_emergency() || self.circumstances.own.as_ref() == Some(patient)
+    }
+
     /// Whether this is an emergency: a reason was stated, and the policy knows of emergencies.
     pub fn is_emergency(&self) -> bool {
         self.principal().break_glass.is_some() && self.policy().break_glass

@@ -268,6 +268,8 @@ pub(super) fn policy(name: &str, definitions: &Definitions) -> Option<Policy> {
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         relabel,
         break_glass,
+        // Who corrects what was entered wrongly; all others leave it to the patients.
+        lift_consents: name == Role::Administrator.code(),
         hidden: hidden.iter().filter_map(element).collect(),
     })
 }

@@ -10,6 +10,7 @@
 //! | `label` | code `R` or `V` | resources labelled so may be seen, too |
 //! | `relabel` | boolean | such labels may be taken away |
 //! | `break-glass` | boolean | in an emergency, with a reason, labels and Consents do not hide anything |
+//! | `lift-consents` | boolean | Consents by which patients deny something may be changed for them |
 //! | `hidden` | string such as `Patient.telecom` | a top-level element that is neither shown nor searched nor written |
 //!
 //! `within` is `own` (the record of the patient that the user is, or whose relative the user is) or `care-team` (the
@@ -71,6 +72,8 @@ pub struct Policy {
     pub relabel: bool,
     /// Whether there is emergency access.
     pub break_glass: bool,
+    /// Whether Consents that deny something may be changed on behalf of their patients.
+    pub lift_consents: bool,
     /// Top-level elements that are hidden: type and FHIRPath name of the element.
     pub hidden: Vec<(TypeId, String)>,
 }
@@ -115,6 +118,7 @@ impl Policy {
             labels: Vec::new(),
             relabel: false,
             break_glass: false,
+            lift_consents: false,
             hidden: Vec::new(),
         };
         for parameter in parameters.get("parameter").map_or(&[][..], Tree::items) {
@@ -132,11 +136,15 @@ impl Policy {
                 },
                 Some("relabel") => policy.relabel = flag()?,
                 Some("break-glass") => policy.break_glass = flag()?,
+                Some("lift-consents") => policy.lift_consents = flag()?,
                 Some("hidden") => {
                     let path = text(parameter, "valueString").ok_or("'hidden' has no valueString")?;
                     policy.hidden.push(hidden(&path, definitions)?);
                 }
-                _ => return Err("parameters are role, rule, label, relabel, break-glass and hidden".to_owned()),
+                _ => {
+                    let why = "parameters are role, rule, label, relabel, break-glass, lift-consents and hidden";
+                    return Err(why.to_owned());
+                }
             }
         }
         if !names().any(|name| name == policy.role) {
@@ -163,6 +171,7 @@ impl Policy {
         all.extend(self.labels.iter().map(|label| code("label", label)));
         all.push(named("relabel", ("valueBoolean", Tree::Bool(self.relabel))));
         all.push(named("break-glass", ("valueBoolean", Tree::Bool(self.break_glass))));
+        all.push(named("lift-consents", ("valueBoolean", Tree::Bool(self.lift_consents))));
         for (kind, element) in &self.hidden {
             let path = format!("{}.{element}", definitions.name(*kind));
             all.push(named("hidden", ("valueString", Tree::string(path))));

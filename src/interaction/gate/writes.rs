@@ -105,6 +105,9 @@ impl Service {
         if !grant.allows(write.kind, action) {
             return Err(denied(forbidden(action, name)));
         }
+        if let Some(before) = newest.as_ref().filter(|_| there && name == "Consent") {
+            self.keep_denial(grant, before).map_err(denied)?;
+        }
         if let Some(content) = write.content.take() {
             let content = self.keep_hidden(view, write, newest.as_ref(), content)?;
             self.judge_content(view, write, action, newest.as_ref(), &content).await?;
@@ -114,6 +117,17 @@ impl Service {
             write.expect = newest.map_or(Expect::Absent, |v| Expect::Newest(v.version));
         }
         Ok(())
+    }
+
+    /// Whoever is denied something by a Consent must not be able to take the denial away. Another Consent beside it
+    /// cannot: of two the one that denies counts.
+    fn keep_denial(&self, grant: &Grant, before: &Version) -> Result<(), Failure> {
+        match self.consent_of(before)? {
+            Some(consent) if !grant.may_lift(consent.patient()) => Err(refused(
+                "by this Consent a patient denies something: only the patient changes it, or staff in an emergency",
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// What is written must be inside, and keep the guarded labels that were there.
