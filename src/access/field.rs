@@ -44,9 +44,6 @@ impl Hidden {
                 parameters.push(composite.number);
             }
         }
-        // Words come from everywhere in the resource.
-        let words = ["_text", "_content"].iter().filter_map(|code| definitions.search_parameter(kind, code));
-        parameters.extend(words.map(|p| p.number));
         parameters.sort_unstable();
         parameters.dedup();
         Some(Hidden { properties, parameters })
@@ -86,6 +83,19 @@ impl Hidden {
     }
 }
 
+/// Whether a search parameter draws on the resources inside another: words come from everywhere, and one that was added
+/// may lead there.
+pub fn looks_inside(definitions: &Definitions, parameter: u16) -> bool {
+    const WAYS: [&str; 5] = ["contained", "resource", "children", "descendants", "repeat"];
+    definitions.search_parameter_numbered(parameter).is_some_and(|p| match definitions.is_custom(p) {
+        false => matches!(&*p.code, "_text" | "_content"),
+        true => {
+            let leads = |expression: &str| WAYS.iter().any(|way| expression.contains(way));
+            leads(&p.expression) || p.components.iter().any(|c| leads(&c.expression))
+        }
+    })
+}
+
 /// Whether the expression of a parameter leads through an element of a type.
 fn draws_on(p: &SearchParameter, kind: &str, element: &str) -> bool {
     let whole = |text: &str, at: usize, length: usize| {
@@ -121,10 +131,10 @@ mod tests {
             let all = definitions.search_parameters_of(kind);
             all.iter().filter(|p| hidden.concerns(p.number)).map(|p| p.code.to_string()).collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(shown(patient), "_content _text death-date deceased email phone telecom");
+        assert_eq!(shown(patient), "death-date deceased email phone telecom");
         assert_eq!(
             shown(observation),
-            "_content _text code-value-concept code-value-date code-value-quantity code-value-string combo-code \
+            "code-value-concept code-value-date code-value-quantity code-value-string combo-code \
              combo-code-value-concept combo-code-value-quantity combo-data-absent-reason combo-value-concept \
              combo-value-quantity component-code component-code-value-concept component-code-value-quantity \
              component-data-absent-reason component-value-concept component-value-quantity value-concept value-date \
@@ -160,6 +170,7 @@ mod tests {
             added("x-b", "Patient.where(active = true).telecom.value", None),
             added("x-c", "%resource.telecom.value", None),
             added("x-d", "Patient", Some("telecom.value")),
+            added("x-e", "Patient.contained.telecom.value", None),
         ]);
         let definitions = core.with_custom(&all, |_| true);
         let patient = definitions.resource("Patient").expect("a type");
@@ -168,6 +179,10 @@ mod tests {
         let hidden = Hidden::of(&definitions, patient, &policy).expect("hidden");
         let concerned = |code: &str| hidden.concerns(definitions.search_parameter(patient, code).expect(code).number);
         assert_eq!(["x-a", "x-b", "x-c", "x-d"].map(concerned), [false, true, true, true]);
+        let inside =
+            |code: &str| looks_inside(&definitions, definitions.search_parameter(patient, code).expect(code).number);
+        let looked = ["x-a", "x-b", "x-c", "x-e", "_text", "_content", "name"].map(inside);
+        assert_eq!(looked, [false, false, true, true, true, true, false]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ mod rule;
 mod scope;
 
 pub use consent::{Asker, Consents, Statement};
-pub use field::Hidden;
+pub use field::{Hidden, looks_inside};
 pub use grant::{Access, Circumstances, Grant};
 pub use label::guarded;
 pub use policy::{CLIENT, Policy, PolicyRule, Within, names as policy_names};

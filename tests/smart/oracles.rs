@@ -223,6 +223,103 @@ fn hidden_elements_are_hidden_in_whatever_holds_them() {
     }
 }
 
+/// Words come from everywhere in a resource, also from what is hidden in a resource inside it.
+#[test]
+fn words_of_hidden_elements_do_not_lead_to_what_holds_them() {
+    let scene = Scene::new();
+    let holds = holder("asked");
+    scene.world.put("ServiceRequest/asked", &holds);
+    let (technician, doctor) = (scene.staff(Role::LaboratoryTechnician), scene.staff(Role::Doctor));
+    let seen = scene.get(&technician, "ServiceRequest/asked").is(200).text();
+    assert!(!seen.contains("oraclephone77") && !seen.contains("oraclenarrative"), "{seen}");
+    for query in [
+        "ServiceRequest?_content=WORD",
+        "ServiceRequest?_filter=_content+co+WORD",
+        "ServiceRequest?_filter=not(_content+co+WORD)",
+        "?_type=ServiceRequest&_content=WORD",
+        "Task?focus:ServiceRequest._content=WORD",
+        "Patient?_has:ServiceRequest:patient:_content=WORD",
+        "ServiceRequest?_text=WORD",
+        "ServiceRequest?_content=WORD&_summary=count",
+    ] {
+        for word in ["oraclephone77", "oraclenarrative", "nothing"] {
+            closed(&scene.get(&technician, &query.replace("WORD", word)), query);
+        }
+    }
+    for method in ["PUT", "PATCH"] {
+        let body = json!({"resourceType": "ServiceRequest"});
+        closed(&scene.quiet(&technician, method, "ServiceRequest?_content=oraclephone77", Some(&body)), method);
+    }
+    let found = |query: &str| scene.get(&doctor, query).is(200).json()["total"].clone();
+    assert_eq!(found("ServiceRequest?_content=oraclephone77"), 1, "nothing is hidden from a doctor");
+    assert_eq!(found("ServiceRequest?_text=oraclenarrative"), 1);
+}
+
+/// A request that holds its patient, of whom a laboratory technician does not see all.
+fn holder(id: &str) -> Value {
+    json!({"resourceType": "ServiceRequest", "id": id, "status": "active", "intent": "order",
+        "subject": {"reference": "#p"}, "contained": [{"resourceType": "Patient", "id": "p",
+            "text": {"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">oraclenarrative</div>"},
+            "name": [{"family": "Shown"}], "telecom": [{"system": "phone", "value": "oraclephone77"}]}]})
+}
+
+/// Whoever does not see an element inside another resource does not lose it by writing that one, nor writes it.
+#[test]
+fn hidden_elements_inside_others_outlive_a_write() {
+    let scene = Scene::new();
+    scene.world.put("ServiceRequest/asked", &holder("asked"));
+    let technician = scene.staff(Role::LaboratoryTechnician);
+    let operator = scene.world.operator();
+    let kept = |path: &str| {
+        let text = scene.world.fhir(path, &operator).is(200).text();
+        assert!(text.contains("oraclephone77") && text.contains("oraclenarrative"), "{text}");
+    };
+    let path = "ServiceRequest/asked";
+    let mut seen = scene.get(&technician, path).is(200).json();
+    seen["status"] = json!("completed");
+    let put = |body: &Value| scene.quiet(&technician, "PUT", path, Some(body));
+    put(&seen).is(200);
+    kept(path);
+    let patch = |media: &str, body: Value| {
+        scene.quiet_with(&technician, "PATCH", path, Some(&body), &[("content-type", media)])
+    };
+    patch("application/merge-patch+json", json!({"status": "active"})).is(200);
+    patch("application/json-patch+json", json!([{"op": "replace", "path": "/status", "value": "revoked"}])).is(200);
+    kept(path);
+    let there = scene.world.fhir(path, &operator).is(200).json();
+    assert_eq!(there["status"], "revoked");
+    // What would lose it is refused, and so is what would write it.
+    let mut without = seen.clone();
+    without.as_object_mut().expect("an object").remove("contained");
+    put(&without).refuses(403, "forbidden");
+    let mut renamed = seen.clone();
+    renamed["contained"][0]["id"] = json!("other");
+    renamed["subject"]["reference"] = json!("#other");
+    put(&renamed).refuses(403, "forbidden");
+    let mut written = seen.clone();
+    written["contained"][0]["telecom"] = json!([{"system": "phone", "value": "another"}]);
+    put(&written).refuses(403, "forbidden");
+    patch("application/json-patch+json", json!([{"op": "remove", "path": "/contained/0"}])).refuses(403, "forbidden");
+    written.as_object_mut().expect("an object").remove("id");
+    scene.quiet(&technician, "POST", "ServiceRequest", Some(&written)).refuses(403, "forbidden");
+    kept(path);
+    // Deeper inside, where nothing says which is which, the write is refused.
+    let policy = json!({"resourceType": "Parameters", "parameter": [{"name": "role", "valueCode": "nurse"},
+        {"name": "rule", "part": [{"name": "type", "valueCode": "*"}, {"name": "actions", "valueCode": "cruds"}]},
+        {"name": "hidden", "valueString": "Patient.telecom"}]});
+    scene.quiet(&operator, "POST", "$access-policy", Some(&policy)).is(200);
+    let mut held = holder("inner");
+    held["contained"][0]["id"] = json!("p");
+    let bundle =
+        json!({"resourceType": "Bundle", "id": "document", "type": "collection", "entry": [{"resource": held}]});
+    scene.world.put("Bundle/document", &bundle);
+    let nurse = scene.staff(Role::Nurse);
+    let seen = scene.get(&nurse, "Bundle/document").is(200).json();
+    assert!(!seen.to_string().contains("oraclephone77"), "{seen}");
+    scene.quiet(&nurse, "PUT", "Bundle/document", Some(&seen)).refuses(403, "forbidden");
+    kept("Bundle/document");
+}
+
 /// Roads that lead through something else: versions, lists, deletes, links of bundles, references by criteria.
 #[test]
 fn what_is_reached_through_others_is_like_what_is_not_there() {

@@ -8,6 +8,7 @@ mod admission;
 mod binaries;
 mod circumstances;
 mod consents;
+mod hidden;
 mod operator;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //! referred to.
 
 use super::{forbidden, refused};
-use crate::access::{Access, Action, Grant, Restriction, Subject, guarded};
+use crate::access::{Access, Action, Grant, Hidden, Restriction, Subject, guarded, looks_inside};
 use crate::base::{Failure, FailureKind, IssueCode, ResourceId};
 use crate::definitions::{Definitions, TypeId};
 use crate::index::{Condition, INSIDE};
@@ -30,6 +30,11 @@ pub(super) fn denied(failure: Failure) -> StoreError {
 
 pub(super) fn unreadable(error: impl std::fmt::Display) -> StoreError {
     StoreError::Broken(format!("a stored resource cannot be read: {error}"))
+}
+
+/// Whether there are resources inside another, by its body: the head, which names its own type, is not part of it.
+pub(super) fn holds_resources(body: &[u8]) -> bool {
+    memchr::memmem::find(body, b"\"resourceType\"").is_some()
 }
 
 /// Whether what a quick look has shown is judged all the same: in the tests, which hold the two to each other.
@@ -139,10 +144,10 @@ impl View {
 
     /// A version without the elements that are hidden.
     fn stripped(&self, mut version: Version) -> Result<Version, StoreError> {
-        let contains = |body: &Vec<u8>| memchr::memmem::find(body, b"\"resourceType\"").is_some();
         let own = self.grant.hidden(version.kind);
         // In a Bundle stand whole resources, as in `contained`.
-        let inner = !self.grant.policy().hidden.is_empty() && version.body.as_ref().is_some_and(contains);
+        let inner =
+            !self.grant.policy().hidden.is_empty() && version.body.as_ref().is_some_and(|body| holds_resources(body));
         if own.is_none() && !inner {
             return Ok(version);
         }
@@ -159,7 +164,7 @@ impl View {
     }
 
     /// Takes the hidden elements out of the resources inside another; says whether there were any.
-    fn strip_within(&self, tree: &mut Tree) -> bool {
+    pub(super) fn strip_within(&self, tree: &mut Tree) -> bool {
         let inner: Vec<&mut Tree> = match tree {
             Tree::Object(members) => members.iter_mut().map(|(_, value)| value).collect(),
             Tree::Array(items) => items.iter_mut().collect(),
@@ -167,14 +172,18 @@ impl View {
         };
         let mut less = false;
         for value in inner {
-            let name = value.get("resourceType").and_then(Tree::as_str);
-            let kind = name.and_then(|name| self.definitions.resource(name));
-            if let Some(hidden) = kind.and_then(|kind| self.grant.hidden(kind)) {
+            if let Some(hidden) = self.hidden_of(value) {
                 less |= hidden.strip(value);
             }
             less |= self.strip_within(value);
         }
         less
+    }
+
+    /// The elements that are hidden in a resource inside another; none where it is no resource.
+    pub(super) fn hidden_of(&self, tree: &Tree) -> Option<&Hidden> {
+        let kind = self.definitions.resource(tree.get("resourceType")?.as_str()?)?;
+        self.grant.hidden(kind)
     }
 
     /// The condition that a search is narrowed to, on some types that may be searched.
@@ -258,6 +267,15 @@ impl View {
             return Err(refused(
                 "contained resources are not searched by your role, from which some elements are hidden",
             ));
+        }
+        let everywhere = |number: &&u16| looks_inside(&self.definitions, **number);
+        if !self.grant.policy().hidden.is_empty()
+            && let Some(number) = numbers.iter().find(everywhere)
+        {
+            let code = self.definitions.search_parameter_numbered(*number).map_or("", |p| &*p.code);
+            return Err(refused(format!(
+                "'{code}' draws on the resources inside others, too, in which elements are hidden from your role"
+            )));
         }
         for hidden in kinds.iter().filter_map(|kind| self.grant.hidden(*kind)) {
             if let Some(number) = numbers.iter().find(|number| hidden.concerns(**number)) {

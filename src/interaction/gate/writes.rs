@@ -8,7 +8,7 @@ use crate::access::{Access, Action, Grant, Subject, guarded};
 use crate::base::Failure;
 use crate::interaction::race::ATTEMPTS;
 use crate::interaction::{Context, Service};
-use crate::json::{Document, Limits, Tree};
+use crate::json::{Document, Limits};
 use crate::store::{Body, Committed, Content, Expect, Guard, Method, StoreError, Transaction, Version, Write};
 use std::sync::Arc;
 
@@ -161,32 +161,8 @@ impl Service {
         Err(denied(refused("a security label that restricts who may see the resource may not be taken away")))
     }
 
-    /// Elements that are hidden from the caller stay as they were, and may not be written.
-    fn keep_hidden(
-        &self,
-        view: &View,
-        write: &Write,
-        before: Option<&Version>,
-        content: Content,
-    ) -> Result<Content, StoreError> {
-        let Some(hidden) = view.grant.hidden(write.kind) else { return Ok(content) };
-        let broken = |e: crate::json::SyntaxError| StoreError::Broken(e.to_string());
-        let mut after = Tree::parse(&self.whole(write, &content)).map_err(broken)?;
-        if let Some(element) = hidden.shown_in(&after) {
-            let element = element.trim_start_matches('_');
-            return Err(denied(refused(format!("'{element}' is hidden from your role, which may not write it"))));
-        }
-        let Some(before) = before.and_then(|v| v.to_json(self.definitions.name(v.kind))) else { return Ok(content) };
-        if !hidden.keep(&Tree::parse(&before).map_err(broken)?, &mut after) {
-            return Ok(content);
-        }
-        let text = after.to_json();
-        let document = Document::parse(text.as_bytes(), &Limits::NONE).map_err(broken)?;
-        self.content(write.kind, document.root()).map(|(content, _)| content).map_err(denied)
-    }
-
     /// The JSON of what is written.
-    fn whole(&self, write: &Write, content: &Content) -> Vec<u8> {
+    pub(super) fn whole(&self, write: &Write, content: &Content) -> Vec<u8> {
         let mut json = Vec::new();
         let name = self.definitions.name(write.kind);
         Body::write_resource(&content.body.0, name, write.id.as_str(), 1, self.clock.now(), &mut json);
