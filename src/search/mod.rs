@@ -39,7 +39,7 @@ pub use explain::Step;
 pub use include::Include;
 pub use links::{Links, Reached};
 pub use plan::{Contained, Handling, MAX_PARAMETERS, Options, Plan, Scope, Summary, Total, criteria, plan};
-pub use query::{encode, pairs};
+pub use query::{encode, pairs, split, unescape};
 pub use result::{NAMES as CONTROLS, top_level};
 pub use seal::Seal;
 pub use value::is_served;

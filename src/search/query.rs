@@ -59,7 +59,7 @@ pub fn encode<'p>(pairs: impl IntoIterator<Item = (&'p str, &'p str)>) -> String
 }
 
 /// Splits at a separator (`,`, `$` or `|`) that is not escaped by `\`. The parts keep their escapes.
-pub(super) fn split(text: &str, separator: u8) -> Vec<&str> {
+pub fn split(text: &str, separator: u8) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut start, mut escaped) = (0, false);
     for (i, byte) in text.bytes().enumerate() {
@@ -79,7 +79,7 @@ pub(super) fn split(text: &str, separator: u8) -> Vec<&str> {
 }
 
 /// Takes the escapes away. A `\` before anything that needs none is a character like others.
-pub(super) fn unescape(text: &str) -> String {
+pub fn unescape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(c) = characters.next() {

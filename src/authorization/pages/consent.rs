@@ -12,6 +12,7 @@ use super::patient::{Shown, card};
 use super::words::Lang;
 use super::{Aim, Visit};
 use crate::base::Failure;
+use crate::search;
 use maud::{Markup, html};
 
 /// Scopes without which the launch has no meaning: they are told, not offered.
@@ -188,14 +189,20 @@ fn title(lang: Lang, asked: &Clinical) -> String {
     }
 }
 
-/// What one condition of a scope says: of `category=system|laboratory` the name of the category.
+/// What one condition of a scope says, with each of its alternatives: of `category=system|laboratory` the name of the
+/// category. Read as the search reads it, so that nothing is granted which is not named.
 fn condition(lang: Lang, pair: &str) -> String {
-    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-    let code = value.rsplit('|').next().unwrap_or(value);
-    match name {
-        "category" => lang.category_name(code).to_owned(),
-        _ => format!("{name} {code}"),
-    }
+    let read = search::pairs(pair).ok().and_then(|pairs| pairs.into_iter().next());
+    let Some((name, value)) = read else { return pair.to_owned() };
+    let told = |alternative: &str| {
+        let code = match search::split(alternative, b'|').as_slice() {
+            [_, code] if !code.is_empty() => search::unescape(code),
+            _ => search::unescape(alternative),
+        };
+        if name == "category" { lang.category_name(&code).to_owned() } else { code }
+    };
+    let any = search::split(&value, b',').into_iter().map(told).collect::<Vec<_>>().join(&format!(" {} ", lang.or()));
+    if name == "category" { any } else { format!("{name} {any}") }
 }
 
 fn part_title(lang: Lang, part: &str) -> String {
@@ -270,5 +277,18 @@ mod tests {
         );
         assert_eq!(part_title(Lang::English, LAB), "laboratory");
         assert_eq!(part_title(Lang::English, "patient/Goal.rs"), "Goals");
+        let of = "http://terminology.hl7.org/CodeSystem/observation-category";
+        let told = |query: &str| title(Lang::English, &read(&format!("patient/Observation.rs?{query}")));
+        for (query, conditions) in [
+            (format!("category={of}|vital-signs,{of}|laboratory"), "vital signs or laboratory"),
+            (format!("category={of}%7Cvital-signs%2C{of}%7Claboratory"), "vital signs or laboratory"),
+            ("category=vital-signs,laboratory".to_owned(), "vital signs or laboratory"),
+            (format!("category={of}|laboratory&status=final,amended"), "laboratory, status final or amended"),
+            (format!("category={of}|"), "http://terminology.hl7.org/CodeSystem/observation-category|"),
+            ("code=a%5C%2Cb,urn:x|c%5C%7Cd".to_owned(), "code a,b or c|d"),
+            ("category=%ff".to_owned(), "category=%ff"),
+        ] {
+            assert_eq!(told(&query), format!("Measurements and results: {conditions}"), "{query}");
+        }
     }
 }
