@@ -224,6 +224,7 @@ pub fn open(settings: &Settings) -> Result<Wired, Fault> {
         settings.interactions(),
     );
     let loaded = wait(async {
+        service.look_at_trail().await?;
         service.load_packages().await?;
         service.load_releases().await?;
         service.load_search_parameters().await

@@ -140,7 +140,7 @@ impl Site {
         let described = openapi::Described {
             definitions: &self.definitions,
             base_path: &self.options.base_path,
-            trail: self.service.has_trail(),
+            trail: self.service.keeps_events(),
             guarded: self.authorization.is_some(),
         };
         self.openapi.get_or_init(|| openapi::document(described).into()).clone()

@@ -31,7 +31,7 @@ impl Service {
 }
 
 /// The parameters of the address and, for `_search`, of the form.
-fn parameters(request: &Request) -> Result<Vec<(String, String)>, Failure> {
+pub(super) fn parameters(request: &Request) -> Result<Vec<(String, String)>, Failure> {
     let mut pairs = search::pairs(&request.query)?;
     if let (super::Verb::Post, Some(payload)) = (request.verb, &request.body)
         && !payload.bytes.is_empty()

@@ -4,7 +4,7 @@
 //!
 //! Here, too: the trail is read like resources of the type AuditEvent, and never written by any request.
 
-use super::{Context, Interaction, Media, Records, Reply, ReplyContent, Request, Service, Verb, outcome};
+use super::{Context, Interaction, Media, Records, Reply, ReplyContent, Request, Service, Verb, outcome, search};
 use crate::access::{Caller, Role};
 use crate::audit::{Event, Level, Origin, Patients};
 use crate::base::{Failure, FailureKind, IssueCode};
@@ -118,14 +118,20 @@ impl Service {
         events.into_iter().map(|event| AuditRecord { kind, body: event.body(&origin, &self.definitions) }).collect()
     }
 
-    /// Whether there is an audit trail.
+    /// Whether an audit trail is kept and served.
     pub fn has_trail(&self) -> bool {
         self.settings.audit.is_on()
     }
 
-    /// Whether the resources of a type are records of the audit trail.
+    /// Whether resources of the type AuditEvent are written by no request: where there is a trail, also one that this
+    /// process does not go on with, nobody shall be able to put something beside it.
+    pub fn keeps_events(&self) -> bool {
+        self.has_trail() || self.holds_trail()
+    }
+
+    /// Whether the resources of a type are records of the audit trail, and never written by a request.
     pub(super) fn is_trail(&self, kind: TypeId) -> bool {
-        self.settings.audit.is_on() && self.audit_event() == Some(kind)
+        self.keeps_events() && self.audit_event() == Some(kind)
     }
 
     fn audit_event(&self) -> Option<TypeId> {
@@ -183,11 +189,12 @@ impl Service {
     ) -> Result<Reply, Failure> {
         let level = self.settings.audit;
         if !level.is_on() || interaction == Interaction::Capabilities {
+            self.refuse_to_write_trail(&interaction)?;
             return self.perform_plain(context, request, interaction).await;
         }
         let mut context = context.clone();
         context.ledger = Arc::default();
-        let done = match self.guard_trail(&context, &interaction) {
+        let done = match self.guard_trail(&context, request, &interaction) {
             Err(failure) => Err(failure),
             Ok(trail) => {
                 context.trail = trail;
@@ -214,7 +221,7 @@ impl Service {
         let mut context = context.clone();
         context.ledger = Arc::default();
         if self.settings.audit.is_on() {
-            context.trail = self.guard_trail(&context, &interaction)?;
+            context.trail = self.guard_trail(&context, request, &interaction)?;
         }
         self.perform_plain(&context, request, interaction).await.map(|_| ())
     }
@@ -297,8 +304,12 @@ impl Service {
 
     /// Whether an interaction is about the trail: resources of the type AuditEvent are there. Fails where nobody may do
     /// what is asked.
-    fn guard_trail(&self, context: &Context, interaction: &Interaction) -> Result<bool, Failure> {
-        if kind(interaction).is_none() || kind(interaction) != self.audit_event() {
+    fn guard_trail(&self, context: &Context, request: &Request, interaction: &Interaction) -> Result<bool, Failure> {
+        let about = match interaction {
+            Interaction::SearchSystem => asks_for_events(request),
+            _ => kind(interaction).is_some() && kind(interaction) == self.audit_event(),
+        };
+        if !about {
             return Ok(false);
         }
         self.refuse_to_write_trail(interaction)?;
@@ -317,7 +328,7 @@ impl Service {
 
     /// Refuses what would write to the trail, whoever asks.
     pub(super) fn refuse_to_write_trail(&self, interaction: &Interaction) -> Result<(), Failure> {
-        if !self.settings.audit.is_on() || reads(interaction) {
+        if !self.keeps_events() || reads(interaction) {
             return Ok(());
         }
         match kind(interaction) {
@@ -329,6 +340,14 @@ impl Service {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a search over all types names AuditEvent and no other. What cannot be read is for the search to tell.
+fn asks_for_events(request: &Request) -> bool {
+    let Ok(parameters) = search::parameters(request) else { return false };
+    let named = parameters.iter().filter(|(name, _)| name == "_type").flat_map(|(_, value)| value.split(','));
+    let mut named = named.map(str::trim).filter(|kind| !kind.is_empty()).peekable();
+    named.peek().is_some() && named.all(|kind| kind == "AuditEvent")
 }
 
 /// Whether the answer to an interaction depends on parameters.

@@ -96,6 +96,87 @@ fn the_trail_is_no_part_of_the_data() {
     assert_eq!(server.get("_history").is(200).json()["total"], 1);
 }
 
+/// An AuditEvent that somebody else has made.
+fn forged(id: &str) -> Value {
+    json!({"resourceType": "AuditEvent", "id": id, "type": {"code": "rest"}, "recorded": "2026-01-01T00:00:00Z",
+        "agent": [{"requestor": true}], "source": {"observer": {"display": "forged"}}})
+}
+
+#[test]
+fn what_goes_over_all_types_shows_the_trail_and_no_other_events() {
+    let data = tempfile::tempdir().expect("a directory");
+    let settings = |audit| Settings { data: Some(data.path().to_owned()), audit: Some(audit), ..Settings::default() };
+    // Without a trail an AuditEvent is a resource like others.
+    {
+        let server = TestServer::again(settings(AuditLevel::Off));
+        server.create(&forged("x"));
+        assert_eq!(server.put("PUT", "AuditEvent/5", &forged("5")).status, 201);
+        assert_eq!(server.put("PUT", "AuditEvent/gone", &forged("gone")).status, 201);
+        server.send("DELETE", "AuditEvent/gone", &[], None);
+        server.create(&json!({"resourceType": "Provenance", "recorded": "2026-01-01T00:00:00Z",
+            "target": [{"reference": "AuditEvent/5"}], "agent": [{"who": {"display": "x"}}]}));
+    }
+    let server = TestServer::again(settings(AuditLevel::All));
+    let a = server.create(&patient("A"));
+    for _ in 0..5 {
+        server.get(&format!("Patient/{a}")).is(200);
+    }
+    let all = server.get("?_type=AuditEvent&_total=accurate&_count=100").is(200).json();
+    assert!(all["total"].as_u64() >= Some(6) && !all.to_string().contains("forged"), "{all}");
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let posted = server.send("POST", "_search", &form, Some(b"_type=AuditEvent&_id=1")).is(200).json();
+    assert_eq!(posted["total"], 1, "{posted}");
+    // A page of it leads to the next one of the trail.
+    let page = server.get("?_type=AuditEvent&_count=2").is(200).json();
+    let next = page["link"].as_array().expect("links").iter().find(|l| l["relation"] == "next").expect("a next page");
+    let next = next["url"].as_str().expect("a url").strip_prefix(&server.base).expect("ours").trim_start_matches('/');
+    assert_eq!(server.get(next).is(200).json()["entry"][0]["resource"]["resourceType"], "AuditEvent");
+    for path in [
+        "?_id=5",
+        "?_type=AuditEvent,Patient",
+        "?_type=AuditEvent&_type=Patient",
+        "?_id=5&_type=Patient,AuditEvent&_total=accurate",
+        "_history?_count=100",
+        "Provenance?_include=Provenance:target",
+        "Patient?_revinclude=AuditEvent:entity",
+        "Provenance?target:AuditEvent.type=rest",
+    ] {
+        let text = server.get(path).text();
+        assert!(!text.contains("forged") && !text.contains("\"AuditEvent\""), "{path}: {text}");
+    }
+    for page in ["_history?_count=1", "_history?_count=2"] {
+        let (mut seen, mut next) = (Vec::new(), Some(page.to_owned()));
+        while let Some(path) = next {
+            let page = server.get(&path).is(200).json();
+            let entries = page["entry"].as_array().cloned().unwrap_or_default();
+            seen.extend(entries.iter().map(|e| e["request"]["url"].as_str().unwrap_or_default().to_owned()));
+            let link = page["link"].as_array().and_then(|l| l.iter().find(|l| l["relation"] == "next").cloned());
+            next = link
+                .map(|l| l["url"].as_str().expect("a url").replace(&server.base, "").trim_start_matches('/').into());
+        }
+        assert_eq!(seen, ["Patient", "Provenance"], "{page}");
+    }
+    assert_eq!(server.get("AuditEvent/gone").status, 404);
+}
+
+#[test]
+fn beside_a_trail_nobody_writes_audit_events_whatever_the_settings() {
+    let data = tempfile::tempdir().expect("a directory");
+    let settings = |audit| Settings { data: Some(data.path().to_owned()), audit: Some(audit), ..Settings::default() };
+    TestServer::again(settings(AuditLevel::All)).create(&patient("A"));
+    let server = TestServer::again(settings(AuditLevel::Off));
+    for (method, path) in [("POST", "AuditEvent"), ("PUT", "AuditEvent/5"), ("PUT", "AuditEvent?_id=5")] {
+        server.put(method, path, &forged("5")).refuses(403, "forbidden");
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": [
+            {"resource": forged("5"), "request": {"method": method, "url": path}}]});
+        server.put("POST", "", &bundle).refuses(403, "forbidden");
+    }
+    let statement = server.get("metadata").is(200).json();
+    let resources = statement["rest"][0]["resource"].as_array().expect("resources");
+    let declared = resources.iter().find(|r| r["type"] == "AuditEvent").expect("declared");
+    assert!(!declared["interaction"].to_string().contains("create"), "{declared}");
+}
+
 #[test]
 fn a_patient_learns_who_has_seen_the_record() {
     let server = server();

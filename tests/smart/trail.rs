@@ -26,6 +26,8 @@ fn auditors_read_the_trail_and_nobody_else_does() {
     world.fhir("AuditEvent/1", &auditor).is(200);
     world.fhir("AuditEvent/_history", &auditor).is(200);
     world.fhir("Patient/amy/AuditEvent", &auditor).is(200);
+    let over_all = world.fhir("?_type=AuditEvent&_count=3", &auditor).is(200).json();
+    assert_eq!(over_all["entry"].as_array().map(Vec::len), Some(3), "{over_all}");
     // An auditor sees what was done, and not with what.
     world.fhir("Patient/amy", &auditor).is(403);
     let mut others = vec![("administrator".to_owned(), world.operator())];

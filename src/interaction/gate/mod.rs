@@ -8,6 +8,7 @@ mod admission;
 mod binaries;
 mod circumstances;
 mod consents;
+mod events;
 mod hidden;
 mod operator;
 #[cfg(test)]
@@ -42,6 +43,8 @@ pub(crate) struct Gate {
     grants: RwLock<FxHashMap<Arc<Principal>, Kept>>,
     /// The Consents of all patients, for all grants.
     consents: consents::Known,
+    /// What there is of an audit trail, and of AuditEvents beside it.
+    events: events::Events,
     /// Counts the changes of what grants are made of: policies, Consents, teams, roles, groups and relatives.
     changes: AtomicU64,
     /// The types whose resources grants are made of.
@@ -92,6 +95,7 @@ impl Gate {
             store,
             grants: RwLock::default(),
             consents: consents::Known::default(),
+            events: events::Events::default(),
             changes: AtomicU64::new(0),
             sources,
             seal: RwLock::new(seal()),
@@ -163,6 +167,7 @@ impl Service {
         inner: Box<dyn Snapshot>,
         writing: bool,
     ) -> Result<Box<dyn Snapshot>, Failure> {
+        let inner = self.without_events(context, inner);
         match self.grant(context).await? {
             None => Ok(inner),
             Some(grant) => Ok(Box::new(View { inner, grant, definitions: self.search_definitions(), writing })),
