@@ -1,7 +1,7 @@
 //! The authorization endpoint (RFC 6749 4.1.1 with PKCE, RFC 9700, SMART App Launch): an app's request is judged, kept
 //! for ten minutes, and the browser goes on to sign in. Whoever cannot be trusted to be led back gets a page.
 
-use super::client::{Client, ClientState};
+use super::client::{CODE, Client, ClientState, REFRESH};
 use super::exchange::{Answered, Asked, Method, Parameters};
 use super::pending::Pending;
 use super::refusal::{Code, Refusal};
@@ -104,6 +104,10 @@ impl Authorization {
             Some(_) => return Err(Refusal::new(Code::UnsupportedResponseType, "response_type has to be code")),
             None => return Err(Refusal::invalid("response_type is missing; it has to be code")),
         }
+        if !client.may_use(CODE) {
+            let why = "the app has not registered the grant type authorization_code";
+            return Err(Refusal::new(Code::UnauthorizedClient, why));
+        }
         if parameters.get("response_mode").is_some_and(|mode| mode != "query") {
             return Err(Refusal::invalid("response_mode has to be query"));
         }
@@ -168,7 +172,9 @@ impl Authorization {
             let scope: String = scope.chars().take(120).collect();
             Refusal::new(Code::InvalidScope, format!("'{scope}' is not written as a scope has to be"))
         })?;
-        let scopes: Vec<String> = listed.into_iter().filter(|s| scope::covered(&client.scopes, s)).collect();
+        let stays = |s: &str| matches!(s, "offline_access" | "online_access");
+        let may = |s: &String| scope::covered(&client.scopes, s) && (!stays(s) || client.may_use(REFRESH));
+        let scopes: Vec<String> = listed.into_iter().filter(may).collect();
         Scopes::parse(&scopes.join(" "), &self.service.search_definitions())
             .map_err(|error| Refusal::new(Code::InvalidScope, error.to_string()))?;
         match scopes.is_empty() {

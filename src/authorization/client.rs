@@ -12,6 +12,13 @@ use std::time::{Duration, Instant};
 /// The collection of the records.
 pub const COLLECTION: &str = "client";
 
+/// A code for a token.
+pub const CODE: &str = "authorization_code";
+/// A refresh token for a token.
+pub const REFRESH: &str = "refresh_token";
+/// A token without a user.
+pub const CREDENTIALS: &str = "client_credentials";
+
 /// How long a client is taken as it was read: a change by another process holds after that.
 const FRESH: Duration = Duration::from_secs(1);
 
@@ -77,6 +84,9 @@ pub struct Client {
     /// The most that it may ask for.
     #[serde(default)]
     pub scopes: Vec<String>,
+    /// The grant types that it registered; empty where it was not asked: all that its kind and its addresses let it use.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grant_types: Vec<String>,
     /// When it was registered, in seconds since the epoch.
     #[serde(default)]
     pub created: i64,
@@ -105,6 +115,7 @@ impl Client {
             logo_uri: None,
             origins: Vec::new(),
             scopes: Vec::new(),
+            grant_types: Vec::new(),
             created: 0,
             approved_once: false,
             registration: None,
@@ -118,9 +129,18 @@ impl Client {
         made
     }
 
-    /// Whether it is a service that works without a user (it has nowhere to be led back to).
-    pub fn is_backend(&self) -> bool {
-        self.redirect_uris.is_empty()
+    /// The grant types that it may use, as RFC 7591 names them.
+    pub fn grants(&self) -> Vec<&str> {
+        if !self.grant_types.is_empty() {
+            return self.grant_types.iter().map(String::as_str).collect();
+        }
+        let people = [CODE, REFRESH].into_iter().filter(|_| !self.redirect_uris.is_empty());
+        people.chain((self.kind == ClientKind::Asymmetric).then_some(CREDENTIALS)).collect()
+    }
+
+    /// Whether it may use a grant type.
+    pub fn may_use(&self, grant_type: &str) -> bool {
+        self.grants().contains(&grant_type)
     }
 
     /// Whether pages of an origin may read what is answered to this client.

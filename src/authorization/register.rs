@@ -1,7 +1,7 @@
 //! Dynamic client registration and its management (RFC 7591, RFC 7592). Whoever registers gets a client that waits
 //! until an administrator approves it; what it may register is judged strictly, and how much waits is bounded.
 
-use super::client::{Client, ClientKind, ClientState};
+use super::client::{CODE, CREDENTIALS, Client, ClientKind, ClientState, REFRESH};
 use super::exchange::{Answered, Asked, Content, Method, Went};
 use super::refusal::{Code, Refusal};
 use super::{Authorization, assertion, fetch, scope, secret};
@@ -125,15 +125,13 @@ pub(super) fn shown(client: &Client, base: &str) -> Value {
         ClientKind::Symmetric => "client_secret_basic",
         ClientKind::Asymmetric => "private_key_jwt",
     };
-    let grants: &[&str] =
-        if client.is_backend() { &["client_credentials"] } else { &["authorization_code", "refresh_token"] };
     let mut shown = json!({
         "client_id": client.id,
         "client_id_issued_at": client.created,
         "client_name": client.name,
         "redirect_uris": client.redirect_uris,
-        "grant_types": grants,
-        "response_types": if client.is_backend() { json!([]) } else { json!(["code"]) },
+        "grant_types": client.grants(),
+        "response_types": if client.may_use(CODE) { json!(["code"]) } else { json!([]) },
         "token_endpoint_auth_method": method,
         "scope": client.scopes.join(" "),
         "registration_client_uri": format!("{}/{}", Endpoints::of(base).register, client.id),
@@ -169,17 +167,24 @@ fn fill(client: &mut Client, body: &Map<String, Value>, loopback: bool) -> Resul
     for uri in &client.redirect_uris {
         check_redirect_uri(uri)?;
     }
-    let grants = texts(body, "grant_types")?;
-    let backend = grants.iter().any(|grant| grant == "client_credentials");
-    if let Some(other) =
-        grants.iter().find(|g| !["authorization_code", "refresh_token", "client_credentials"].contains(&g.as_str()))
-    {
+    let mut grants = texts(body, "grant_types")?;
+    if let Some(other) = grants.iter().find(|g| ![CODE, REFRESH, CREDENTIALS].contains(&g.as_str())) {
         return Err(wrong(&format!("the grant type {other:.40} is not served")));
     }
-    if backend && client.kind != ClientKind::Asymmetric {
+    if grants.is_empty() {
+        // RFC 7591 2 has authorization_code alone; whether such a client stays signed in is said by its scopes.
+        grants = [CODE, REFRESH].map(str::to_owned).to_vec();
+    }
+    let has = |grant: &str| grants.iter().any(|other| other == grant);
+    if has(CREDENTIALS) && client.kind != ClientKind::Asymmetric {
         return Err(wrong("client_credentials needs private_key_jwt"));
     }
-    if client.redirect_uris.is_empty() && !backend {
+    if has(REFRESH) && !has(CODE) {
+        return Err(wrong("refresh_token needs authorization_code"));
+    }
+    let led_back = has(CODE);
+    client.grant_types = grants;
+    if client.redirect_uris.is_empty() && led_back {
         return Err(Refusal::new(Code::InvalidRedirectUri, "redirect_uris is missing"));
     }
     client.jwks = body.get("jwks").cloned();

@@ -1,7 +1,7 @@
 //! The token endpoint (RFC 6749 3.2): codes, refresh tokens and clients of their own (backend services) for tokens.
 //! What can be used once is used up by compare-and-set in the commit that makes what it is given for.
 
-use super::client::{Client, ClientKind};
+use super::client::{CODE, CREDENTIALS, Client, ClientKind, REFRESH};
 use super::exchange::{Answered, Asked, Parameters};
 use super::grant::{self, ACCESS, BACKEND, GRANTS, Grant, LaunchContext, read};
 use super::keys::Algorithm;
@@ -29,14 +29,15 @@ impl Authorization {
         }
         let grant_type = asked.form.get("grant_type");
         let grant_type = grant_type.ok_or_else(|| Refusal::invalid("grant_type is missing, or the body is no form"))?;
-        if !["authorization_code", "refresh_token", "client_credentials"].contains(&grant_type) {
+        if ![CODE, REFRESH, CREDENTIALS].contains(&grant_type) {
             return Err(Refusal::new(Code::UnsupportedGrantType, "this grant_type is not served"));
         }
         let client = self.authenticate(asked).await?;
         match grant_type {
-            "authorization_code" => self.exchange_code(asked, &client).await,
-            "refresh_token" => self.refresh(asked, &client).await,
-            _ => self.client_credentials(asked, &client).await,
+            CREDENTIALS => self.client_credentials(asked, &client).await,
+            other if !client.may_use(other) => Err(not_registered()),
+            CODE => self.exchange_code(asked, &client).await,
+            _ => self.refresh(asked, &client).await,
         }
     }
 
@@ -122,6 +123,9 @@ impl Authorization {
         if client.kind != ClientKind::Asymmetric {
             let why = "only clients with keys of their own (private_key_jwt) get tokens without a user";
             return Err(Refusal::new(Code::UnauthorizedClient, why));
+        }
+        if !client.may_use(CREDENTIALS) {
+            return Err(not_registered());
         }
         let text = asked.form.get("scope").ok_or_else(|| Refusal::new(Code::InvalidScope, "scope is missing"))?;
         let scopes = self.asked_scopes(text, client)?;
@@ -218,6 +222,10 @@ impl Authorization {
         }
         self.signing_key(Algorithm::RS256).await?.sign("JWT", &claims)
     }
+}
+
+fn not_registered() -> Refusal {
+    Refusal::new(Code::UnauthorizedClient, "the client has not registered this grant_type")
 }
 
 /// The PKCE verifier against the challenge (RFC 7636 4.6).

@@ -1,6 +1,6 @@
 //! Dynamic registration (C24 of the threat model; RFC 7591, RFC 7592).
 
-use super::world::{Key, World, refused};
+use super::world::{ASSERTION, BACK, Key, VERIFIER, World, query_of, refused};
 use crate::support::Answer;
 use serde_json::{Value, json};
 use vesta::authorization::client::ClientState;
@@ -120,4 +120,72 @@ fn registrations_that_wait_are_bounded() {
     let statuses: Vec<u16> = (0..205).map(|_| register(&world, &good()).status).collect();
     assert_eq!(statuses.iter().filter(|s| **s == 201).count(), 200);
     assert_eq!(statuses[204], 429);
+}
+
+/// What a client said it would use is kept, shown to who approves, and all that it can use.
+#[test]
+fn a_client_uses_the_grant_types_that_it_registered() {
+    let world = World::start();
+    world.patient("amy");
+    let key = Key::elliptic();
+    let made = |grants: Value| {
+        let mut body = good();
+        body["token_endpoint_auth_method"] = json!("private_key_jwt");
+        body["jwks"] = key.set("k1");
+        body["scope"] = json!("offline_access launch/patient patient/*.rs system/*.rs");
+        body["redirect_uris"] = json!([BACK]);
+        if !grants.is_null() {
+            body["grant_types"] = grants;
+        }
+        let made = register(&world, &body).is(201).json();
+        let id = made["client_id"].as_str().expect("an id").to_owned();
+        let token = format!("Bearer {}", made["registration_access_token"].as_str().expect("a token"));
+        let shown = world.server.get_with(&format!("/auth/register/{id}"), &[("authorization", &token)]).is(200).json();
+        assert_eq!(shown["grant_types"], made["grant_types"]);
+        let approve = world.authorization().change_client(&id, |client| client.state = ClientState::Active);
+        world.wait(approve).expect("approved");
+        (id, made["grant_types"].clone())
+    };
+    let backend = |id: &str| world.backend(&key.assertion(&world, id, |_, _| {}), "system/*.rs");
+    let exchange = |id: &str| {
+        let back = world.led_back(id, "offline_access launch/patient patient/*.rs", &world.amy, None);
+        let code = query_of(&back, "code").unwrap_or_else(|| panic!("no code in {back}"));
+        let assertion = key.assertion(&world, id, |_, _| {});
+        world.token(&[
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", BACK),
+            ("code_verifier", VERIFIER),
+            ("client_assertion_type", ASSERTION),
+            ("client_assertion", &assertion),
+        ])
+    };
+    let (id, grants) = made(json!(["authorization_code"]));
+    assert_eq!(grants, json!(["authorization_code"]));
+    refused(&backend(&id), 400, "unauthorized_client");
+    assert!(exchange(&id).is(200).json().get("refresh_token").is_none());
+    let (id, grants) = made(json!(["authorization_code", "client_credentials"]));
+    assert_eq!(grants, json!(["authorization_code", "client_credentials"]));
+    backend(&id).is(200);
+    exchange(&id).is(200);
+    let (id, grants) = made(json!(["client_credentials"]));
+    assert_eq!(grants, json!(["client_credentials"]));
+    backend(&id).is(200);
+    let back = world.authorize(&world.request(&id, "patient/*.rs"));
+    assert!(back.header("location").contains("error=unauthorized_client"), "{:?}", back.headers);
+    // Who says nothing is an app; a client of before this was kept does what it could.
+    let (id, grants) = made(Value::Null);
+    assert_eq!(grants, json!(["authorization_code", "refresh_token"]));
+    refused(&backend(&id), 400, "unauthorized_client");
+    let tokens = exchange(&id).is(200).json();
+    assert!(tokens["refresh_token"].is_string(), "{tokens}");
+    world.wait(world.authorization().change_client(&id, |client| client.grant_types.clear())).expect("changed");
+    backend(&id).is(200);
+    // A client for people has somewhere to lead them back to.
+    let mut body = good();
+    body["token_endpoint_auth_method"] = json!("private_key_jwt");
+    body["jwks"] = key.set("k1");
+    body["redirect_uris"] = json!([]);
+    body["grant_types"] = json!(["client_credentials", "authorization_code"]);
+    refused(&register(&world, &body), 400, "invalid_redirect_uri");
 }

@@ -156,6 +156,7 @@ impl Authorization {
                             small { (client.id) " · " (state(lang, client.state)) }
                             small { (client.redirect_uris.join(" ")) }
                             small { (client.scopes.join(" ")) }
+                            small { (client.grants().join(" ")) }
                         }
                         @match client.state {
                             ClientState::Active => (button("disable-client", &client.id, lang.disable())),

@@ -38,7 +38,7 @@ const DONE: &str = "/auth/admin?done=yes";
 fn a_registered_app_is_approved_and_disabled() {
     let house = house();
     let body = json!({"client_name": "New app", "redirect_uris": ["https://new.example/cb"], "scope": "patient/*.rs",
-        "token_endpoint_auth_method": "none"});
+        "token_endpoint_auth_method": "none", "grant_types": ["authorization_code"]});
     let answer = house.server.put("POST", "/auth/register", &body);
     assert_eq!(answer.status, 201, "{}", answer.text());
     let id = answer.json()["client_id"].as_str().expect("an id").to_owned();
@@ -47,6 +47,7 @@ fn a_registered_app_is_approved_and_disabled() {
     let mut browser = operator(&house);
     let page = browser.get("/auth/admin").is(200).text();
     assert!(page.contains("New app") && page.contains("https://new.example/cb"), "{page}");
+    assert!(page.contains("<small>authorization_code</small>"), "{page}");
     assert_eq!(press(&mut browser, "approve-client", &id), DONE);
     assert_eq!(state(), ClientState::Active);
     assert_eq!(press(&mut browser, "disable-client", &id), DONE);
