@@ -90,6 +90,9 @@ pub struct Client {
     /// When it was registered, in seconds since the epoch.
     #[serde(default)]
     pub created: i64,
+    /// The network address from which it registered itself, as it is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registered_from: Option<String>,
     /// Whether it was approved before it changed itself and had to wait again.
     #[serde(default)]
     pub approved_once: bool,
@@ -117,6 +120,7 @@ impl Client {
             scopes: Vec::new(),
             grant_types: Vec::new(),
             created: 0,
+            registered_from: None,
             approved_once: false,
             registration: None,
         }

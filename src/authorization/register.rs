@@ -3,6 +3,7 @@
 
 use super::client::{CODE, CREDENTIALS, Client, ClientKind, ClientState, REFRESH};
 use super::exchange::{Answered, Asked, Content, Method, Went};
+use super::people::counted;
 use super::refusal::{Code, Refusal};
 use super::{Authorization, assertion, fetch, scope, secret};
 use crate::interaction::{Endpoints, origin};
@@ -10,6 +11,8 @@ use serde_json::{Map, Value, json};
 
 /// Registrations that may wait at once.
 const WAITING: usize = 200;
+/// Those of one network address among them: whoever fills this share keeps nobody else out.
+const WAITING_OF_ONE: usize = 20;
 /// How long one waits until it is forgotten, in seconds.
 const FORGOTTEN: i64 = 7 * 86_400;
 /// Longest text, and most entries of a list.
@@ -32,7 +35,9 @@ impl Authorization {
         client.state = ClientState::Waiting;
         client.created = self.clock.now().0 / 1_000_000;
         fill(&mut client, &body, self.settings.fetch_from_loopback)?;
-        if self.waiting().await? >= WAITING {
+        client.registered_from = asked.remote.map(counted);
+        let (all, of_one) = self.waiting(client.registered_from.as_deref()).await?;
+        if all >= WAITING || of_one >= WAITING_OF_ONE {
             return Err(Refusal::new(Code::SlowDown, "too many registrations wait for approval; try again later"));
         }
         let made = (client.kind == ClientKind::Symmetric).then(|| client.make_secret());
@@ -49,20 +54,22 @@ impl Authorization {
         Ok(answer)
     }
 
-    /// How many registrations wait for approval. Those that have waited for too long are forgotten, so that they keep
+    /// How many registrations wait for approval, and how many of them are of one address. Those that have waited for too long are forgotten, so that they keep
     /// nobody out; a client that was approved once and has changed since goes on to wait.
-    async fn waiting(&self) -> Result<usize, Refusal> {
+    async fn waiting(&self, from: Option<&str>) -> Result<(usize, usize), Refusal> {
         let now = self.clock.now().0 / 1_000_000;
-        let mut waiting = 0;
+        let (mut waiting, mut of_one) = (0, 0);
         for client in self.all_clients().await?.iter().filter(|client| client.state == ClientState::Waiting) {
             // When those of before this rule came is not known.
             if !client.approved_once && client.created > 0 && client.created + FORGOTTEN <= now {
                 self.delete_client(&client.id).await?;
             } else {
                 waiting += 1;
+                let same = from.is_some() && client.registered_from.as_deref() == from;
+                of_one += usize::from(same && !client.approved_once);
             }
         }
-        Ok(waiting)
+        Ok((waiting, of_one))
     }
 
     /// `register/{client_id}`: read, changed or deleted by whoever has the token of the registration.

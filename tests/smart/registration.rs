@@ -4,6 +4,7 @@ use super::world::{ASSERTION, BACK, Key, VERIFIER, World, query_of, refused};
 use crate::support::Answer;
 use serde_json::{Value, json};
 use vesta::authorization::client::ClientState;
+use vesta::cli::settings::Settings;
 
 fn register(world: &World, body: &Value) -> Answer {
     let headers = [("content-type", "application/json")];
@@ -114,12 +115,24 @@ fn a_registration_is_managed_with_its_own_token() {
     refused(&send("GET", &token, None), 401, "invalid_token");
 }
 
+/// Whoever registers very much fills its own share: others still register, up to the bound of all.
 #[test]
 fn registrations_that_wait_are_bounded() {
-    let world = World::start();
-    let statuses: Vec<u16> = (0..205).map(|_| register(&world, &good()).status).collect();
-    assert_eq!(statuses.iter().filter(|s| **s == 201).count(), 200);
-    assert_eq!(statuses[204], 429);
+    let trusted_proxy = Some(vec!["127.0.0.0/8".parse().expect("a network")]);
+    let world = World::with(Settings { trusted_proxy, ..Settings::default() });
+    let body = good().to_string();
+    let from = |address: &str| {
+        let headers = [("content-type", "application/json"), ("x-forwarded-for", address)];
+        world.server.send("POST", "/auth/register", &headers, Some(body.as_bytes())).status
+    };
+    let made = |address: &str| (0..22).filter(|_| from(address) == 201).count();
+    assert_eq!(made("192.0.2.1"), 20);
+    assert_eq!(from("192.0.2.1"), 429);
+    // Of IPv6 the network counts: everybody has very many addresses in it.
+    let one_network = (0..22).filter(|n| from(&format!("2001:db8:1:2::{n:x}")) == 201).count();
+    assert_eq!(one_network, 20);
+    assert_eq!((2..10).map(|n| made(&format!("192.0.2.{n}"))).sum::<usize>(), 160);
+    assert_eq!(from("192.0.2.77"), 429, "the bound of all");
 }
 
 /// What a client said it would use is kept, shown to who approves, and all that it can use.

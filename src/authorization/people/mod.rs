@@ -23,6 +23,7 @@ pub use accounts::{NewUser, check_resource};
 pub(super) use book::USERS;
 pub use ceremony::handle;
 pub(super) use first::NAME as FIRST;
+pub use lockout::counted;
 pub use own::Refusal;
 pub use session::{Lifetimes, Session};
 pub use sign_in::{Entrance, SignedIn};
