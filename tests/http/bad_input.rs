@@ -178,6 +178,184 @@ fn hostile_queries() {
     assert!(SERVER.get(&format!("Patient?name={many}")).status < 500);
 }
 
+/// B01, B02: what means something to a database or to a language of scripts is text here.
+#[test]
+fn odd_keys_and_operators_mean_nothing() {
+    let server = TestServer::start();
+    let operator = r#"{"$ne":null}"#;
+    let named = |family: &str, value: &str| json!({"resourceType": "Patient", "name": [{"family": family}], "identifier": [{"system": "urn:x", "value": value}]});
+    server.create(&named("Other", "1"));
+    let odd = server.create(&named("Odd", operator));
+    let before = server.get("_history").is(200).json()["total"].clone();
+    for key in [
+        "$where",
+        "$ne",
+        "a.b",
+        "name.family",
+        "name.$",
+        ".",
+        "",
+        "__proto__",
+        "constructor",
+        "na\\u0000me",
+        "\\u0000",
+        "_id",
+        "$set",
+    ] {
+        for body in [
+            format!("{{\"resourceType\":\"Patient\",\"{key}\":{{\"$gt\":\"\"}}}}"),
+            format!("{{\"resourceType\":\"Patient\",\"{key}\":\"x\"}}"),
+            format!("{{\"resourceType\":\"Patient\",\"name\":[{{\"{key}\":\"x\"}}]}}"),
+            format!("{{\"resourceType\":\"Patient\",\"identifier\":[{{\"value\":{{\"{key}\":\"x\"}}}}]}}"),
+        ] {
+            let answer = server.send("POST", "Patient", &[JSON], Some(body.as_bytes()));
+            assert!(matches!(answer.status, 400 | 422), "{body}: {} {}", answer.status, answer.text());
+            answer.is(answer.status);
+        }
+    }
+    assert_eq!(server.get("_history").is(200).json()["total"], before, "nothing of it is stored");
+    let coded =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let total = |query: &str| server.get(&format!("Patient?{query}")).is(200).json()["total"].clone();
+    let found = server.get(&format!("Patient?identifier={}", coded(operator))).is(200).json();
+    assert_eq!((&found["total"], &found["entry"][0]["resource"]["id"]), (&json!(1), &json!(odd)));
+    for value in [r#"{"$gt":""}"#, r#"{"$regex":".*"}"#, "$where", "function(){return true}", "[$eq]", "this.a==1"] {
+        for name in ["identifier", "name", "name:contains", "name:exact", "family", "_id", "_content"] {
+            let answer = server.get(&format!("Patient?{name}={}", coded(value)));
+            assert!(answer.status < 500, "{name}={value}: {}", answer.text());
+            assert!(answer.status != 200 || answer.json()["total"] == 0, "{name}={value}: {}", answer.text());
+        }
+    }
+    // A name with an operator in it is no parameter that there is.
+    for name in [
+        "identifier[$ne]",
+        "identifier[$regex]",
+        "name[$gt]",
+        "_id[$in][]",
+        "$where",
+        "$or",
+        "__proto__[x]",
+        "constructor",
+        "name.$where",
+        "name:$ne",
+        "identifier.$ne",
+    ] {
+        server.get_with(&format!("Patient?{}=1", coded(name)), &[("prefer", "handling=strict")]).is(400);
+        assert!(server.get(&format!("Patient?{}=1", coded(name))).status < 500, "{name}");
+    }
+    assert_eq!(total("identifier=1"), 1);
+}
+
+/// B03, B04: what means something to SQL or to a regex engine is text here.
+#[test]
+fn sql_and_patterns_are_text() {
+    let server = TestServer::start();
+    let sql = "Robert'); DROP TABLE Patient;--";
+    for family in [sql, "a.c", "abc", "aaaa"] {
+        server.create(&json!({"resourceType": "Patient", "name": [{"family": family}]}));
+    }
+    let coded =
+        |text: &str| percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
+    let total = |name: &str, value: &str| {
+        server.get(&format!("Patient?{name}={}", coded(value))).is(200).json()["total"].clone()
+    };
+    // A semicolon stands for itself; a comma or a dollar sign would have to be escaped.
+    assert_eq!((total("family:exact", sql), total("family", sql)), (json!(1), json!(1)));
+    for value in ["' OR '1'='1", "x' OR 1=1--", "1; DELETE FROM Patient", "') UNION SELECT id FROM Patient--", "%", "_"]
+    {
+        for name in ["family", "family:exact", "family:contains", "identifier", "_id", "gender"] {
+            let answer = server.get(&format!("Patient?{name}={}", coded(value)));
+            assert!(answer.status < 500, "{name}={value}: {}", answer.text());
+            assert!(answer.status != 200 || answer.json()["total"] == 0, "{name}={value}: {}", answer.text());
+        }
+    }
+    for name in ["family:exact", "family:contains"] {
+        assert_eq!(total(name, "a.c"), 1, "{name}: a point is a point");
+        for value in [".*", "^a", "a+", "[a-c]+", "(a|b)", "a.*c", "\\w"] {
+            assert_eq!(total(name, value), 0, "{name}={value}");
+        }
+    }
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    for name in ["family", "family:exact", "family:contains", "_content"] {
+        for pattern in ["(a+)+$".repeat(17_000), "a*".repeat(50_000), "a".repeat(100_000), "\\".repeat(100_000)] {
+            let began = Instant::now();
+            let body = format!("{name}={}", coded(&pattern));
+            let answer = server.send("POST", "Patient/_search", &form, Some(body.as_bytes()));
+            assert!(answer.status < 500, "{name}: {} {:.300}", answer.status, answer.text());
+            // Of words only the letters count.
+            let none = answer.status != 200 || answer.json()["total"] == 0;
+            assert!(none || name == "_content", "{name} {pattern:.20}");
+            assert!(began.elapsed() < Duration::from_secs(60), "{:?}", began.elapsed());
+        }
+    }
+    assert_eq!(server.get("Patient?_summary=count").is(200).json()["total"], 4);
+}
+
+/// F03: nothing that XML can refer to is fetched, and nothing is read in another encoding than the one that is judged.
+#[test]
+fn xml_that_leads_elsewhere_or_is_encoded_otherwise() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("binds");
+    let elsewhere = format!("http://{}/x", listener.local_addr().expect("an address"));
+    let patient = |inside: &str| format!("<Patient xmlns=\"http://hl7.org/fhir\">{inside}</Patient>");
+    let include = "xmlns:xi=\"http://www.w3.org/2001/XInclude\"";
+    for body in [
+        patient(&format!("<xi:include {include} href=\"file:///etc/passwd\" parse=\"text\"/>")),
+        patient(&format!("<name><xi:include {include} href=\"{elsewhere}\"/></name>")),
+        patient(&format!(
+            "<text><status value=\"generated\"/><div xmlns=\"http://www.w3.org/1999/xhtml\"><xi:include {include} \
+             href=\"{elsewhere}\"/></div></text>"
+        )),
+        format!("<?xml version=\"1.0\" encoding=\"UTF-7\"?>{}", patient("<active value=\"true\"/>")),
+        format!("<?xml version=\"1.0\" encoding=\"UTF-16\"?>{}", patient("<active value=\"true\"/>")),
+        "<?xml version=\"1.0\" encoding=\"UTF-7\"?>+ADw-Patient xmlns+AD0AIg-http://hl7.org/fhir+ACIAPgA8-/Patient+AD4-".into(),
+    ] {
+        let answer = post("Patient", XML, body.as_bytes());
+        assert!(matches!(answer.status, 400 | 422), "{body}: {} {}", answer.status, answer.text());
+        answer.is(answer.status);
+        assert!(!answer.text().contains("root:"), "{body}");
+    }
+    let wide = format!("<?xml version=\"1.0\"?>{}", patient("<active value=\"true\"/>"));
+    for (mark, bytes) in [
+        (&[0xFF, 0xFE][..], wide.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>()),
+        (&[0xFE, 0xFF][..], wide.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+        (&[][..], wide.encode_utf16().flat_map(u16::to_be_bytes).collect()),
+    ] {
+        post("Patient", XML, &[mark, &bytes].concat()).is(400);
+    }
+    // An instruction for a browser is none for the server, and is not kept.
+    let styled = format!(
+        "<?xml version=\"1.0\"?><?xml-stylesheet type=\"text/xsl\" href=\"{elsewhere}\"?>{}",
+        patient("<active value=\"true\"/>")
+    );
+    let answer = post("Patient", XML, styled.as_bytes());
+    assert!(answer.status < 500 && !answer.text().contains("stylesheet"), "{} {}", answer.status, answer.text());
+    listener.set_nonblocking(true).expect("a setting");
+    assert!(listener.accept().is_err(), "nothing was fetched");
+}
+
+/// G02: an array of a million elements inside one element.
+#[test]
+fn an_array_of_a_million_elements() {
+    let array = |element: &str| format!("[{}{element}]", format!("{element},").repeat(999_999));
+    for (body, status) in [
+        (format!("{{\"resourceType\":\"Patient\",\"name\":{}}}", array("{}")), 400..=422),
+        (format!("{{\"resourceType\":\"Patient\",\"name\":[{{\"given\":{}}}]}}", array("1")), 400..=422),
+        (format!("{{\"resourceType\":\"Patient\",\"name\":[{{\"given\":{}}}]}}", array("[]")), 400..=422),
+        (format!("{{\"resourceType\":\"Patient\",\"active\":{}}}", array("true")), 400..=422),
+    ] {
+        let answer = post("Patient", JSON, body.as_bytes());
+        assert!(status.contains(&answer.status), "{body:.80}: {} {:.300}", answer.status, answer.text());
+        answer.is(answer.status);
+        assert!(answer.body.len() < 1 << 20, "{} bytes to say so", answer.body.len());
+    }
+    // What is legal is answered, taken or not, by a server of its own, which nobody else searches.
+    let server = TestServer::start();
+    let body = format!("{{\"resourceType\":\"Patient\",\"name\":[{{\"given\":{}}}]}}", array("\"a\""));
+    let answer = server.send("POST", "Patient", &[JSON], Some(body.as_bytes()));
+    assert!(answer.status < 500, "{} {:.300}", answer.status, answer.text());
+    server.get("/health/live").is(200);
+}
+
 #[test]
 fn nothing_is_stored_by_what_is_refused() {
     let server = TestServer::start();

@@ -124,6 +124,35 @@ fn a_search_that_looks_at_too_much_is_refused() {
     assert!(started.elapsed() < Duration::from_secs(60));
 }
 
+/// G08: an order that has to look at every resource, and the number of all matches, within what a search may cost.
+#[test]
+fn orders_and_totals_that_cost_too_much_are_refused() {
+    let entries: Vec<_> = (0..400)
+        .map(|i| {
+            entry(json!({"resourceType": "Patient", "id": format!("p{i}"), "name": [{"family": format!("x{i}y")}]}))
+        })
+        .collect();
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    let rows = Settings { query_rows: Some(50), ..Settings::default() };
+    let time = Settings { query_time: "0ms".parse().ok(), ..Settings::default() };
+    for (settings, by_time) in [(rows, false), (time, true)] {
+        let server = TestServer::with(Settings { validation: Some(Validation::Off), ..settings });
+        server.put("POST", "", &bundle).is(200);
+        for query in [
+            "name:contains=y&_sort=-death-date,address-postalcode,phonetic&_total=accurate",
+            "name:contains=y&_sort=address-city&_total=accurate&_count=1",
+            "name:contains=y&gender:not=male&_total=accurate&_count=0",
+        ] {
+            let began = Instant::now();
+            let answer = server.get(&format!("Patient?{query}"));
+            assert!(began.elapsed() < Duration::from_secs(60), "{query}");
+            answer.is(answer.status);
+            assert!(matches!(answer.status, 422 | 503), "{by_time} {query}: {} {:.300}", answer.status, answer.text());
+        }
+        server.get("/health/live").is(200);
+    }
+}
+
 #[test]
 fn a_search_tells_how_it_was_read() {
     let page = SERVER.get("Observation?subject=Patient/hub&code:text=x&nope=1&_count=1&_explain=true").is(200).json();
