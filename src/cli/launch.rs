@@ -15,7 +15,8 @@ pub struct Launched {
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080/fhir")]
     at: String,
     /// The user's access token
-    #[arg(long, env = "VESTA_TOKEN", hide_env_values = true)]
+    // Tokens are random: one in sixty-four begins with a hyphen.
+    #[arg(long, env = "VESTA_TOKEN", hide_env_values = true, allow_hyphen_values = true)]
     token: String,
     /// The app; only it can use the launch then
     #[arg(long, value_name = "CLIENT_ID")]

@@ -254,3 +254,11 @@ fn fhirpath_prints_type_and_value_and_tells_what_failed_by_its_code() {
     assert_eq!(run("Patient.name.given.single()").status.code(), Some(3));
     assert!(!data.path().join("truth").exists(), "no data directory is made");
 }
+
+#[test]
+fn a_token_may_begin_with_a_hyphen() {
+    let data = tempfile::tempdir().expect("one");
+    // Nobody listens there: the command line was understood.
+    let failed = vesta(data.path(), &["launch", "--at", "http://127.0.0.1:1/fhir", "--token", "-abc"]);
+    assert!(!failed.status.success() && err(&failed).contains("127.0.0.1:1"), "{}", err(&failed));
+}
