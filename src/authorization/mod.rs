@@ -35,7 +35,7 @@ pub mod pending;
 pub mod people;
 pub mod refusal;
 pub mod register;
-mod route;
+pub mod route;
 pub mod scope;
 pub mod secret;
 mod token;

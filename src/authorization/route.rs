@@ -2,6 +2,7 @@
 
 use super::Authorization;
 use super::exchange::{Answered, Asked, Content, Method, Readers, Went};
+use super::pages::is_page;
 use super::refusal::{Code, Refusal};
 use Method::{Delete, Get, Post, Put};
 
@@ -10,6 +11,17 @@ const PUBLIC: &[&str] = &["jwks.json", "style.json", "brands.json"];
 
 /// Addresses that the pages of registered apps may call.
 const CALLED: &[&str] = &["token", "revoke", "introspect", "register"];
+
+/// The methods of an address below `/auth/`, as `Allow` names them; none if there is no such address.
+pub fn allowed(path: &str) -> Option<&'static str> {
+    Some(match path {
+        "token" | "introspect" | "revoke" | "register" | "launch" => "POST, OPTIONS",
+        "jwks.json" | "style.json" | "brands.json" => "GET, HEAD, OPTIONS",
+        _ if path.starts_with("register/") => "GET, HEAD, PUT, DELETE, OPTIONS",
+        _ if path == "authorize" || is_page(path) => "GET, HEAD, POST, OPTIONS",
+        _ => return None,
+    })
+}
 
 impl Authorization {
     /// Answers a request to an address below `/auth/`.
@@ -30,12 +42,10 @@ impl Authorization {
             },
             ("style.json", Get) => Answered::json(super::discovery::style()).public(3600),
             ("brands.json", Get) => Answered::json(self.brands(&asked.base)).public(3600),
-            ("authorize" | "token" | "introspect" | "revoke" | "register" | "launch", _) => {
-                Answered::new(Went::NotAllowed, Content::Nothing)
-            }
             (path, Get | Put | Delete) if path.starts_with("register/") => {
                 self.manage(&asked, path.strip_prefix("register/").unwrap_or_default()).await
             }
+            (path, _) if allowed(path).is_some() => Answered::new(Went::NotAllowed, Content::Nothing),
             _ => Refusal::new(Code::NotFound, "there is no such address").answer(false),
         }
     }

@@ -9,6 +9,7 @@ use crate::authorization::Authorization;
 use crate::authorization::exchange::{Answered, Asked, Content, Method as Plain, Parameters, Readers, Went, bearer};
 use crate::authorization::noted::Noted;
 use crate::authorization::pages::POLICY;
+use crate::authorization::route;
 use crate::base::{Failure, FailureKind, IssueCode};
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::http::{Method, StatusCode};
@@ -29,7 +30,7 @@ pub async fn handle(
     payload: web::Payload,
 ) -> HttpResponse {
     let Some(method) = method(request.method()) else {
-        return response(Answered::new(Went::NotAllowed, Content::Nothing));
+        return allowing(response(Answered::new(Went::NotAllowed, Content::Nothing)), raw_path.trim_matches('/'));
     };
     if request.path().len() + request.query_string().len() > site.options.limits.url {
         return refused(StatusCode::URI_TOO_LONG);
@@ -72,7 +73,16 @@ pub async fn handle(
     if let (Some(origin), Readers::Nobody) = (&origin, &answered.readers) {
         answered.readers = authorization.readers(&path, origin).await;
     }
-    response(answered)
+    allowing(response(answered), &path)
+}
+
+/// A 405 says what is allowed (RFC 9110 15.5.6).
+fn allowing(mut response: HttpResponse, path: &str) -> HttpResponse {
+    if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+        let methods = route::allowed(path).unwrap_or("GET, HEAD, OPTIONS");
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    }
+    response
 }
 
 /// A preflight request to an address below `/auth/`.

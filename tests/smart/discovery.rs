@@ -191,3 +191,24 @@ fn signing_keys_rotate_with_overlap() {
     let signing = world.wait(world.authorization().signing_key(Algorithm::RS256)).expect("a key");
     assert!(!before.contains(&signing.id));
 }
+
+#[test]
+fn what_is_allowed_at_an_address_is_said() {
+    let world = World::start();
+    for (path, methods) in [
+        ("/auth/token", "POST, OPTIONS"),
+        ("/auth/register", "POST, OPTIONS"),
+        ("/auth/register/x", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/auth/authorize", "GET, HEAD, POST, OPTIONS"),
+        ("/auth/sign-in", "GET, HEAD, POST, OPTIONS"),
+        ("/auth/jwks.json", "GET, HEAD, OPTIONS"),
+    ] {
+        let options = world.server.send("OPTIONS", path, &[], None);
+        assert_eq!((options.status, options.header("allow")), (204, methods), "{path}");
+        let refused = world.server.send("PATCH", path, &[], None);
+        assert_eq!((refused.status, refused.header("allow")), (405, methods), "{path}");
+    }
+    let wrong = world.server.get("/auth/token");
+    assert_eq!((wrong.status, wrong.header("allow")), (405, "POST, OPTIONS"));
+    assert_eq!(world.server.get("/auth/nothing").status, 404);
+}

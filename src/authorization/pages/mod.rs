@@ -74,28 +74,32 @@ impl Aim {
     }
 }
 
+/// Whether there is a page at an address below `/auth/`.
+pub(super) fn is_page(path: &str) -> bool {
+    matches!(
+        path,
+        "" | "sign-in"
+            | "second-factor"
+            | "sign-out"
+            | "signed-out"
+            | "patient"
+            | "consent"
+            | "account"
+            | "password"
+            | "authenticator"
+            | "admin"
+            | "apps"
+            | "passkeys"
+            | "passkey"
+            | "outside"
+            | "outside/return"
+    )
+}
+
 impl Authorization {
     /// Answers a visit to a page; `None` if there is no such page.
     pub(crate) async fn visit(&self, asked: &Asked) -> Option<Answered> {
-        let known = matches!(
-            asked.path.as_str(),
-            "" | "sign-in"
-                | "second-factor"
-                | "sign-out"
-                | "signed-out"
-                | "patient"
-                | "consent"
-                | "account"
-                | "password"
-                | "authenticator"
-                | "admin"
-                | "apps"
-                | "passkeys"
-                | "passkey"
-                | "outside"
-                | "outside/return"
-        );
-        if !known || !matches!(asked.method, Method::Get | Method::Post) {
+        if !is_page(&asked.path) || !matches!(asked.method, Method::Get | Method::Post) {
             return None;
         }
         let mut visit = match self.receive(asked).await {
