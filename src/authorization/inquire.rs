@@ -50,7 +50,8 @@ impl Authorization {
             && may(&grant)
         {
             let scope = grant.scopes.join(" ");
-            return Ok(json!({"active": true, "client_id": grant.client, "scope": scope, "sub": grant.subject()}));
+            let told = json!({"active": true, "scope": scope, "sub": grant.subject()});
+            return Ok(with_client(told, &grant));
         }
         Ok(json!({"active": false}))
     }
@@ -113,7 +114,6 @@ fn told(valid: &Valid, base: &str) -> Value {
     let grant = &valid.grant;
     let mut told = json!({
         "active": true,
-        "client_id": grant.client,
         "scope": valid.scopes.join(" "),
         "exp": valid.ends.0 / 1_000_000,
         "iat": valid.made.0 / 1_000_000,
@@ -137,6 +137,14 @@ fn told(valid: &Valid, base: &str) -> Value {
         && valid.scopes.iter().any(|scope| scope == "fhirUser")
     {
         told["fhirUser"] = json!(format!("{base}/{user}"));
+    }
+    with_client(told, grant)
+}
+
+/// With the client, if there is one: a token of the command line has none.
+fn with_client(mut told: Value, grant: &Grant) -> Value {
+    if let Some(client) = &grant.client {
+        told["client_id"] = json!(client);
     }
     told
 }

@@ -285,6 +285,10 @@ fn introspection_tells_a_client_about_its_own_tokens() {
     assert_eq!(ask("nothing", &header).is(200).json(), json!({"active": false}));
     assert_eq!(ask(access, &basic("foreign", "s3")).is(200).json(), json!({"active": false}));
     refused(&world.post("/auth/introspect", &[("token", access)], &[]), 401, "invalid_client");
+    // A token of the command line is of no client.
+    let operator = world.operator();
+    let told = ask(&operator, &format!("Bearer {operator}")).is(200).json();
+    assert!(told["active"] == true && told.get("client_id").is_none(), "{told}");
     refused(&world.post("/auth/introspect", &[("token", access), ("client_id", "app")], &[]), 401, "invalid_client");
     // The bearer of a token of the same user may ask, too.
     assert_eq!(ask(access, &format!("Bearer {access}")).is(200).json()["active"], true);
