@@ -143,6 +143,18 @@ async fn list(service: &Service, limit: usize, wanted: &Wanted<'_>) -> Result<()
     Ok(())
 }
 
+/// What was administered, and how: such records name no resource.
+fn administered(event: &serde_json::Value) -> Vec<String> {
+    let details = event["entity"].as_array().into_iter().flatten().filter_map(|entity| entity["detail"].as_array());
+    let details: Vec<_> = details.flatten().collect();
+    if !details.iter().any(|detail| detail["type"] == "action") {
+        return Vec::new();
+    }
+    let told =
+        |detail: &&serde_json::Value| Some(format!("{}={}", detail["type"].as_str()?, detail["valueString"].as_str()?));
+    details.iter().filter_map(told).collect()
+}
+
 /// The line of a record; none if it is not wanted.
 fn line(record: &Listed, wanted: &Wanted<'_>) -> Option<String> {
     let number = record.number;
@@ -176,5 +188,6 @@ fn line(record: &Listed, wanted: &Wanted<'_>) -> Option<String> {
     };
     let who = agents.iter().filter(|a| a["requestor"] == true).map(name).collect::<Vec<_>>().join(", ");
     let what = event["subtype"][0]["display"].as_str().or(event["type"]["display"].as_str()).unwrap_or_default();
-    Some(format!("{number}\t{time}\t{outcome}\t{what}\t{who}\t{}", entities.join(" ")))
+    let about: Vec<String> = entities.into_iter().map(str::to_owned).chain(administered(&event)).collect();
+    Some(format!("{number}\t{time}\t{outcome}\t{what}\t{who}\t{}", about.join(" ")))
 }

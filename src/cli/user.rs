@@ -103,7 +103,15 @@ fn role(code: &str) -> Result<Role, String> {
 /// Runs a command.
 pub fn run(settings: &Settings, command: UserCommand) -> Result<(), Fault> {
     let wired = wire::administered(settings)?;
-    let event = administration(&command).map(|(done, name)| Event::administration(done, "account", &name));
+    let mut event = administration(&command).map(|(done, name)| Event::administration(done, "account", &name));
+    if let UserCommand::Set { name, role: Some(role), .. } = &command {
+        // Who may do more or less from now on is seen without looking for the record of before.
+        let people =
+            People::new(wired.service.records(TenantId::default()), Arc::new(SystemClock), Lifetimes::default());
+        let before = wire::wait(people.named(name))?.map_err(refused)?;
+        let before = before.map_or("", |user| user.role.code());
+        event = event.map(|event| event.detail("role-before", before).detail("role", role.code()));
+    }
     let records = match &event {
         Some(event) => wire::telling(&wired.service, settings, event.clone()),
         None => wired.service.records(TenantId::default()),

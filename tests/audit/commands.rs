@@ -140,6 +140,7 @@ fn commands_and_the_server_tell_what_they_did() {
     run(&["backup", &files.path().join("all.backup").to_string_lossy()]);
     run(&["user", "add", "nurse-1", "--role", "nurse"]);
     run(&["user", "disable", "nurse-1"]);
+    run(&["user", "set", "nurse-1", "--role", "doctor"]);
     run(&["user", "list"]);
     let listed = vesta(data.path(), &["audit", "list", "--json", "--limit", "100"]);
     assert!(listed.status.success(), "{}", err(&listed));
@@ -166,9 +167,12 @@ fn commands_and_the_server_tell_what_they_did() {
         "export=backup to",
         "action=create account=nurse-1 by=command line",
         "action=disable account=nurse-1 by=command line",
+        "action=change account=nurse-1 role-before=nurse role=doctor by=command line",
     ] {
         assert_eq!(count(what), 1, "{what}: {details:#?}");
     }
     assert_eq!(count("export="), 2, "the export and the backup: {details:#?}");
+    let plain = out(&vesta(data.path(), &["audit", "list", "--limit", "100"]));
+    assert!(plain.lines().any(|line| line.contains("action=disable account=nurse-1")), "{plain}");
     assert!(vesta(data.path(), &["audit", "verify"]).status.success());
 }
