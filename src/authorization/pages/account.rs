@@ -163,7 +163,9 @@ pub(super) fn told(lang: Lang, refusal: &Refusal) -> (Went, String) {
         Refusal::Wait(seconds) => (Went::TooMany, lang.wait(*seconds)),
         Refusal::Weak(Weakness::Short) => (Went::BadRequest, lang.password_short().to_owned()),
         Refusal::Weak(Weakness::Long) => (Went::BadRequest, lang.password_long().to_owned()),
-        Refusal::Weak(Weakness::Guessable) => (Went::BadRequest, lang.password_guessable().to_owned()),
+        Refusal::Weak(Weakness::Named) => (Went::BadRequest, lang.password_named().to_owned()),
+        Refusal::Weak(Weakness::Popular) => (Went::BadRequest, lang.password_popular().to_owned()),
+        Refusal::Weak(Weakness::Repeated) => (Went::BadRequest, lang.password_repeated().to_owned()),
     }
 }
 

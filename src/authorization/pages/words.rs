@@ -193,8 +193,12 @@ words! {
     passwords_differ: "The two new passwords differ.", "Les deux nouveaux mots de passe diffèrent.";
     password_short: "The new password is too short.", "Le nouveau mot de passe est trop court.";
     password_long: "The new password is too long.", "Le nouveau mot de passe est trop long.";
-    password_guessable: "The new password is too easy to guess.",
-        "Le nouveau mot de passe est trop facile à deviner.";
+    password_named: "The new password is too easy to guess: it contains the name of your account.",
+        "Le nouveau mot de passe est trop facile à deviner : il contient le nom de votre compte.";
+    password_popular: "The new password is too easy to guess: it is hardly more than a word that is tried first.",
+        "Le nouveau mot de passe est trop facile à deviner : ce n’est guère plus qu’un mot que l’on essaie d’abord.";
+    password_repeated: "The new password is too easy to guess: it is one character again and again.",
+        "Le nouveau mot de passe est trop facile à deviner : c’est toujours le même caractère.";
     password_changed: "The password was changed. All other browsers are signed out.",
         "Le mot de passe a été changé. Tous les autres navigateurs sont déconnectés.";
     totp: "Authenticator app", "Application d’authentification";

@@ -212,7 +212,13 @@ pub fn check_password(password: &str, name: &str) -> Result<(), Failure> {
             Err(refused(&format!("the password needs at least {} characters", password::SHORTEST)))
         }
         Some(Weakness::Long) => Err(refused(&format!("the password may have {} bytes at most", password::LONGEST))),
-        Some(Weakness::Guessable) => Err(refused("the password is too easy to guess")),
+        Some(Weakness::Named) => Err(refused("the password is too easy to guess: it contains the name of the account")),
+        Some(Weakness::Popular) => {
+            Err(refused("the password is too easy to guess: it is hardly more than a word that is tried first"))
+        }
+        Some(Weakness::Repeated) => {
+            Err(refused("the password is too easy to guess: it is one character again and again"))
+        }
     }
 }
 

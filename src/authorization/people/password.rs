@@ -89,8 +89,12 @@ pub enum Weakness {
     Short,
     /// More than [`LONGEST`] bytes.
     Long,
-    /// It holds the name of the user, or is one character again and again, or one of those tried first.
-    Guessable,
+    /// It holds the name of the user.
+    Named,
+    /// It is one of those that are tried first, with little around it.
+    Popular,
+    /// It is one character again and again.
+    Repeated,
 }
 
 /// What is wrong with a new password of a user.
@@ -119,7 +123,9 @@ pub fn weakness(password: &str, user: &str) -> Option<Weakness> {
     match password.chars().count() {
         n if n < SHORTEST => Some(Weakness::Short),
         _ if password.len() > LONGEST => Some(Weakness::Long),
-        _ if own || popular || characters.all(|c| Some(c) == first) => Some(Weakness::Guessable),
+        _ if own => Some(Weakness::Named),
+        _ if popular => Some(Weakness::Popular),
+        _ if characters.all(|c| Some(c) == first) => Some(Weakness::Repeated),
         _ => None,
     }
 }
@@ -178,9 +184,9 @@ mod tests {
             assert_eq!(weakness(password, "asante"), expected, "{password}");
         };
         check("short", Some(Weakness::Short));
-        check("my-asante-2026", Some(Weakness::Guessable));
-        check("Password123!", Some(Weakness::Guessable));
-        check("aaaaaaaaaaaaa", Some(Weakness::Guessable));
+        check("my-asante-2026", Some(Weakness::Named));
+        check("Password123!", Some(Weakness::Popular));
+        check("aaaaaaaaaaaaa", Some(Weakness::Repeated));
         check(&"long".repeat(100), Some(Weakness::Long));
         check("four words one password", None);
         check("éàüöéàüöéà", None);

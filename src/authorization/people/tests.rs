@@ -181,7 +181,7 @@ async fn a_new_password_or_a_disabled_user_ends_sessions() {
     let refused = people.change_password(&session, "wrong", "another good one", HERE).await.expect("answers");
     assert_eq!(refused, Err(Refusal::Wrong));
     let weak = people.change_password(&session, PASSWORD, "asante-asante", HERE).await.expect("answers");
-    assert_eq!(weak, Err(Refusal::Weak(password::Weakness::Guessable)));
+    assert_eq!(weak, Err(Refusal::Weak(password::Weakness::Named)));
     let changed = people.change_password(&session, PASSWORD, "another good one", HERE).await.expect("answers");
     let third = changed.expect("changed");
     for (token, alive) in [(&first, false), (&second, false), (&third, true)] {
