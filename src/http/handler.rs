@@ -11,7 +11,7 @@ use super::site::Site;
 use super::{answer, auth, cors, docs, encoding, exchange, limits, metrics, page, request_id};
 use crate::access::Caller;
 use crate::audit::Event;
-use crate::authorization::route;
+use crate::authorization;
 use crate::base::{Failure, FailureKind, Issue, IssueCode, TenantId};
 use crate::interaction::{Context, Limit, Media, Payload, Reply, ReplyContent, Request, Verb, route, without_tokens};
 use crate::xml;
@@ -184,7 +184,7 @@ fn options(place: Place<'_>, request: &HttpRequest) -> HttpResponse {
     let (name, value) = match place {
         Place::Fhir(path) => answer::allow(path.trim_matches('/')),
         Place::Auth(path) => {
-            let methods = route::allowed(path.trim_matches('/')).unwrap_or("GET, HEAD, OPTIONS");
+            let methods = authorization::route::allowed(path.trim_matches('/')).unwrap_or("GET, HEAD, OPTIONS");
             (header::ALLOW, HeaderValue::from_static(methods))
         }
         _ => (header::ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS")),

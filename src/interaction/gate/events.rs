@@ -5,7 +5,7 @@ use crate::base::{Failure, ResourceId, TenantId};
 use crate::definitions::TypeId;
 use crate::index::Condition;
 use crate::interaction::{Context, Service, outcome};
-use crate::store::{HistoryQuery, HistoryScope, Page, Place, Query, Snapshot, StoreError, Version};
+use crate::store::{Budget, HistoryQuery, HistoryScope, Page, Place, Query, Snapshot, StoreError, Version};
 use async_trait::async_trait;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,6 +36,7 @@ impl Service {
             place: Place::Newest,
             limit: 1,
             total: false,
+            budget: Budget::default(),
         };
         let found = snapshot.history(&query).await.map_err(outcome::of_store)?;
         self.gate.events.among_data.store(!found.rows.is_empty(), Ordering::Relaxed);
