@@ -5,7 +5,7 @@ use super::fault::Fault;
 use super::settings::Settings;
 use super::wire;
 use indicatif::{ProgressBar, ProgressStyle};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 /// Set for the process that reads.
 const READS: &str = "VESTA_CHECK_READS";
@@ -13,9 +13,10 @@ const READS: &str = "VESTA_CHECK_READS";
 /// Checks the data directory.
 pub fn run(settings: &Settings) -> Result<(), Fault> {
     wire::filled(settings)?;
-    match std::env::var_os(READS) {
-        Some(_) => read(settings),
-        None => watch(),
+    // A database's files are not read here.
+    match settings.database().is_some() || std::env::var_os(READS).is_some() {
+        true => read(settings),
+        false => watch(),
     }
 }
 
@@ -27,9 +28,24 @@ fn watch() -> Result<(), Fault> {
     match ended.code() {
         Some(0) => Ok(()),
         Some(code) => std::process::exit(code),
-        None => Err(Fault::Store(format!(
+        None if is_crash(ended) => Err(Fault::Store(format!(
             "the file of the store is damaged so that its pages cannot be read ({ended}); restore a backup"
         ))),
+        None => Err(Fault::Store(format!("the check was ended before it was done ({ended})"))),
+    }
+}
+
+/// Whether a process was ended by what it did itself, and not by others.
+fn is_crash(ended: ExitStatus) -> bool {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::ExitStatusExt;
+        matches!(ended.signal(), Some(libc::SIGBUS | libc::SIGSEGV | libc::SIGABRT))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = ended;
+        true
     }
 }
 

@@ -98,7 +98,7 @@ pub struct Settings {
     #[arg(long, env = "VESTA_DELETE_MULTIPLE", value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", global = true)]
     pub delete_multiple: Option<bool>,
 
-    /// Entries of a batch or transaction at most [default: 10000]
+    /// Entries of a Bundle at most, be it a batch, a transaction or one that is stored [default: 10000]
     #[arg(long, env = "VESTA_MAX_ENTRIES", value_name = "N", global = true, value_parser = number::<usize>(1, MOST))]
     pub max_entries: Option<usize>,
 

@@ -355,6 +355,8 @@ async fn perform(
         && let Err(failure) = route::find(&site.definitions, verb, &path)
     {
         limits::discard(payload).await;
+        // What leads to no interaction is not told, as with the other methods.
+        trace.told = true;
         return Err(failure.into());
     }
     // The share is held until the answer is made.

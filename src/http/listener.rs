@@ -2,13 +2,11 @@
 //! for what [`Connection`] does, so that its parts are put together here.
 
 use super::connection::Connection;
-use super::negotiate::Wanted;
+use super::handler;
 use super::site::Site;
-use super::{answer, handler, limits, request_id, tls};
-use actix_http::body::BoxBody;
+use super::tls;
 use actix_http::error::DispatchError;
-use actix_http::header::{self, HeaderValue};
-use actix_http::{HttpMessage, HttpService, Protocol, Request, Response};
+use actix_http::{HttpService, Protocol};
 use actix_server::{GracefulShutdownSignal, Server, ServerBuilder};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_tls::accept::TlsError;
@@ -16,7 +14,6 @@ use actix_tls::accept::rustls_0_23::{Acceptor, TlsStream};
 use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 use actix_web::{App, HttpRequest, web};
-use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -26,6 +23,8 @@ use tokio::net::TcpSocket;
 
 /// Connections that may wait to be taken.
 const WAITING: u32 = 1024;
+/// The least that agreeing upon keys may take.
+const HANDSHAKE: Duration = Duration::from_secs(3);
 /// How long a connection that is being closed may take.
 const CLOSING: Duration = Duration::from_secs(5);
 
@@ -47,7 +46,7 @@ pub fn listen(site: &Arc<Site>) -> io::Result<(Server, SocketAddr)> {
         }),
         Some(configuration) => server.listen("https", port, move || {
             let mut acceptor = Acceptor::new(configuration.clone());
-            acceptor.set_handshake_timeout(site.options.limits.header_time);
+            acceptor.set_handshake_timeout(site.options.limits.header_time.max(HANDSHAKE));
             acceptor
                 .map_err(TlsError::into_service_error)
                 .and_then(async |io: TlsStream<TcpStream>| Ok(taken(io, |io| io.get_ref().0, speaks_http2)))
@@ -92,7 +91,6 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
     InitError = (),
 > {
     let (keep_alive, header_time) = (site.options.limits.keep_alive, site.options.limits.header_time);
-    let asked = site.clone();
     let app = App::new().default_service(web::to(move |request: HttpRequest, payload: web::Payload| {
         handler::handle(site.clone(), request, payload)
     }));
@@ -107,25 +105,10 @@ fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
         .client_disconnect_timeout(CLOSING)
         // Who has closed the connection waits for no answer: the work for it ends.
         .h1_allow_half_closed(false)
-        .expect(fn_service(move |request: Request| ready(expected(&asked, request))))
         .on_connect_ext(|connection: &Connection<T>, of_connection| {
             of_connection.insert(connection.verbatim());
         })
         .finish(map_config(app, |()| AppConfig::default()))
-}
-
-/// What a client that asks before it sends a body is told: it goes on, unless the body would be too large anyway.
-fn expected(site: &Site, request: Request) -> Result<Request, Response<BoxBody>> {
-    let limit = site.options.limits.body;
-    if limits::announced(request.headers()).is_none_or(|length| length <= limit) {
-        return Ok(request);
-    }
-    let mut response = answer::failure(&limits::too_large(limit), Wanted::JSON, &site.definitions);
-    let headers = response.headers_mut();
-    answer::common_headers(headers, request_id::of(request.headers()), site.options.tls.is_some());
-    // Whether the body comes now all the same is not known.
-    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
-    Err(response.into())
 }
 
 fn speaks_http2(io: &TlsStream<TcpStream>) -> bool {

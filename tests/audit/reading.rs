@@ -144,6 +144,10 @@ fn what_goes_over_all_types_shows_the_trail_and_no_other_events() {
         let text = server.get(path).text();
         assert!(!text.contains("forged") && !text.contains("\"AuditEvent\""), "{path}: {text}");
     }
+    // The Provenance and the Patient.
+    for counted in ["_history?_summary=count", "_history?_count=0", "_history?_count=1"] {
+        assert_eq!(server.get(counted).is(200).json()["total"], 2, "{counted}");
+    }
     for page in ["_history?_count=1", "_history?_count=2"] {
         let (mut seen, mut next) = (Vec::new(), Some(page.to_owned()));
         while let Some(path) = next {

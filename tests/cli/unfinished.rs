@@ -75,7 +75,7 @@ fn a_database_that_is_an_unfinished_copy_is_told_by_check() {
 /// held here for longer than anything else waits.
 #[test]
 fn a_copy_waits_for_what_a_killed_process_left() {
-    const HELD: Duration = Duration::from_secs(40);
+    const HELD: Duration = Duration::from_secs(34);
     let Some(database) = TestDatabase::new() else { return };
     let folder = tempfile::tempdir().expect("a directory");
     let from = folder.path().join("from");

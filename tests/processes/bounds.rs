@@ -127,8 +127,16 @@ fn as_much_as_is_declared_is_committed_at_once() {
         let all = async { tokio::join!(timed(&store, transaction), small(&store, n), small(&other, n + 1)) };
         let (large, same, another) = runtime.block_on(all);
         println!("{count} writes took {:?}, a small one {:?}, one of another process {:?}", large.1, same.1, another.1);
-        assert_eq!((same.0, another.0), (Ok(1), Ok(1)));
-        position += 2;
+        // Whoever waits behind it may be told to try again where the machine is so busy that the time is the bound.
+        for (small, _) in [same, another] {
+            match small {
+                Err(StoreError::Unavailable(why)) if large.1 > Duration::from_secs(15) => println!("refused: {why}"),
+                done => {
+                    assert_eq!(done, Ok(1));
+                    position += 1;
+                }
+            }
+        }
         match large.0 {
             // There is a bound in time, too, and the machine that tests may be busy.
             Err(StoreError::TooLarge(why)) if large.1 > Duration::from_secs(15) => println!("refused: {why}"),

@@ -134,7 +134,7 @@ fn the_database_is_gone_for_a_while() {
         println!("{told}: {count} requests were refused, half of them within {median:?}, the longest took {longest:?}");
         // The first notice it, within a second; all others are told at once. The machine that tests may be busy.
         assert!(median < Duration::from_secs(1), "{told}: {median:?}");
-        assert!(longest < Duration::from_secs(3), "{told}: {longest:?}");
+        assert!(longest < Duration::from_secs(10), "{told}: {longest:?}");
         gone(false);
         let took = until("it is ready again", WELL, || process.get("/health/ready").status == 200);
         println!("{told}: ready again after {took:?}");

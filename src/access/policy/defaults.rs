@@ -250,6 +250,12 @@ fn table(name: &str) -> Option<Table> {
     })
 }
 
+/// Whether a role may change Consents that deny something: who corrects what was entered wrongly. All others leave it to
+/// the patients.
+pub(super) fn lifts_consents(role: &str) -> bool {
+    role == Role::Administrator.code()
+}
+
 pub(super) fn policy(name: &str, definitions: &Definitions) -> Option<Policy> {
     let (rows, labels, relabel, break_glass, hidden) = table(name)?;
     let rule = |(kinds, rights, within, criteria): &Row| PolicyRule {
@@ -268,8 +274,7 @@ pub(super) fn policy(name: &str, definitions: &Definitions) -> Option<Policy> {
         labels: labels.iter().map(|label| (*label).to_owned()).collect(),
         relabel,
         break_glass,
-        // Who corrects what was entered wrongly; all others leave it to the patients.
-        lift_consents: name == Role::Administrator.code(),
+        lift_consents: lifts_consents(name),
         hidden: hidden.iter().filter_map(element).collect(),
     })
 }

@@ -10,7 +10,7 @@
 //! | `label` | code `R` or `V` | resources labelled so may be seen, too |
 //! | `relabel` | boolean | such labels may be taken away |
 //! | `break-glass` | boolean | in an emergency, with a reason, labels and Consents do not hide anything |
-//! | `lift-consents` | boolean | Consents by which patients deny something may be changed for them |
+//! | `lift-consents` | boolean | Consents by which patients deny something may be changed for them; where it is not said, by an administrator only |
 //! | `hidden` | string such as `Patient.telecom` | a top-level element that is neither shown nor searched nor written |
 //!
 //! `within` is `own` (the record of the patient that the user is, or whose relative the user is) or `care-team` (the
@@ -112,6 +112,8 @@ impl Policy {
         if text(parameters, "resourceType").as_deref() != Some("Parameters") {
             return Err("a policy is written as a Parameters resource".to_owned());
         }
+        // One that was stored before there was this parameter means what the standard one of its role does.
+        let mut lifts = None;
         let mut policy = Policy {
             role: String::new(),
             rules: Vec::new(),
@@ -136,7 +138,7 @@ impl Policy {
                 },
                 Some("relabel") => policy.relabel = flag()?,
                 Some("break-glass") => policy.break_glass = flag()?,
-                Some("lift-consents") => policy.lift_consents = flag()?,
+                Some("lift-consents") => lifts = Some(flag()?),
                 Some("hidden") => {
                     let path = text(parameter, "valueString").ok_or("'hidden' has no valueString")?;
                     policy.hidden.push(hidden(&path, definitions)?);
@@ -150,6 +152,7 @@ impl Policy {
         if !names().any(|name| name == policy.role) {
             return Err(format!("'role' is one of {}", names().collect::<Vec<_>>().join(", ")));
         }
+        policy.lift_consents = lifts.unwrap_or_else(|| defaults::lifts_consents(&policy.role));
         Ok(policy)
     }
 
@@ -171,7 +174,10 @@ impl Policy {
         all.extend(self.labels.iter().map(|label| code("label", label)));
         all.push(named("relabel", ("valueBoolean", Tree::Bool(self.relabel))));
         all.push(named("break-glass", ("valueBoolean", Tree::Bool(self.break_glass))));
-        all.push(named("lift-consents", ("valueBoolean", Tree::Bool(self.lift_consents))));
+        // A program that does not know of it can read what says nothing of it.
+        if self.lift_consents != defaults::lifts_consents(&self.role) {
+            all.push(named("lift-consents", ("valueBoolean", Tree::Bool(self.lift_consents))));
+        }
         for (kind, element) in &self.hidden {
             let path = format!("{}.{element}", definitions.name(*kind));
             all.push(named("hidden", ("valueString", Tree::string(path))));
@@ -252,6 +258,22 @@ mod tests {
             assert_eq!(Policy::parse(&tree, &definitions).expect(name), policy);
         }
         assert_eq!(Policy::standard("nobody", &definitions), None);
+    }
+
+    #[test]
+    fn what_a_policy_does_not_say_of_consents_is_as_by_the_standard() {
+        let definitions = Definitions::core();
+        let lifts = |role: &str, more: &str| {
+            let role = format!(r#"{{"name":"role","valueCode":"{role}"}}"#);
+            let text = format!(r#"{{"resourceType":"Parameters","parameter":[{role}{more}]}}"#);
+            let policy = Policy::parse(&Tree::parse(text.as_bytes()).expect("JSON"), &definitions).expect("a policy");
+            assert_eq!(Policy::parse(&policy.to_tree(&definitions), &definitions).as_ref(), Ok(&policy));
+            policy.lift_consents
+        };
+        let said = |flag: bool| format!(r#",{{"name":"lift-consents","valueBoolean":{flag}}}"#);
+        assert_eq!(["administrator", "doctor"].map(|role| lifts(role, "")), [true, false]);
+        assert_eq!(["administrator", "doctor"].map(|role| lifts(role, &said(false))), [false, false]);
+        assert_eq!(["administrator", "doctor"].map(|role| lifts(role, &said(true))), [true, true]);
     }
 
     #[test]

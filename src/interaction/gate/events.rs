@@ -69,6 +69,17 @@ impl Without {
         kinds.iter().copied().filter(|kind| *kind != self.kind).collect()
     }
 
+    /// How many a history of the system has without those of the type, if that is asked.
+    async fn left(&self, query: &HistoryQuery) -> Result<Option<u64>, StoreError> {
+        if !query.total {
+            return Ok(None);
+        }
+        let all = HistoryQuery { limit: 0, ..query.clone() };
+        let hidden = HistoryQuery { scope: HistoryScope::Type(self.kind), ..all.clone() };
+        let (all, hidden) = (self.inner.history(&all).await?.total, self.inner.history(&hidden).await?.total);
+        Ok(all.zip(hidden).map(|(all, hidden)| all.saturating_sub(hidden)))
+    }
+
     /// What is asked, without the steps to resources of the type.
     fn asked(&self, condition: &Condition) -> Condition {
         match condition {
@@ -126,10 +137,12 @@ impl Snapshot for Without {
             HistoryScope::Instance(..) | HistoryScope::Type(_) => return self.inner.history(query).await,
             HistoryScope::System => {}
         }
-        // How many are left would have to be counted one by one: the total is not told.
+        let mut page = Page { total: self.left(query).await?, ..Page::default() };
+        if query.limit == 0 {
+            return Ok(page);
+        }
         let back = matches!(query.place, Place::Above(_));
         let mut raw = HistoryQuery { limit: query.limit.max(PAGE), total: false, ..query.clone() };
-        let mut page = Page::default();
         loop {
             let mut found = self.inner.history(&raw).await?;
             if back {

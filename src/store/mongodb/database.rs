@@ -22,6 +22,8 @@ const CONNECTING: Duration = Duration::from_millis(900);
 pub const PULSE: Duration = Duration::from_millis(150);
 /// The least that a primary is given to answer when nothing is asked of it.
 const LEAST: Duration = Duration::from_millis(200);
+/// The most, whatever the connection string says: for so long, and once more, nobody knows that the database is silent.
+const MOST: Duration = Duration::from_secs(3);
 /// Connections to each member at most, where the connection string does not say.
 const CONNECTIONS: u32 = 64;
 /// Name of the database where the connection string has none.
@@ -97,7 +99,7 @@ fn overrule(options: &mut ClientOptions) {
 
 /// How long a primary may take to answer when nothing is asked of it before there is doubt.
 fn answer_of(options: &ClientOptions) -> Duration {
-    options.server_selection_timeout.unwrap_or(SELECTION).saturating_sub(PULSE).max(LEAST)
+    options.server_selection_timeout.unwrap_or(SELECTION).saturating_sub(PULSE).clamp(LEAST, MOST)
 }
 
 /// Connects to the database that a connection string names; twice, for the work and for the pulse. And how long it may

@@ -39,7 +39,7 @@ pub const MOST_ONE: usize = 15 << 20;
 pub const MOST_ENTRIES: usize = 400_000;
 /// How long a transaction waits for its turn: longer than a large one may take (`writer::FILLING`), so that who waits
 /// behind one has its turn.
-pub const WAITING: Duration = Duration::from_secs(30);
+pub const WAITING: Duration = Duration::from_secs(40);
 
 /// A write whose body is compressed already.
 pub struct Prepared {

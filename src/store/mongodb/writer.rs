@@ -19,11 +19,13 @@ use tokio::time::{sleep, timeout};
 
 /// How long a group is tried before its callers are told to try again: longer than a large transaction of another
 /// process may take ([`FILLING`]), which holds the counter meanwhile.
-const PATIENCE: Duration = Duration::from_secs(25);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How long it is tried to learn what became of a commit, from when it was sent.
 const CERTAINTY: Duration = Duration::from_secs(5);
 /// How long a commit may take before it is sent again (which is harmless: it commits once).
 const COMMIT: Duration = Duration::from_secs(2);
+/// What it takes to send something that is not waited for: the driver first has to find a connection.
+const SENDING: Duration = Duration::from_millis(200);
 /// A large transaction that the database has given up after so long was given up because of that: the least life of a
 /// transaction that is worth setting.
 const LIFETIME: Duration = Duration::from_secs(15);
@@ -85,15 +87,19 @@ impl Session {
         Ok(session)
     }
 
-    /// Ends the transaction, if it is open, so that nobody waits for it; sends that and no more where it is doubtful that
-    /// a primary answers.
+    /// Ends the transaction, if it is open, so that nobody waits for it; sends that, and waits for no answer where it is
+    /// doubtful that a primary answers.
     async fn end(&mut self, shared: &Shared) {
+        let sent_and_doubtful = async {
+            sleep(SENDING).await;
+            shared.until_doubtful().await;
+        };
         if let Some((session, _)) = &mut self.open {
             // What was committed already, or never begun, says so: nothing is to be done then.
             tokio::select! {
                 biased;
                 _ = timeout(COMMIT, session.abort_transaction()) => {}
-                () = shared.until_doubtful() => {}
+                () = sent_and_doubtful => {}
             }
         }
     }
