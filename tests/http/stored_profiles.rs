@@ -61,7 +61,7 @@ fn stored_definitions_are_held_against() {
     let outcome = post(&server, "Observation/$validate", &observation("x", "y"));
     assert_eq!(
         issues(outcome.is(200)),
-        ["information not-found Observation.value.coding[0].system", "warning not-found Observation.value"]
+        ["warning not-found Observation.value", "information not-found Observation.value.coding[0].system"]
     );
     assert!(outcome.text().contains(GRADES), "{}", outcome.text());
     for resource in grades() {

@@ -90,10 +90,7 @@ fn choices_change_their_name() {
 fn refused_with_the_place() {
     let patient = r#"{"resourceType":"Patient","name":[{"family":"A"},{"family":"B"}]}"#;
     for (patch, words) in [
-        (
-            operation("{'name':'type','valueCode':'burn'},{'name':'path','valueString':'Patient'}"),
-            "Malformed; 'type' is one of",
-        ),
+        (operation("{'name':'type','valueCode':'burn'},{'name':'path','valueString':'Patient'}"), "'type' is one of"),
         (operation("{'name':'type','valueCode':'delete'}"), "needs a part 'path' (Parameters.parameter[0])"),
         (part("delete", "Patient.name.where(", ""), "no FHIRPath expression"),
         (part("delete", "Patient.name", ""), "finds several elements (Parameters.parameter[0])"),
