@@ -71,7 +71,7 @@ fn stored_definitions_are_held_against() {
     let refused = post(&server, "Observation", &observation("x", "y"));
     assert_eq!(
         issues(refused.is(422)),
-        ["warning code-invalid Observation.value.coding[0].code", "error code-invalid Observation.value"]
+        ["error code-invalid Observation.value", "warning code-invalid Observation.value.coding[0].code"]
     );
     let told = post(&server, "Observation/$validate", &observation("two", "First"));
     assert_eq!(issues(told.is(200)), ["warning invalid Observation.value.coding[0].display"]);
