@@ -31,6 +31,8 @@ mmdebstrap --quiet --mode=root --variant=minbase --include=ca-certificates,gcc,l
 mkdir -p "$work/rust/usr/local/cargo/bin" "$work/rust/usr/local/rustup/toolchain"
 cp -a "$toolchain/bin" "$toolchain/lib" "$work/rust/usr/local/rustup/toolchain/"
 for name in cargo rustc; do ln -s "/usr/local/rustup/toolchain/bin/$name" "$work/rust/usr/local/cargo/bin/$name"; done
+# What this machine trusts, so that the build reaches the registry of crates the same way.
+cp -L /etc/ssl/certs/ca-certificates.crt "$work/rust/etc/ssl/certs/ca-certificates.crt"
 path=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 tar -C "$work/rust" --numeric-owner -c . | docker import --change "ENV CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:$path" \
   - "$(sed -n 's/^FROM \(.*\) AS build$/\1/p' "$source/docker/Dockerfile")"
